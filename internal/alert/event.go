@@ -1,0 +1,64 @@
+package alert
+
+import "time"
+
+// Type is what kind of thing a source told us.
+type Type string
+
+// The types of event, in the words of Nagios. Removed is ours: somebody took
+// an acknowledgement back here.
+const (
+	Problem           Type = "PROBLEM"
+	Recovery          Type = "RECOVERY"
+	Acknowledgement   Type = "ACKNOWLEDGEMENT"
+	FlappingStart     Type = "FLAPPINGSTART"
+	FlappingStop      Type = "FLAPPINGSTOP"
+	FlappingDisabled  Type = "FLAPPINGDISABLED"
+	DowntimeStart     Type = "DOWNTIMESTART"
+	DowntimeEnd       Type = "DOWNTIMEEND"
+	DowntimeCancelled Type = "DOWNTIMECANCELLED"
+	Custom            Type = "CUSTOM"
+	Unacknowledged    Type = "UNACKNOWLEDGED"
+)
+
+// Mark says that an event was accepted although something about it was
+// sloppy. Marks are shown on the timeline.
+type Mark string
+
+// The marks.
+const (
+	MarkStateMissing Mark = "state_missing" // no state: taken as Unreachable or Unknown
+	MarkClockAhead   Mark = "clock_ahead"   // time in the future: the time of arrival was taken
+	MarkLate         Mark = "late"          // arrived long after its time (a spool handed in)
+	MarkOutOfOrder   Mark = "out_of_order"  // older than what the object already went through
+	MarkText         Mark = "text_cleaned"  // invalid UTF-8, NUL or control characters were replaced
+	MarkCut          Mark = "text_cut"      // a text longer than its limit was cut
+	MarkContact      Mark = "contact_unknown"
+)
+
+// Event is one thing a source told us. Decoders fill everything but ID, Alert,
+// Received, Outcome and Why.
+type Event struct {
+	ID       string // UUIDv7, given on receipt
+	CallID   string // the sender's id of this call, empty if it has none; one id is taken once
+	SourceID string
+	AlertID  string // empty when the object had no alert then
+	Object   Object
+	Type     Type
+	State    State
+	Output   string
+	Long     string
+	Author   string // of an acknowledgement, downtime or custom notification
+	Comment  string
+	UserID   string    // the user here who caused it, empty when the engine did
+	Origin   Origin    // where it was made
+	Contacts []string  // contacts the engine named, by their name there; none: our rules choose
+	UserIDs  []string  // contacts the engine named by the id of its user (--user-id)
+	Time     time.Time // in the engine's time, not after Received
+	Received time.Time
+	Marks    []Mark
+	Sticky   bool // of an acknowledgement made here
+
+	Outcome Outcome // what it did to the alert
+	Why     string  // one sentence: why it did that, for people
+}

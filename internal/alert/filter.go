@@ -1,0 +1,25 @@
+package alert
+
+import "time"
+
+// Filter narrows a list of alerts; empty fields fit all.
+type Filter struct {
+	Status    []Status
+	States    []State
+	SourceIDs []string
+	Kind      Kind
+	ObjectID  string
+	ContactID string // alerts with a delivery, not a skipped one, to this contact
+	Search    string // part of host, service, display names or output, without regard to case
+	Since     time.Time
+	Cursor    string // next of the page before
+	Limit     int    // 1 to 500
+}
+
+// Counts are the figures above the list of alerts.
+type Counts struct {
+	Firing        int
+	Acknowledged  int
+	ResolvedToday int           // since midnight UTC
+	ByState       map[State]int // of open alerts
+}

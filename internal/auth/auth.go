@@ -1,0 +1,102 @@
+// Package auth says who somebody is and what they may do: users with
+// passwords, sessions, API keys with scopes, roles.
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Role is what a user may do in the console.
+type Role string
+
+// The roles: a viewer looks, an operator acknowledges and changes contacts,
+// rules and periods, an admin also changes sources, users, keys and settings.
+const (
+	Viewer   Role = "viewer"
+	Operator Role = "operator"
+	Admin    Role = "admin"
+)
+
+// Scope is one thing that may be done; API keys have some, roles imply some.
+type Scope string
+
+// The scopes.
+const (
+	ReadAlerts  Scope = "alerts:read"
+	AckAlerts   Scope = "alerts:acknowledge"
+	ReadConfig  Scope = "config:read"  // contacts, groups, rules, periods, sources (without secrets)
+	WriteConfig Scope = "config:write" // contacts, groups, rules, periods
+	Administer  Scope = "admin"        // sources, users, keys, settings; implies all
+)
+
+// User is who signs in.
+type User struct {
+	ID           string
+	Name         string // to sign in with: [a-z0-9._@-], unique without regard to case
+	DisplayName  string
+	Role         Role
+	PasswordHash string // argon2id in PHC form
+	Disabled     bool
+	CreatedAt    time.Time
+	LastSignIn   time.Time
+}
+
+// APIKey lets a program in. The key itself is never stored.
+type APIKey struct {
+	ID         string
+	Name       string
+	Hash       string // SHA-256 of the key in hex
+	Hint       string // its last four characters
+	Scopes     []Scope
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time // zero: never
+	RevokedAt  time.Time
+}
+
+// Session is one signed-in browser. Token is the SHA-256 of the cookie's value.
+type Session struct {
+	Token   string
+	UserID  string
+	Data    []byte // what scs keeps
+	Expires time.Time
+}
+
+// Principal is who makes a request.
+type Principal struct {
+	UserID  string // empty for an API key
+	Name    string // the user's name or the key's
+	Display string // for people
+	Role    Role   // empty for an API key
+	Scopes  []Scope
+	Session string // hash of the session's token, empty for an API key
+	KeyID   string
+}
+
+// The errors that callers branch on.
+var (
+	ErrSignIn = errors.New("name or password is wrong")
+)
+
+// Store is what auth needs of the database. Names are compared without regard
+// to case. Times of use are written at most once a minute.
+type Store interface {
+	Users(ctx context.Context) ([]User, error)
+	UserByID(ctx context.Context, id string) (User, error)     // fault.ErrNotFound
+	UserByName(ctx context.Context, name string) (User, error) // fault.ErrNotFound
+	SaveUser(ctx context.Context, u User) error                // insert or update by ID; fault.ErrTaken
+	DeleteUser(ctx context.Context, id string) error           // its sessions too; unlinks contacts
+
+	Session(ctx context.Context, token string) (Session, error) // fault.ErrNotFound also when expired
+	SaveSession(ctx context.Context, s Session) error
+	DeleteSession(ctx context.Context, token string) error
+	DeleteSessionsOf(ctx context.Context, userID string) error
+	SweepSessions(ctx context.Context) error // those expired
+
+	APIKeys(ctx context.Context) ([]APIKey, error)
+	APIKeyByHash(ctx context.Context, hash string) (APIKey, error) // fault.ErrNotFound
+	SaveAPIKey(ctx context.Context, k APIKey) error                // insert or update by ID; fault.ErrTaken
+	TouchAPIKey(ctx context.Context, id string, at time.Time) error
+}

@@ -1,0 +1,77 @@
+// Package channel is the port to the ways of telling people. A channel sends
+// messages; each folder below is one channel.
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tocsin/internal/alert"
+)
+
+// Message is one delivery as a channel sends it. The alert is as it is now,
+// not as it was when the delivery was made.
+type Message struct {
+	DeliveryID string
+	Attempt    int
+	Notice     alert.Notice
+	Event      alert.Event  // what happened
+	Object     alert.Object // as it is now
+	Alert      *alert.Alert // as it is now; nil when the object has none
+	ContactID  string
+	Contact    string // the contact's name for people
+	UserID     string // the user whose browsers are meant
+	URL        string // where a click leads
+	EngineURL  string // the engine's own page, if known
+	ExpiresAt  time.Time
+}
+
+// Channel tells people. SendAll gets messages in the order of their making and
+// answers one Result each, in the same order. It honours ctx and does not keep
+// the slice.
+type Channel interface {
+	Name() string
+	SendAll(ctx context.Context, msgs []Message) []error
+}
+
+// Reachable is what a channel implements when it can only reach some users at
+// a time, as the browser channel does: deliveries of others wait unclaimed.
+// Wake is called when the set has grown.
+type Reachable interface {
+	ReachableUsers() []string
+}
+
+// SendError says what is to become of a delivery whose sending did not simply
+// succeed. Make one with Permanent, RetryAfter or Handed.
+type SendError struct {
+	Err       error
+	Permanent bool
+	Handed    bool          // handed over; the receipt that ends it is still to come
+	After     time.Duration // earliest next attempt, 0: the worker's back-off
+}
+
+func (e *SendError) Error() string { return e.Err.Error() }
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Permanent says that trying again is of no use.
+func Permanent(err error) error { return &SendError{Err: err, Permanent: true} }
+
+// RetryAfter says to try again, not before d has passed.
+func RetryAfter(err error, d time.Duration) error { return &SendError{Err: err, After: d} }
+
+// Handed says that the message is on its way and a receipt will end the
+// delivery; if none has come after d, it is sent again.
+func Handed(detail string, d time.Duration) error {
+	return &SendError{Err: errors.New(detail), Handed: true, After: d}
+}
+
+// As finds the SendError in err; another error is one to try again.
+func As(err error) *SendError {
+	var s *SendError
+	if errors.As(err, &s) {
+		return s
+	}
+	return &SendError{Err: fmt.Errorf("%w", err)}
+}

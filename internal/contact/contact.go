@@ -1,0 +1,35 @@
+package contact
+
+// Contact is somebody who is told. Contacts are known to the engine by Name;
+// the user who signs in is linked by UserID.
+type Contact struct {
+	ID                   string  `json:"id"`
+	Name                 string  `json:"name"`         // the engine's name of it, unique here
+	DisplayName          string  `json:"display_name"` // empty: Name is shown
+	Email                string  `json:"email"`
+	UserID               string  `json:"user_id"`               // the linked user, empty if none
+	EngineUserID         string  `json:"engine_user_id"`        // what openITCOCKPIT passes as --user-id, empty if none
+	HostOptions          Options `json:"host_options"`          // of d u r f s
+	ServiceOptions       Options `json:"service_options"`       // of w u c r f s
+	HostPeriodID         string  `json:"host_period_id"`        // empty: always
+	ServicePeriodID      string  `json:"service_period_id"`     // empty: always
+	HostNotifications    bool    `json:"host_notifications"`    // notifications enabled for hosts at all
+	ServiceNotifications bool    `json:"service_notifications"` // and for services
+	PushHost             bool    `json:"push_host"`             // in the browser, for hosts
+	PushService          bool    `json:"push_service"`          // in the browser, for services
+}
+
+// Options is a set of notification options in Nagios' letters, in canonical
+// order and without repeats: "d,u,r,f,s" for hosts (down, unreachable,
+// recovery, flapping, scheduled downtime), "w,u,c,r,f,s" for services
+// (warning, unknown, critical, recovery, flapping, scheduled downtime). "n"
+// alone, or an empty text, is none.
+type Options string
+
+// Group is several contacts under one name.
+type Group struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	ContactIDs  []string `json:"contact_ids"`
+}

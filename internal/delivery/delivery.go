@@ -1,0 +1,100 @@
+// Package delivery is the durable outbox's worker: it claims deliveries that
+// are due, sends each by its channel, and writes down what became of it.
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/route"
+)
+
+// State says where a delivery stands.
+type State string
+
+// The states. Waiting and Handed go on; the others are ends.
+const (
+	Waiting   State = "waiting"   // due at Due; or for a browser tab to open
+	Handed    State = "handed"    // handed over, the receipt is awaited until Due
+	Sent      State = "sent"      // arrived: the channel's receipt says where
+	Expired   State = "expired"   // its time ran out first
+	Cancelled State = "cancelled" // no longer true when its turn came
+	Dead      State = "dead"      // cannot be delivered
+	Skipped   State = "skipped"   // not told, by decision; Reason and Why say why
+)
+
+// Delivery is one message to one destination by one channel, both the job and
+// its record. A Skipped one is the record of a decision not to tell.
+type Delivery struct {
+	ID          string
+	EventID     string
+	AlertID     string // empty when the object has no alert
+	ObjectID    string
+	ContactID   string
+	ContactName string // as shown; for somebody unknown, what the engine said
+	UserID      string
+	Channel     string
+	Notice      alert.Notice
+	State       State
+	Reason      route.Reason // why this contact is told, or is not
+	Why         string
+	Detail      string // what became of it, for people: "shown by Firefox on Linux"
+	Created     time.Time
+	Due         time.Time // next attempt, and while claimed the end of the lease
+	Attempt     int       // rises at the claim; a completion counts only with the attempt it claimed
+	Expires     time.Time
+	Done        time.Time // zero until an end
+	Attempts    []Attempt // oldest first; filled where one delivery is looked at
+}
+
+// Attempt is one try of a delivery.
+type Attempt struct {
+	Number int
+	At     time.Time
+	Node   string
+	Result string // "handed", "sent", "failed", …
+	Detail string
+}
+
+// Claimed is a delivery that this worker holds, with what its message needs as
+// it is now.
+type Claimed struct {
+	Delivery
+	Event  alert.Event
+	Object alert.Object
+	Alert  *alert.Alert
+}
+
+// Completion is what became of a claimed delivery.
+type Completion struct {
+	ID      string
+	Attempt int   // must be the claimed one, else the completion is void
+	State   State // Waiting to try again at Due, Handed, or an end
+	Due     time.Time
+	Result  string
+	Detail  string
+	At      time.Time
+}
+
+// Claim says which deliveries a worker may take.
+type Claim struct {
+	Channel string
+	Users   []string // only of these users; nil: of all
+	Limit   int
+	Lease   time.Duration
+	Node    string
+}
+
+// Store is what the worker needs of the database. Claim never hands one
+// delivery to two nodes; it takes those that are Waiting or Handed with Due
+// reached, oldest first, sets Due to the lease's end and raises Attempt.
+type Store interface {
+	ClaimDeliveries(ctx context.Context, c Claim) ([]Claimed, error)
+	CompleteDeliveries(ctx context.Context, node string, cs []Completion) error
+	// ExpireDeliveries ends up to limit deliveries whose time ran out, and
+	// answers how many it ended.
+	ExpireDeliveries(ctx context.Context, limit int) (int, error)
+	// NextDue answers when the next delivery of the channel is due, zero if none.
+	NextDue(ctx context.Context, c Claim) (time.Time, error)
+}

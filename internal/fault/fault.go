@@ -1,0 +1,13 @@
+// Package fault holds the few errors that every room branches on.
+package fault
+
+import "errors"
+
+// ErrNotFound is answered for an id or a name that there is not; ErrTaken for
+// a name that is in use; ErrInUse for something that others refer to. They are
+// wrapped with what it was about.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrTaken    = errors.New("that name is taken")
+	ErrInUse    = errors.New("is in use")
+)

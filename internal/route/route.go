@@ -1,0 +1,88 @@
+// Package route decides who hears of an alert.
+//
+// Decide takes what happened and the directory of contacts, groups, rules and
+// time periods, and answers one Decision for each contact and channel that
+// came into question, told or not, each with its reason. The engine may name
+// the contacts; when it names none, the rules choose.
+package route
+
+import (
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/contact"
+)
+
+// Directory is all that decisions depend on besides the event. It is a
+// snapshot: nobody changes it after it was made.
+type Directory struct {
+	Contacts []contact.Contact
+	Groups   []contact.Group
+	Rules    []Rule // in the order of their position
+	Periods  []contact.TimePeriod
+	Users    map[string]bool // ids of users that may sign in
+}
+
+// Rule says which contacts and channels hear of which alerts. All conditions
+// that are given must fit; an empty one fits everything. Host and service
+// patterns are globs (* and ?), compared without regard to case, with the
+// engine's name and the display name.
+type Rule struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Position   int               `json:"position"`
+	Enabled    bool              `json:"enabled"`
+	SourceIDs  []string          `json:"source_ids"`
+	Hosts      []string          `json:"hosts"`
+	Services   []string          `json:"services"` // a host alert has no service: only an empty list or "" fits it
+	States     []alert.State     `json:"states"`   // the alert's problem state; for a recovery, the worst it had
+	Labels     map[string]string `json:"labels"`   // label name to glob
+	ContactIDs []string          `json:"contact_ids"`
+	GroupIDs   []string          `json:"group_ids"`
+	Channels   []string          `json:"channels"` // empty: every channel that the contact has
+	Stop       bool              `json:"stop"`     // rules after this one are not looked at when it fits
+}
+
+// Reason is a decision's reason as a word that does not change, for filters,
+// figures and translations.
+type Reason string
+
+// The reasons. Those up to ReasonRepeat tell, the others do not.
+const (
+	ReasonNamed Reason = "named_by_engine" // the engine named the contact
+	ReasonRule  Reason = "rule"            // a rule chose the contact
+	ReasonTold  Reason = "told_before"     // was told of the problem, so also of what became of it
+
+	ReasonUnknownContact Reason = "contact_unknown"   // the engine named somebody we do not know
+	ReasonNoRule         Reason = "no_rule"           // nobody named and no rule fits
+	ReasonOption         Reason = "option_off"        // the contact's options leave this out
+	ReasonPeriod         Reason = "outside_period"    // outside the contact's time period
+	ReasonDisabled       Reason = "notifications_off" // notifications are off for hosts or services
+	ReasonPushOff        Reason = "push_off"          // push is off for hosts or services
+	ReasonNoUser         Reason = "no_user"           // no user is linked, so no browser to reach
+	ReasonUserDisabled   Reason = "user_disabled"     // the linked user may not sign in
+	ReasonOwn            Reason = "own_action"        // the person who did it need not be told
+	ReasonSilent         Reason = "silent"            // the event asks for no notice (Why says why)
+)
+
+// Question is what Decide is asked.
+type Question struct {
+	Event  alert.Event  // with Contacts and UserIDs as the engine named them
+	Alert  *alert.Alert // after the event; nil if the object has none
+	Notice alert.Notice
+	Told   []string // ids of contacts told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
+	Now    time.Time
+}
+
+// Decision is one contact and channel, told or not, and why. For somebody who
+// is not known here ContactID is empty and ContactName is what the engine said.
+type Decision struct {
+	ContactID   string
+	ContactName string
+	UserID      string // whom a browser delivery goes to
+	Channel     string // empty when no channel came into question
+	Told        bool
+	Reason      Reason
+	Why         string // a sentence for people: "rule “Night shift” chose group Operators"
+	Rule        string // name of the rule that chose, if one did
+}

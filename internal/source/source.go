@@ -1,0 +1,51 @@
+// Package source is the port to monitoring engines: what a source is, how its
+// events are decoded, and the text rules that everything from outside obeys.
+// Each folder below it is one kind of engine.
+package source
+
+import (
+	"time"
+
+	"tocsin/internal/alert"
+)
+
+// Source is one monitoring engine that sends us events.
+type Source struct {
+	ID          string
+	Name        string // in the URL of its events: [a-z0-9][a-z0-9-]{0,62}
+	Kind        string // "nagios", "naemon", "openitcockpit", "generic"
+	TokenHash   string // SHA-256 of the token in hex
+	TokenHint   string // the last four characters, for people
+	HostURL     string // template of its page of a host: {host}, {host_display}
+	ServiceURL  string // template of its page of a service: {host}, {service}, …
+	Straight    bool   // a click on a notification leads straight to that page
+	Disabled    bool
+	CreatedAt   time.Time
+	LastEventAt time.Time // zero before the first
+	LastError   string    // of the last refused call, cleared by the next good one
+	LastErrorAt time.Time
+	Spooled     int // events in the sender's spool, as its last call said
+	SpooledAt   time.Time
+}
+
+// Kind is one kind of engine.
+type Kind interface {
+	// Name is the word of --kind.
+	Name() string
+	// Title is the engine's name for people.
+	Title() string
+	// Decode reads one request body. It accepts one event, an array of them or
+	// {"events":[…]}; it returns a *FieldError (wrapped in none) for what it
+	// refuses. now bounds times; maxEvents bounds a batch.
+	Decode(body []byte, now time.Time) ([]alert.Event, error)
+}
+
+// FieldError is a refusal that names the field and the mend.
+type FieldError struct {
+	Field   string // JSON path: "events[3].state"
+	Problem string // "is 7, out of range"
+	Mend    string // "send 0 OK, 1 Warning, 2 Critical or 3 Unknown"
+}
+
+// Error is the sentence of all three.
+func (e *FieldError) Error() string { return e.Field + ": " + e.Problem + "; " + e.Mend }

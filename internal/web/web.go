@@ -1,0 +1,73 @@
+// Package web is the HTTP edge: what its rooms, the API and the console, have
+// in common. Package api is for programs, package console for people who are
+// signed in, package static holds what browsers load.
+package web
+
+import (
+	"context"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/auth"
+	"tocsin/internal/config"
+	"tocsin/internal/contact"
+	"tocsin/internal/delivery"
+	"tocsin/internal/route"
+	"tocsin/internal/source"
+)
+
+// Store is what the HTTP edge reads and changes. Every change of contacts,
+// groups, rules, periods, users or sources raises the directory version in its
+// transaction, so it is in force at once.
+type Store interface {
+	auth.Store
+
+	// Alerts lists open ones first, then the newest; next is empty on the last page.
+	Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, next string, err error)
+	Alert(ctx context.Context, id string) (alert.Alert, error)
+	AlertCounts(ctx context.Context) (alert.Counts, error)
+	Object(ctx context.Context, id string) (alert.Object, error)
+	// Events is a timeline, oldest first: of an alert, or of an object when alertID is empty.
+	Events(ctx context.Context, alertID, objectID string, limit int) ([]alert.Event, error)
+	// AlertDeliveries are those of an alert, or of one event, with their attempts.
+	AlertDeliveries(ctx context.Context, alertID, eventID string) ([]delivery.Delivery, error)
+	// Deliveries lists the newest first.
+	Deliveries(ctx context.Context, f delivery.Filter) (items []delivery.Delivery, next string, err error)
+	// Pending are the unfinished browser deliveries of a user, oldest first.
+	Pending(ctx context.Context, userID string, limit int) ([]delivery.Delivery, error)
+	QueueFigures(ctx context.Context) (delivery.Queue, error)
+
+	Sources(ctx context.Context) ([]source.Source, error)
+	SourceByID(ctx context.Context, id string) (source.Source, error)
+	SourceByName(ctx context.Context, name string) (source.Source, error)
+	SaveSource(ctx context.Context, s source.Source) error // fault.ErrTaken
+	DeleteSource(ctx context.Context, id string) error     // fault.ErrInUse while it has open alerts
+	NoteSourceError(ctx context.Context, id, problem string, at time.Time) error
+	NoteSpool(ctx context.Context, id string, spooled int, at time.Time) error
+
+	Contacts(ctx context.Context) ([]contact.Contact, error)
+	Contact(ctx context.Context, id string) (contact.Contact, error)
+	SaveContact(ctx context.Context, c contact.Contact) error
+	DeleteContact(ctx context.Context, id string) error // leaves groups and rules too
+	Groups(ctx context.Context) ([]contact.Group, error)
+	Group(ctx context.Context, id string) (contact.Group, error)
+	SaveGroup(ctx context.Context, g contact.Group) error
+	DeleteGroup(ctx context.Context, id string) error // fault.ErrInUse while a rule names it
+	Periods(ctx context.Context) ([]contact.TimePeriod, error)
+	Period(ctx context.Context, id string) (contact.TimePeriod, error)
+	SavePeriod(ctx context.Context, p contact.TimePeriod) error
+	DeletePeriod(ctx context.Context, id string) error // fault.ErrInUse while a contact has it
+	Rules(ctx context.Context) ([]route.Rule, error)
+	Rule(ctx context.Context, id string) (route.Rule, error)
+	SaveRule(ctx context.Context, r route.Rule) error
+	DeleteRule(ctx context.Context, id string) error
+
+	Settings(ctx context.Context) (config.Settings, error) // Defaults where nothing was set
+	SaveSettings(ctx context.Context, s config.Settings) error
+}
+
+// Receipts ends deliveries by what tabs say of them.
+type Receipts interface {
+	// Receive ends those of the user that are not ended yet and answers how many.
+	Receive(ctx context.Context, userID string, rs []delivery.Receipt) (int, error)
+}
