@@ -1,0 +1,76 @@
+package auth
+
+import (
+	"context"
+	"slices"
+)
+
+// Scopes are what a role may do, in the words that API keys use.
+func (r Role) Scopes() []Scope {
+	switch r {
+	case Viewer:
+		return []Scope{ReadAlerts, ReadConfig}
+	case Operator:
+		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig}
+	case Admin:
+		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Administer}
+	}
+	return nil
+}
+
+// Valid says whether r is one of the roles.
+func (r Role) Valid() bool { return slices.Contains(AllRoles(), r) }
+
+// Valid says whether s is one of the scopes.
+func (s Scope) Valid() bool { return slices.Contains(AllScopes(), s) }
+
+// AllRoles are the roles, the least powerful first.
+func AllRoles() []Role { return []Role{Viewer, Operator, Admin} }
+
+// AllScopes are the scopes, the least powerful first.
+func AllScopes() []Scope {
+	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Administer}
+}
+
+// May says whether the principal may do what the scope stands for; admin
+// implies everything.
+func (p Principal) May(s Scope) bool {
+	return slices.Contains(p.Scopes, s) || slices.Contains(p.Scopes, Administer)
+}
+
+// Label is the principal's name for people.
+func (p Principal) Label() string {
+	if p.Display != "" {
+		return p.Display
+	}
+	return p.Name
+}
+
+type principalKey struct{}
+
+// With puts the principal of a request into its context.
+func With(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// From answers who makes the request; false if nobody signed in.
+func From(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(principalKey{}).(Principal)
+	return p, ok
+}
+
+// principal is a user as the maker of a request.
+func (u User) principal(session string) Principal {
+	return Principal{
+		UserID: u.ID, Name: u.Name, Display: u.DisplayName, Role: u.Role,
+		Scopes: u.Role.Scopes(), Session: session,
+	}
+}
+
+// Label is the user's name for people.
+func (u User) Label() string {
+	if u.DisplayName != "" {
+		return u.DisplayName
+	}
+	return u.Name
+}

@@ -1,0 +1,155 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"tocsin/internal/fault"
+)
+
+// FieldError refuses a value that somebody gave: which field, what is wrong
+// with it, and what would be right.
+type FieldError struct {
+	Field   string // in the API's words: "password"
+	Problem string // "has 4 characters"
+	Mend    string // "take at least 10"
+}
+
+// Error is the sentence of all three.
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem + "; " + e.Mend }
+
+// Options are what a Service needs besides its store. All may be left zero.
+type Options struct {
+	// Secure marks the cookie for https only.
+	Secure bool
+	// SessionEnded is called with the hash of a session that ended by signing
+	// out, so that its streams end too.
+	SessionEnded func(session string)
+	// UserEnded is called with the id of a user whose sessions all ended:
+	// disabled, removed, another role or another password.
+	UserEnded func(userID string)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Service signs users in and out, knows API keys, and keeps both. It is safe
+// for concurrent use.
+type Service struct {
+	st       Store
+	o        Options
+	sessions *scs.SessionManager
+	hasher   *hasher
+	byName   *buckets
+	byRemote *buckets
+}
+
+// NewService makes the service over a store.
+func NewService(st Store, o Options) (*Service, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	h, err := newHasher()
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		st: st, o: o, hasher: h, sessions: newSessions(st, o.Secure),
+		// A person who mistypes gets through; a guesser gets 360 tries an hour.
+		byName:   newBuckets(10, 10*time.Second),
+		byRemote: newBuckets(30, 5*time.Second),
+	}, nil
+}
+
+// SignIn checks name and password and, when ctx comes from Sessions, starts a
+// session: the cookie's token is a new one, so that a session somebody planted
+// before is worth nothing. It answers ErrSignIn for a wrong name, a wrong
+// password and a disabled user alike, and *LimitError after too many failures
+// for this name or from this remote address.
+func (s *Service) SignIn(ctx context.Context, name, password, remote string) (User, error) {
+	now := s.o.Now()
+	name = strings.ToLower(strings.TrimSpace(name))
+	from := remoteKey(remote)
+	if wait, ok := s.byRemote.take(from, now); !ok {
+		return User{}, &LimitError{wait}
+	}
+	if wait, ok := s.byName.take(nameKey(name), now); !ok {
+		return User{}, &LimitError{wait}
+	}
+	u, err := s.st.UserByName(ctx, name)
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return User{}, fmt.Errorf("look up user %q: %w", name, err)
+	}
+	if len(password) > 4*MaxPassword {
+		password = "" // nobody's; and hashing it would only cost
+	}
+	ok, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	if err != nil {
+		return User{}, fmt.Errorf("check the password of %q: %w", name, err)
+	}
+	if !ok || u.ID == "" || u.Disabled {
+		s.o.Log.Warn("sign-in refused", "remote", from, "known_user", u.ID != "")
+		return User{}, ErrSignIn
+	}
+	s.byName.giveBack(nameKey(name))
+	s.byRemote.giveBack(from)
+	u.LastSignIn = now
+	if err := s.st.SaveUser(ctx, u); err != nil {
+		return User{}, fmt.Errorf("note the sign-in of %q: %w", name, err)
+	}
+	if err := s.start(ctx, u); err != nil {
+		return User{}, err
+	}
+	s.o.Log.Info("signed in", "user_id", u.ID, "remote", from)
+	return u, nil
+}
+
+// nameKey keeps a name of any length from being kept as a key.
+func nameKey(name string) string {
+	if len(name) > 64 {
+		return Hash(name)
+	}
+	return name
+}
+
+// Key answers who an API key belongs to, ErrSignIn when it is unknown, revoked
+// or expired.
+func (s *Service) Key(ctx context.Context, token string) (Principal, error) {
+	if !strings.HasPrefix(token, KeyPrefix) {
+		return Principal{}, ErrSignIn
+	}
+	k, err := s.st.APIKeyByHash(ctx, Hash(token))
+	if errors.Is(err, fault.ErrNotFound) {
+		return Principal{}, ErrSignIn
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up an API key: %w", err)
+	}
+	now := s.o.Now()
+	if !k.Live(now) {
+		return Principal{}, ErrSignIn
+	}
+	if now.Sub(k.LastUsedAt) > time.Minute {
+		if err := s.st.TouchAPIKey(ctx, k.ID, now); err != nil {
+			s.o.Log.Warn("time of use of an API key not written", "key_id", k.ID, "error", err)
+		}
+	}
+	return Principal{Name: k.Name, Scopes: k.Scopes, KeyID: k.ID}, nil
+}
+
+// Live says whether the key is neither revoked nor expired.
+func (k APIKey) Live(now time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
+}
+
+// Sweep deletes the sessions that expired. Call it now and then.
+func (s *Service) Sweep(ctx context.Context) error { return s.st.SweepSessions(ctx) }

@@ -1,0 +1,226 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"tocsin/internal/fault"
+)
+
+// Cookie is the name of the session cookie.
+const Cookie = "tocsin_session"
+
+// How long a session lives: without a request, and at all.
+const (
+	idleTimeout = 12 * time.Hour
+	lifetime    = 30 * 24 * time.Hour
+)
+
+// touchEvery is how often the end of a session is moved on; more often would
+// make a write of each page view.
+const touchEvery = time.Minute
+
+// What a session keeps.
+const (
+	keyUser    = "user_id"
+	keyStamp   = "stamp"   // of the password it was made with
+	keyTouched = "touched" // Unix seconds of the last write
+)
+
+func newSessions(st Store, secure bool) *scs.SessionManager {
+	m := scs.New()
+	m.Store = sessionStore{st}
+	m.Codec = jsonCodec{}
+	m.IdleTimeout = idleTimeout
+	m.Lifetime = lifetime
+	m.HashTokenInStore = true
+	m.Cookie.Name = Cookie
+	m.Cookie.HttpOnly = true
+	m.Cookie.SameSite = http.SameSiteLaxMode
+	m.Cookie.Secure = secure
+	return m
+}
+
+// carrier takes the response along in the context, so that SignIn and SignOut
+// can set the cookie. It leaves the ResponseWriter itself alone: streams
+// behind this middleware hijack it.
+type carrier struct{ header http.ResponseWriter }
+
+type carrierKey struct{}
+
+// Sessions puts the signed-in user, if there is one, into the request's
+// context (see From) and makes SignIn and SignOut work in next. A session
+// whose user is gone, disabled or has a new password is ended.
+func (s *Service) Sessions(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, err := s.load(w, r)
+		if err != nil {
+			s.o.Log.Error("session not loaded", "error", err)
+			http.Error(w, "The database does not answer. Please try again in a moment.", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+	var token string
+	if c, err := r.Cookie(Cookie); err == nil && len(c.Value) < 200 {
+		token = c.Value
+	}
+	ctx := context.WithValue(r.Context(), carrierKey{}, carrier{w})
+	ctx, err := s.sessions.Load(ctx, token)
+	if err != nil {
+		return nil, fmt.Errorf("load session: %w", err)
+	}
+	id := s.sessions.GetString(ctx, keyUser)
+	if id == "" {
+		return ctx, nil
+	}
+	u, err := s.st.UserByID(ctx, id)
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return nil, fmt.Errorf("look up the session's user: %w", err)
+	}
+	if err != nil || u.Disabled || s.sessions.GetString(ctx, keyStamp) != stamp(u) {
+		if err := s.sessions.Destroy(ctx); err != nil {
+			return nil, fmt.Errorf("end session: %w", err)
+		}
+		s.sessions.WriteSessionCookie(ctx, w, "", time.Time{})
+		return ctx, nil
+	}
+	touched, _ := strconv.ParseInt(s.sessions.GetString(ctx, keyTouched), 10, 64)
+	if s.o.Now().Sub(time.Unix(touched, 0)) > touchEvery {
+		if err := s.commit(ctx); err != nil {
+			// Reading goes on while writing does not: the session only lives less long.
+			s.o.Log.Warn("session not moved on", "user_id", u.ID, "error", err)
+		}
+	}
+	return With(ctx, u.principal(sessionHash(token))), nil
+}
+
+// commit writes the session and its cookie.
+func (s *Service) commit(ctx context.Context) error {
+	s.sessions.Put(ctx, keyTouched, strconv.FormatInt(s.o.Now().Unix(), 10))
+	token, expires, err := s.sessions.Commit(ctx)
+	if err != nil {
+		return fmt.Errorf("write session: %w", err)
+	}
+	if c, ok := ctx.Value(carrierKey{}).(carrier); ok {
+		s.sessions.WriteSessionCookie(ctx, c.header, token, expires)
+	}
+	return nil
+}
+
+// start begins the session of a user who just signed in.
+func (s *Service) start(ctx context.Context, u User) error {
+	if _, ok := ctx.Value(carrierKey{}).(carrier); !ok {
+		return nil // a check of name and password alone
+	}
+	if old, ok := From(ctx); ok && old.Session != "" && s.o.SessionEnded != nil {
+		defer s.o.SessionEnded(old.Session)
+	}
+	if err := s.sessions.RenewToken(ctx); err != nil {
+		return fmt.Errorf("renew session: %w", err)
+	}
+	s.sessions.Put(ctx, keyUser, u.ID)
+	s.sessions.Put(ctx, keyStamp, stamp(u))
+	return s.commit(ctx)
+}
+
+// SignOut ends the session of the request, its cookie and its streams.
+func (s *Service) SignOut(ctx context.Context) error {
+	c, ok := ctx.Value(carrierKey{}).(carrier)
+	if !ok {
+		return nil
+	}
+	if err := s.sessions.Destroy(ctx); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	s.sessions.WriteSessionCookie(ctx, c.header, "", time.Time{})
+	if p, ok := From(ctx); ok && p.Session != "" && s.o.SessionEnded != nil {
+		s.o.SessionEnded(p.Session)
+	}
+	return nil
+}
+
+// stamp binds a session to the password and role it was made under: after a
+// change it is void, even where its row was written back by a request under way.
+func stamp(u User) string { return Hash(u.PasswordHash + "\x00" + string(u.Role))[:16] }
+
+// sessionStore lets scs keep its sessions in our store.
+type sessionStore struct{ st Store }
+
+func (s sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	x, err := s.st.Session(ctx, token)
+	if errors.Is(err, fault.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return x.Data, true, nil
+}
+
+func (s sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expires time.Time) error {
+	_, values, err := jsonCodec{}.Decode(data)
+	if err != nil {
+		return err
+	}
+	user, _ := values[keyUser].(string)
+	return s.st.SaveSession(ctx, Session{Token: token, UserID: user, Data: data, Expires: expires})
+}
+
+func (s sessionStore) DeleteCtx(ctx context.Context, token string) error {
+	return s.st.DeleteSession(ctx, token)
+}
+
+// The methods without a context complete scs.Store; scs prefers the others.
+
+func (s sessionStore) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s sessionStore) Commit(token string, data []byte, expires time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expires)
+}
+
+func (s sessionStore) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// jsonCodec keeps sessions legible, and free of gob's types.
+type jsonCodec struct{}
+
+type sessionData struct {
+	Deadline int64             `json:"deadline"` // Unix seconds
+	Values   map[string]string `json:"values"`
+}
+
+func (jsonCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+	d := sessionData{Deadline: deadline.Unix(), Values: make(map[string]string, len(values))}
+	for k, v := range values {
+		text, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("session value %s is a %T, only texts are kept", k, v)
+		}
+		d.Values[k] = text
+	}
+	return json.Marshal(d)
+}
+
+func (jsonCodec) Decode(b []byte) (time.Time, map[string]any, error) {
+	var d sessionData
+	if err := json.Unmarshal(b, &d); err != nil {
+		return time.Time{}, nil, fmt.Errorf("read session: %w", err)
+	}
+	values := make(map[string]any, len(d.Values))
+	for k, v := range d.Values {
+		values[k] = v
+	}
+	return time.Unix(d.Deadline, 0).UTC(), values, nil
+}
