@@ -1,0 +1,156 @@
+// Package cdp drives Chromium by the Chrome DevTools Protocol.
+package cdp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+
+	"tocsin/test/browser/wire"
+)
+
+// Browser is one running Chromium with its own profile.
+type Browser struct {
+	conn *wire.Conn
+}
+
+var listening = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
+
+// flags keep Chromium quiet and away from the network. Root needs
+// --no-sandbox; without the network flags Chromium looks up Google's hosts at
+// every start. Incognito has no notifications from service workers, so the
+// default profile is used.
+var flags = []string{
+	"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
+	"--remote-debugging-port=0",
+	"--no-first-run", "--no-default-browser-check", "--disable-sync", "--disable-component-update",
+	"--disable-background-networking", "--disable-default-apps", "--disable-extensions",
+	"--password-store=basic", "--use-mock-keychain",
+	"--metrics-recording-only", "--disable-breakpad", "--disable-client-side-phishing-detection",
+	"--disable-features=Translate,OptimizationHints,MediaRouter", "--disable-search-engine-choice-screen",
+	// Tabs that are behind another must not be slowed down: a test has several.
+	"--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
+	"about:blank",
+}
+
+// Launch starts Chromium without a window, with the profile in dir. env and
+// args are added to what it gets anyway.
+func Launch(ctx context.Context, exe, dir string, env []string, args ...string) (*Browser, error) {
+	conn, err := wire.Start(ctx, wire.Command{
+		Exe:     exe,
+		Args:    append(append([]string{"--user-data-dir=" + dir}, flags...), args...),
+		Env:     append([]string{"HOME=" + dir}, env...),
+		Listens: listening,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Browser{conn: conn}, nil
+}
+
+// Pid is the browser's main process.
+func (b *Browser) Pid() int { return b.conn.Pid() }
+
+// On calls f for each event named method, on the goroutine that reads: f must
+// not wait for a reply.
+func (b *Browser) On(method string, f func(session string, params json.RawMessage)) {
+	b.conn.On(method, f)
+}
+
+// Send sends one command, to the tab of that session or to the browser if it
+// is empty, and decodes the result into out unless that is nil.
+func (b *Browser) Send(ctx context.Context, session, method string, params, out any) error {
+	return b.conn.Call(ctx, session, method, params, out)
+}
+
+// Attach answers a session with the tab of that target id.
+func (b *Browser) Attach(ctx context.Context, target string) (string, error) {
+	var s struct{ SessionID string }
+	err := b.Send(ctx, "", "Target.attachToTarget", map[string]any{"targetId": target, "flatten": true}, &s)
+	return s.SessionID, err
+}
+
+// NewTab opens url, waits for its load event and returns a session.
+func (b *Browser) NewTab(ctx context.Context, url string) (string, error) {
+	session, _, err := b.Open(ctx, url)
+	return session, err
+}
+
+// Open is NewTab that answers the target id, too.
+func (b *Browser) Open(ctx context.Context, url string) (session, target string, err error) {
+	var t struct{ TargetID string }
+	if err := b.Send(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &t); err != nil {
+		return "", "", err
+	}
+	if session, err = b.Attach(ctx, t.TargetID); err != nil {
+		return "", "", err
+	}
+	return session, t.TargetID, b.Navigate(ctx, session, url)
+}
+
+// Navigate leads a tab to url and waits for its load event.
+func (b *Browser) Navigate(ctx context.Context, session, url string) error {
+	loaded := make(chan struct{}, 1)
+	b.On("Page.loadEventFired", func(s string, _ json.RawMessage) {
+		if s != session {
+			return
+		}
+		select {
+		case loaded <- struct{}{}:
+		default:
+		}
+	})
+	if err := b.Send(ctx, session, "Page.enable", nil, nil); err != nil {
+		return err
+	}
+	var r struct{ ErrorText string }
+	if err := b.Send(ctx, session, "Page.navigate", map[string]any{"url": url}, &r); err != nil {
+		return err
+	}
+	if r.ErrorText != "" {
+		return fmt.Errorf("open %s: %s", url, r.ErrorText)
+	}
+	select {
+	case <-loaded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("open %s: %w", url, ctx.Err())
+	}
+}
+
+// Eval runs an expression whose value can be written as JSON and decodes it
+// into out unless that is nil. A promise is awaited.
+func (b *Browser) Eval(ctx context.Context, session, expr string, out any) error {
+	var r struct {
+		Result           struct{ Value string }
+		ExceptionDetails *struct {
+			Text      string
+			Exception struct{ Description string }
+		}
+	}
+	err := b.Send(ctx, session, "Runtime.evaluate", map[string]any{
+		"expression":   "(async () => JSON.stringify((await (" + expr + ")) ?? null))()",
+		"awaitPromise": true, "returnByValue": true,
+	}, &r)
+	if err != nil {
+		return err
+	}
+	if r.ExceptionDetails != nil {
+		return fmt.Errorf("eval: %s %s", r.ExceptionDetails.Text, r.ExceptionDetails.Exception.Description)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal([]byte(r.Result.Value), out)
+}
+
+// Close ends the browser and waits until its processes have let go of the
+// profile.
+func (b *Browser) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = b.Send(ctx, "", "Browser.close", nil, nil)
+	b.conn.Wait(5 * time.Second)
+}

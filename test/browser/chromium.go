@@ -1,0 +1,145 @@
+package browser
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"tocsin/test/browser/cdp"
+)
+
+type chromium struct {
+	b        *cdp.Browser
+	sessions map[string]string // target id to session
+}
+
+type chromiumTab struct {
+	b       *cdp.Browser
+	target  string
+	session string
+}
+
+// Chromium starts Debian's Chromium.
+func Chromium(ctx context.Context, o Options) (Browser, error) {
+	b, err := cdp.Launch(ctx, "/usr/bin/chromium", o.Dir, o.Env)
+	if err != nil {
+		return nil, err
+	}
+	return &chromium{b: b, sessions: map[string]string{}}, nil
+}
+
+func (c *chromium) Name() string { return "chromium" }
+func (c *chromium) Close()       { c.b.Close() }
+
+func (c *chromium) Permit(ctx context.Context, origin string, p Permission) error {
+	return c.b.Send(ctx, "", "Browser.setPermission", map[string]any{
+		"permission": map[string]any{"name": "notifications"}, "setting": p, "origin": origin,
+	}, nil)
+}
+
+func (c *chromium) Open(ctx context.Context, url string) (Tab, error) {
+	session, target, err := c.b.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	c.sessions[target] = session
+	return &chromiumTab{b: c.b, target: target, session: session}, nil
+}
+
+func (c *chromium) Tabs(ctx context.Context) ([]Tab, error) {
+	var r struct {
+		TargetInfos []struct{ TargetID, Type string }
+	}
+	if err := c.b.Send(ctx, "", "Target.getTargets", nil, &r); err != nil {
+		return nil, err
+	}
+	var out []Tab
+	for _, t := range r.TargetInfos {
+		if t.Type != "page" {
+			continue
+		}
+		if c.sessions[t.TargetID] == "" {
+			s, err := c.b.Attach(ctx, t.TargetID)
+			if err != nil {
+				continue // closed meanwhile
+			}
+			c.sessions[t.TargetID] = s
+		}
+		out = append(out, &chromiumTab{b: c.b, target: t.TargetID, session: c.sessions[t.TargetID]})
+	}
+	return out, nil
+}
+
+func (t *chromiumTab) ID() string { return t.target }
+
+func (t *chromiumTab) send(ctx context.Context, method string, params, out any) error {
+	return t.b.Send(ctx, t.session, method, params, out)
+}
+
+func (t *chromiumTab) URL(ctx context.Context) (string, error) {
+	var r struct{ TargetInfo struct{ URL string } }
+	err := t.b.Send(ctx, "", "Target.getTargetInfo", map[string]any{"targetId": t.target}, &r)
+	return r.TargetInfo.URL, err
+}
+
+func (t *chromiumTab) Go(ctx context.Context, url string) error {
+	return t.b.Navigate(ctx, t.session, url)
+}
+
+func (t *chromiumTab) Eval(ctx context.Context, expr string, out any) error {
+	return t.b.Eval(ctx, t.session, expr, out)
+}
+
+func (t *chromiumTab) Press(ctx context.Context, x, y float64) error {
+	for _, kind := range []string{"mouseMoved", "mousePressed", "mouseReleased"} {
+		p := map[string]any{"type": kind, "x": x, "y": y}
+		if kind != "mouseMoved" {
+			p["button"], p["clickCount"] = "left", 1
+		}
+		if err := t.send(ctx, "Input.dispatchMouseEvent", p, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *chromiumTab) Keys(ctx context.Context, text string) error {
+	return t.send(ctx, "Input.insertText", map[string]any{"text": text}, nil)
+}
+
+func (t *chromiumTab) Dark(ctx context.Context, dark bool) error {
+	value := "light"
+	if dark {
+		value = "dark"
+	}
+	return t.send(ctx, "Emulation.setEmulatedMedia", map[string]any{
+		"features": []map[string]string{{"name": "prefers-color-scheme", "value": value}},
+	}, nil)
+}
+
+func (t *chromiumTab) Size(ctx context.Context, width, height int) error {
+	return t.send(ctx, "Emulation.setDeviceMetricsOverride", map[string]any{
+		"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+	}, nil)
+}
+
+func (t *chromiumTab) Shot(ctx context.Context, whole bool) ([]byte, error) {
+	var r struct{ Data string }
+	if err := t.send(ctx, "Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": whole}, &r); err != nil {
+		return nil, err
+	}
+	return base64.StdEncoding.DecodeString(r.Data)
+}
+
+func (t *chromiumTab) Front(ctx context.Context) error {
+	return t.send(ctx, "Page.bringToFront", nil, nil)
+}
+
+func (t *chromiumTab) Close(ctx context.Context) error {
+	var r json.RawMessage
+	if err := t.b.Send(ctx, "", "Target.closeTarget", map[string]any{"targetId": t.target}, &r); err != nil {
+		return fmt.Errorf("close the tab: %w", err)
+	}
+	return nil
+}
