@@ -102,6 +102,12 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 	}
 	s.byName.giveBack(nameKey(name))
 	s.byRemote.giveBack(from)
+	// Hashing took a while: what an admin changed meanwhile is not to be undone.
+	fresh, err := s.st.UserByID(ctx, u.ID)
+	if err != nil || fresh.Disabled || fresh.PasswordHash != u.PasswordHash {
+		return User{}, ErrSignIn
+	}
+	u = fresh
 	u.LastSignIn = now
 	if err := s.st.SaveUser(ctx, u); err != nil {
 		return User{}, fmt.Errorf("note the sign-in of %q: %w", name, err)

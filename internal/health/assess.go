@@ -1,0 +1,269 @@
+package health
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Facts are what the parts of the program say of themselves.
+type Facts struct {
+	Now     time.Time
+	Started time.Time
+	Node    string
+	Version string
+
+	Database  Database
+	Committer Worker
+	Delivery  []Worker // one for each channel or worker
+	Live      Live
+	Queue     Queue
+	Disk      *Disk // nil where it cannot be told
+	Sources   []Source
+	Quiet     time.Duration // a source silent for longer is warned of; 0: never
+}
+
+// Database is the store's state.
+type Database struct {
+	Engine  string // "sqlite" or "postgres"
+	Err     error  // of the last ping
+	Size    int64  // in bytes, 0 where unknown
+	Schema  int64
+	Latency time.Duration // of the ping
+	Now     time.Time     // the database's clock, zero where it has none of its own
+}
+
+// Worker is one loop.
+type Worker struct {
+	Name    string
+	Title   string
+	Last    time.Time // the last time round
+	Every   time.Duration
+	Stopped bool
+	Err     error
+	Figures []Figure
+}
+
+// Live is the hub of event streams.
+type Live struct {
+	Streams, Users int
+	LastTail       time.Time
+	Stopped        bool
+}
+
+// Queue is the outbox.
+type Queue struct {
+	Waiting, Handed        int
+	Oldest                 time.Time // of those that wait or are handed over
+	Sent, Expired, DeadDay int
+	Err                    error
+}
+
+// Disk is the room left where the data lies.
+type Disk struct {
+	Path        string
+	Free, Total uint64 // in bytes
+}
+
+// Source is one monitoring engine.
+type Source struct {
+	Name        string
+	Title       string
+	Disabled    bool
+	LastEvent   time.Time
+	LastError   string
+	LastErrorAt time.Time
+	Spooled     int
+	SpooledAt   time.Time
+}
+
+// What is too long. A loop that did not come round for stuckAfter, or three
+// times its own period, is taken for stuck.
+const (
+	stuckAfter   = 15 * time.Second
+	slowDatabase = 2 * time.Second
+	clockSlack   = 2 * time.Second
+	oldDelivery  = 5 * time.Minute
+	lowDisk      = 500 << 20
+)
+
+// Assess makes the report of what the parts say.
+func Assess(f Facts) Report {
+	r := Report{At: f.Now, Node: f.Node, Version: f.Version, OK: true, Ready: true}
+	r.database(f)
+	r.worker(f, f.Committer)
+	for _, w := range f.Delivery {
+		r.worker(f, w)
+	}
+	r.live(f)
+	r.queue(f)
+	if f.Disk != nil {
+		r.disk(*f.Disk)
+	}
+	for _, s := range f.Sources {
+		r.source(f, s)
+	}
+	return r
+}
+
+func (r *Report) database(f Facts) {
+	d := f.Database
+	title := map[string]string{"sqlite": "SQLite", "postgres": "PostgreSQL"}[d.Engine]
+	p := Part{Name: "database", Title: "Database", OK: true, Detail: title + " answers", Last: f.Now}
+	p.Figures = append(p.Figures, Figure{"engine", title}, Figure{"answer", d.Latency.Round(10 * time.Microsecond).String()})
+	if d.Size > 0 {
+		p.Figures = append(p.Figures, Figure{"size", Bytes(uint64(d.Size))})
+	}
+	if d.Schema > 0 {
+		p.Figures = append(p.Figures, Figure{"schema", strconv.FormatInt(d.Schema, 10)})
+	}
+	if d.Err != nil {
+		p.Detail, p.Last = title+" does not answer", time.Time{}
+	}
+	r.Add(p)
+	switch {
+	case d.Err != nil:
+		r.Ready = false
+		r.Warn("database", "The database does not answer: "+d.Err.Error()+".", "Look whether it runs and whether its disk is full; Tocsin goes on by itself when it is back.")
+	case d.Latency > slowDatabase:
+		r.Warn("database", "The database took "+d.Latency.Round(time.Millisecond).String()+" to answer.", "Look at the load of its machine and of its disk.")
+	}
+	if !d.Now.IsZero() {
+		if off := d.Now.Sub(f.Now).Abs(); off > clockSlack {
+			r.Warn("database", fmt.Sprintf("The clocks of the database and of this machine differ by %s.", off.Round(time.Second)), "Let both machines set their clocks by NTP.")
+		}
+	}
+}
+
+func (r *Report) worker(f Facts, w Worker) {
+	p := Part{Name: w.Name, Title: w.Title, OK: true, Detail: "running", Last: w.Last, Figures: w.Figures}
+	limit := max(stuckAfter, 3*w.Every)
+	last := w.Last
+	if last.IsZero() {
+		last = f.Started
+	}
+	stuck := w.Every > 0 && f.Now.Sub(last) > limit
+	switch {
+	case w.Stopped:
+		p.Detail = "stopped"
+	case stuck:
+		p.Detail = "no sign of life since " + f.Now.Sub(last).Round(time.Second).String()
+	case w.Err != nil:
+		p.Detail = "running, with an error"
+	}
+	r.Add(p)
+	switch {
+	case w.Stopped:
+		r.Ready = false
+		r.Warn(w.Name, w.Title+" has stopped.", "Start Tocsin again; its log says why it stopped.")
+	case stuck:
+		r.Ready = false
+		r.Warn(w.Name, w.Title+" has not shown a sign of life for "+f.Now.Sub(last).Round(time.Second).String()+".", "Look at the database first, then start Tocsin again.")
+	case w.Err != nil:
+		r.Warn(w.Name, w.Title+" cannot do its work: "+w.Err.Error()+".", "Tocsin tries again by itself; its log has more.")
+	}
+}
+
+func (r *Report) live(f Facts) {
+	l := f.Live
+	r.worker(f, Worker{
+		Name: "live", Title: "Live channel", Last: l.LastTail, Every: 5 * time.Second, Stopped: l.Stopped,
+		Figures: []Figure{{"streams", strconv.Itoa(l.Streams)}, {"users", strconv.Itoa(l.Users)}},
+	})
+	if p := r.Part("live"); p.OK {
+		p.Detail = Count(l.Streams, "open tab", "open tabs") + " of " + Count(l.Users, "user", "users")
+	}
+}
+
+func (r *Report) queue(f Facts) {
+	q := f.Queue
+	p := Part{Name: "queue", Title: "Deliveries", OK: true, Detail: "nothing waits", Figures: []Figure{
+		{"waiting", strconv.Itoa(q.Waiting)}, {"handed over", strconv.Itoa(q.Handed)},
+		{"sent in 24 h", strconv.Itoa(q.Sent)}, {"expired in 24 h", strconv.Itoa(q.Expired)}, {"undeliverable in 24 h", strconv.Itoa(q.DeadDay)},
+	}}
+	age := time.Duration(0)
+	if !q.Oldest.IsZero() {
+		age = f.Now.Sub(q.Oldest)
+		p.Detail = Count(q.Waiting+q.Handed, "delivery waits", "deliveries wait") + ", the oldest for " + Age(age)
+		p.Figures = append(p.Figures, Figure{"oldest", Age(age)})
+	}
+	r.Add(p)
+	switch {
+	case q.Err != nil:
+		r.Warn("queue", "The figures of the deliveries cannot be read: "+q.Err.Error()+".", "Look at the database.")
+	case age > oldDelivery:
+		r.Warn("queue", "A delivery has been waiting for "+Age(age)+".", "Most likely its contact has no Tocsin tab open; the list of deliveries says which.")
+	}
+	if q.DeadDay > 0 {
+		r.Warn("queue", Count(q.DeadDay, "delivery", "deliveries")+" of the last 24 hours could not be delivered.", "The list of deliveries says which, and why.")
+	}
+}
+
+func (r *Report) disk(d Disk) {
+	p := Part{Name: "disk", Title: "Disk of the data folder", OK: true, Detail: Bytes(d.Free) + " free of " + Bytes(d.Total)}
+	r.Add(p)
+	if d.Free < lowDisk || (d.Total > 0 && float64(d.Free)/float64(d.Total) < 0.05) {
+		r.Warn("disk", "The disk of "+d.Path+" is almost full: "+Bytes(d.Free)+" left.", "Make room there, or move the data folder; when it is full, no event can be taken.")
+	}
+}
+
+func (r *Report) source(f Facts, s Source) {
+	name := "source:" + s.Name
+	p := Part{Name: name, Title: s.Title + " “" + s.Name + "”", OK: true, Last: s.LastEvent, Detail: "no event yet"}
+	if !s.LastEvent.IsZero() {
+		p.Detail = "last event " + Age(f.Now.Sub(s.LastEvent)) + " ago"
+	}
+	if s.Disabled {
+		p.Detail = "disabled"
+	}
+	p.Figures = []Figure{{"in its spool", strconv.Itoa(s.Spooled)}}
+	r.Add(p)
+	if s.Disabled {
+		return
+	}
+	if s.LastError != "" {
+		r.Warn(name, fmt.Sprintf("The last call of source %s was refused %s ago: %s.", s.Name, Age(f.Now.Sub(s.LastErrorAt)), s.LastError), "Compare the notification command's token and arguments with the source's page.")
+	}
+	if s.Spooled > 0 {
+		r.Warn(name, fmt.Sprintf("%s in the spool of source %s.", Count(s.Spooled, "event waits", "events wait"), s.Name), "Run tocsin notify --flush on the engine's machine; the next notification hands them in as well.")
+	}
+	if f.Quiet > 0 && !s.LastEvent.IsZero() && f.Now.Sub(s.LastEvent) > f.Quiet {
+		r.Warn(name, fmt.Sprintf("Source %s has said nothing for %s.", s.Name, Age(f.Now.Sub(s.LastEvent))), "Look whether the engine runs and whether its notifications are enabled.")
+	}
+}
+
+// Count is a number with its noun: "1 delivery", "3 deliveries".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// Age is a duration for people: "3 minutes".
+func Age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "a moment"
+	case d < 2*time.Minute:
+		return Count(int(d.Seconds()), "second", "seconds")
+	case d < 2*time.Hour:
+		return Count(int(d.Minutes()), "minute", "minutes")
+	case d < 48*time.Hour:
+		return Count(int(d.Hours()), "hour", "hours")
+	}
+	return Count(int(d.Hours()/24), "day", "days")
+}
+
+// Bytes is a size for people: "1.2 GB".
+func Bytes(n uint64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
+	v, i := float64(n), 0
+	for v >= 1000 && i < len(units)-1 {
+		v, i = v/1000, i+1
+	}
+	if i == 0 || v >= 100 {
+		return fmt.Sprintf("%.0f %s", v, units[i])
+	}
+	return fmt.Sprintf("%.1f %s", v, units[i])
+}
