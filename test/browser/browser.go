@@ -28,9 +28,8 @@ const (
 
 // Options say how a browser starts.
 type Options struct {
-	Dir  string   // profile; empty and of its own
-	Env  []string // notifyd's Env, for desktop notifications
-	Dark bool     // prefers-color-scheme is dark from the start
+	Dir string   // profile; empty and of its own
+	Env []string // notifyd's Env, for desktop notifications
 }
 
 // Browser is one running browser with its own profile.
@@ -63,7 +62,7 @@ type Tab interface {
 	Press(ctx context.Context, x, y float64) error
 	// Keys types text into what has the focus.
 	Keys(ctx context.Context, text string) error
-	// Dark sets prefers-color-scheme, at once.
+	// Dark sets prefers-color-scheme, at once; in Firefox of all its tabs.
 	Dark(ctx context.Context, dark bool) error
 	// Size sets the visible page, in CSS pixels.
 	Size(ctx context.Context, width, height int) error

@@ -16,15 +16,15 @@ type firefoxTab struct {
 	tab string
 }
 
+// schemePref is what pages see as prefers-color-scheme: 0 dark, 1 light.
+const schemePref = "layout.css.prefers-color-scheme.content-override"
+
 // Firefox starts Debian's Firefox. Its notifications go to the desktop only
 // with libnotify4 installed.
 func Firefox(ctx context.Context, o Options) (Browser, error) {
 	p := bidi.BasePrefs()
 	p["alerts.useSystemBackend"] = true
-	if o.Dark {
-		p["layout.css.prefers-color-scheme.content-override"] = 0 // dark; 1 is light
-	}
-	b, err := bidi.Launch(ctx, "/usr/bin/firefox-esr", o.Dir, p, o.Env)
+	b, err := bidi.Launch(ctx, "/usr/bin/firefox-esr", o.Dir, p, o.Env, "--remote-allow-system-access")
 	if err != nil {
 		return nil, err
 	}
@@ -116,15 +116,23 @@ func (t *firefoxTab) Keys(ctx context.Context, text string) error {
 	return err
 }
 
-// Dark needs a Firefox whose BiDi knows browser settings; Options.Dark serves
-// where it does not.
+// Dark sets it for the whole browser: BiDi has no command for a tab's colour
+// scheme, but a preference that is watched, reached through the window's own
+// (privileged) context.
 func (t *firefoxTab) Dark(ctx context.Context, dark bool) error {
-	theme := "light"
-	if dark {
-		theme = "dark"
+	r, err := t.b.Send(ctx, "browsingContext.getTree", map[string]any{"maxDepth": 0, "moz:scope": "chrome"})
+	if err != nil {
+		return err
 	}
-	_, err := t.b.Send(ctx, "emulation.setForcedColorsModeThemeOverride", map[string]any{"theme": theme, "contexts": []string{t.tab}})
-	return err
+	var window tree
+	if err := json.Unmarshal(r, &window); err != nil || len(window.Contexts) == 0 {
+		return fmt.Errorf("the browser's window in %s: %w", r, err)
+	}
+	scheme := 1
+	if dark {
+		scheme = 0
+	}
+	return t.b.Eval(ctx, window.Contexts[0].Context, fmt.Sprintf("Services.prefs.setIntPref(%q, %d)", schemePref, scheme), nil)
 }
 
 func (t *firefoxTab) Size(ctx context.Context, width, height int) error {
