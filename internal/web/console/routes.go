@@ -1,0 +1,100 @@
+package console
+
+import (
+	"net/http"
+
+	"tocsin/internal/auth"
+)
+
+type routing struct {
+	pattern string
+	scope   auth.Scope // empty: everybody who is signed in
+	page    page
+}
+
+// routes lists every page and form with what somebody must be allowed to do.
+func (c *console) routes() []routing {
+	return []routing{
+		{"GET /console/{$}", "", func(w http.ResponseWriter, v *visit) error {
+			http.Redirect(w, v.Request, "/console/alerts", http.StatusSeeOther)
+			return nil
+		}},
+		{"GET /console/", "", func(w http.ResponseWriter, v *visit) error {
+			c.fail(w, v, http.StatusNotFound, "There is no such page", "The menu leads to all there are.")
+			return nil
+		}},
+		{"POST /console/sign-out", "", c.signOut},
+
+		{"GET /console/alerts", auth.ReadAlerts, c.alerts},
+		{"GET /console/alerts/rows", auth.ReadAlerts, c.alertRows},
+		{"POST /console/alerts/acknowledge", auth.AckAlerts, c.acknowledgeMany},
+		{"GET /console/alerts/{id}", auth.ReadAlerts, c.alert},
+		{"POST /console/alerts/{id}/acknowledge", auth.AckAlerts, c.acknowledge},
+		{"POST /console/alerts/{id}/unacknowledge", auth.AckAlerts, c.unacknowledge},
+		{"GET /console/objects/{id}", auth.ReadAlerts, c.object},
+		{"GET /console/deliveries", auth.ReadAlerts, c.deliveries},
+
+		{"GET /console/contacts", auth.ReadConfig, c.contacts},
+		{"GET /console/contacts/{id}", auth.ReadConfig, c.contact},
+		{"POST /console/contacts/{id}", auth.WriteConfig, c.saveContact},
+		{"GET /console/contacts/{id}/delete", auth.WriteConfig, c.askDeleteContact},
+		{"POST /console/contacts/{id}/delete", auth.WriteConfig, c.deleteContact},
+
+		{"GET /console/groups", auth.ReadConfig, c.groups},
+		{"GET /console/groups/{id}", auth.ReadConfig, c.group},
+		{"POST /console/groups/{id}", auth.WriteConfig, c.saveGroup},
+		{"GET /console/groups/{id}/delete", auth.WriteConfig, c.askDeleteGroup},
+		{"POST /console/groups/{id}/delete", auth.WriteConfig, c.deleteGroup},
+
+		{"GET /console/rules", auth.ReadConfig, c.rules},
+		{"GET /console/rules/{id}", auth.ReadConfig, c.rule},
+		{"POST /console/rules/{id}", auth.WriteConfig, c.saveRule},
+		{"POST /console/rules/{id}/move", auth.WriteConfig, c.moveRule},
+		{"POST /console/rules/{id}/switch", auth.WriteConfig, c.switchRule},
+		{"GET /console/rules/{id}/delete", auth.WriteConfig, c.askDeleteRule},
+		{"POST /console/rules/{id}/delete", auth.WriteConfig, c.deleteRule},
+
+		{"GET /console/periods", auth.ReadConfig, c.periods},
+		{"GET /console/periods/{id}", auth.ReadConfig, c.period},
+		{"POST /console/periods/{id}", auth.WriteConfig, c.savePeriod},
+		{"GET /console/periods/{id}/delete", auth.WriteConfig, c.askDeletePeriod},
+		{"POST /console/periods/{id}/delete", auth.WriteConfig, c.deletePeriod},
+
+		{"GET /console/sources", auth.ReadConfig, c.sources},
+		{"GET /console/sources/{id}", auth.ReadConfig, c.source},
+		{"POST /console/sources/{id}", auth.Administer, c.saveSource},
+		{"POST /console/sources/{id}/token", auth.Administer, c.rotateToken},
+		{"GET /console/sources/{id}/delete", auth.Administer, c.askDeleteSource},
+		{"POST /console/sources/{id}/delete", auth.Administer, c.deleteSource},
+
+		{"GET /console/users", auth.Administer, c.users},
+		{"GET /console/users/{id}", auth.Administer, c.user},
+		{"POST /console/users/{id}", auth.Administer, c.saveUser},
+		{"GET /console/users/{id}/delete", auth.Administer, c.askDeleteUser},
+		{"POST /console/users/{id}/delete", auth.Administer, c.deleteUser},
+
+		{"GET /console/keys", auth.Administer, c.keys},
+		{"GET /console/keys/new", auth.Administer, c.newKey},
+		{"POST /console/keys/new", auth.Administer, c.createKey},
+		{"GET /console/keys/{id}/delete", auth.Administer, c.askRevokeKey},
+		{"POST /console/keys/{id}/delete", auth.Administer, c.revokeKey},
+
+		{"GET /console/settings", auth.ReadConfig, c.settings},
+		{"POST /console/settings", auth.Administer, c.saveSettings},
+		{"GET /console/health", auth.ReadAlerts, c.health},
+		{"GET /console/me", "", c.me},
+		{"POST /console/me", "", c.changePassword},
+	}
+}
+
+// Paths are the pages that exist on every installation, for tests that look at
+// each of them.
+func Paths() []string {
+	return []string{
+		"/console/alerts", "/console/alerts?status=all", "/console/deliveries",
+		"/console/contacts", "/console/contacts/new", "/console/groups", "/console/groups/new",
+		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
+		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
+		"/console/keys", "/console/keys/new", "/console/settings", "/console/health", "/console/me",
+	}
+}

@@ -1,0 +1,190 @@
+package console
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/health"
+	"tocsin/internal/web/static"
+)
+
+// shell is what surrounds every page; each view embeds it.
+type shell struct {
+	Title   string
+	Section string // path of the menu's entry that the page belongs to
+	Path    string // of this page, with its query
+	Who     auth.Principal
+	Nav     []navGroup
+	Flash   *flash
+	Health  health.Report
+	Version string
+	MayAck  bool
+	May     may
+}
+
+// may is what the page offers; the handlers check again.
+type may struct {
+	Ack, Write, Admin bool
+}
+
+type navGroup struct {
+	Title string
+	Items []navItem
+}
+
+type navItem struct {
+	Title, Path, Icon string
+	Current           bool
+}
+
+// flash is one sentence shown on the page after a form.
+type flash struct {
+	Kind string // "good" or "bad"
+	Text string
+}
+
+const flashCookie = "tocsin_flash"
+
+// say keeps a sentence for the next page.
+func say(w http.ResponseWriter, kind, text string) {
+	if r := []rune(text); len(r) > 400 {
+		text = string(r[:400]) + "…"
+	}
+	body, err := json.Marshal(flash{kind, text})
+	if err != nil {
+		return
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: flashCookie, Value: base64.RawURLEncoding.EncodeToString(body), Path: "/console/",
+		MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func heard(w http.ResponseWriter, r *http.Request) *flash {
+	k, err := r.Cookie(flashCookie)
+	if err != nil {
+		return nil
+	}
+	http.SetCookie(w, &http.Cookie{Name: flashCookie, Path: "/console/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	body, err := base64.RawURLEncoding.DecodeString(k.Value)
+	if err != nil {
+		return nil
+	}
+	var f flash
+	if json.Unmarshal(body, &f) != nil || f.Text == "" {
+		return nil
+	}
+	if f.Kind != "bad" {
+		f.Kind = "good"
+	}
+	return &f
+}
+
+func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) shell {
+	s := shell{
+		Title: title, Section: section, Path: v.URL.RequestURI(), Who: v.who, Version: c.Version,
+		Health: c.Health(v.Context()),
+		May:    may{Ack: v.may(auth.AckAlerts), Write: v.may(auth.WriteConfig), Admin: v.may(auth.Administer)},
+	}
+	if v.Header.Get("Tocsin-Fragment") == "" {
+		s.Flash = heard(w, v.Request)
+	}
+	add := func(group string, scope auth.Scope, title, path, icon string) {
+		if !v.may(scope) {
+			return
+		}
+		item := navItem{Title: title, Path: path, Icon: icon, Current: path == section}
+		if n := len(s.Nav); n > 0 && s.Nav[n-1].Title == group {
+			s.Nav[n-1].Items = append(s.Nav[n-1].Items, item)
+			return
+		}
+		s.Nav = append(s.Nav, navGroup{Title: group, Items: []navItem{item}})
+	}
+	add("Watch", auth.ReadAlerts, "Alerts", "/console/alerts", "alerts")
+	add("Watch", auth.ReadAlerts, "Deliveries", "/console/deliveries", "deliveries")
+	add("Who is told", auth.ReadConfig, "Contacts", "/console/contacts", "contacts")
+	add("Who is told", auth.ReadConfig, "Groups", "/console/groups", "groups")
+	add("Who is told", auth.ReadConfig, "Rules", "/console/rules", "rules")
+	add("Who is told", auth.ReadConfig, "Time periods", "/console/periods", "periods")
+	add("The hub", auth.ReadConfig, "Sources", "/console/sources", "sources")
+	add("The hub", auth.Administer, "Users", "/console/users", "users")
+	add("The hub", auth.Administer, "API keys", "/console/keys", "keys")
+	add("The hub", auth.ReadConfig, "Settings", "/console/settings", "settings")
+	add("The hub", auth.ReadAlerts, "System health", "/console/health", "health")
+	return s
+}
+
+// parse reads every page into a set of its own with the shared parts.
+func (c *console) parse() map[string]*template.Template {
+	shared := template.Must(template.New("").Funcs(c.funcs()).ParseFS(templates,
+		"templates/shell.html", "templates/parts.html", "templates/form.html"))
+	names, err := fs.Glob(templates, "templates/*.html")
+	if err != nil {
+		panic(err)
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		key := strings.TrimSuffix(path.Base(name), ".html")
+		switch key {
+		case "shell", "parts", "form":
+			continue
+		}
+		pages[key] = template.Must(template.Must(shared.Clone()).ParseFS(templates, name))
+	}
+	return pages
+}
+
+func (c *console) funcs() template.FuncMap {
+	return template.FuncMap{
+		"static":   static.URL,
+		"when":     func(t time.Time) whenView { return when(t, c.Now()) },
+		"span":     func(t time.Time) whenView { return span(t, c.Now()) },
+		"state":    stateOf,
+		"status":   statusOf,
+		"told":     toldOf,
+		"outcome":  outcomeWord,
+		"notice":   noticeWord,
+		"mark":     markOf,
+		"channel":  channelWord,
+		"type":     typeWord,
+		"origin":   originWord,
+		"reason":   reasonWord,
+		"role":     roleWord,
+		"count":    count,
+		"join":     strings.Join,
+		"initials": initials,
+	}
+}
+
+// write renders into memory first, so that an error cannot leave half a page.
+func (c *console) write(w http.ResponseWriter, r *http.Request, status int, page, name string, view any) {
+	var b bytes.Buffer
+	if err := c.pages[page].ExecuteTemplate(&b, name, view); err != nil {
+		c.Log.ErrorContext(r.Context(), "render page", "page", page, "err", err)
+		http.Error(w, "This page could not be drawn. The hub's log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w)
+}
+
+func (c *console) show(w http.ResponseWriter, v *visit, page string, view any) error {
+	c.write(w, v.Request, http.StatusOK, page, "shell", view)
+	return nil
+}
+
+// done ends a form: a sentence, and back to a page.
+func done(w http.ResponseWriter, v *visit, to, text string) error {
+	say(w, "good", text)
+	http.Redirect(w, v.Request, to, http.StatusSeeOther)
+	return nil
+}
