@@ -21,6 +21,7 @@ type Facts struct {
 	Disk      *Disk // nil where it cannot be told
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
+	Longest   time.Duration // how long a delivery may wait before it expires; 0: not known
 }
 
 // Database is the store's state.
@@ -83,7 +84,7 @@ const (
 	stuckAfter   = 15 * time.Second
 	slowDatabase = 2 * time.Second
 	clockSlack   = 2 * time.Second
-	oldDelivery  = 5 * time.Minute
+	expiryLag    = 10 * time.Minute
 	lowDisk      = 500 << 20
 )
 
@@ -191,8 +192,10 @@ func (r *Report) queue(f Facts) {
 	switch {
 	case q.Err != nil:
 		r.Warn("queue", "The figures of the deliveries cannot be read: "+q.Err.Error()+".", "Look at the database.")
-	case age > oldDelivery:
-		r.Warn("queue", "A delivery has been waiting for "+Age(age)+".", "Most likely its contact has no Tocsin tab open; the list of deliveries says which.")
+	case f.Longest > 0 && age > f.Longest+expiryLag:
+		// That a delivery waits for its contact to open a tab is no fault; that
+		// it waits past its end is.
+		r.Warn("queue", "A delivery has been waiting for "+Age(age)+", which is longer than any should.", "Look at the delivery worker here, and at the clock of this machine.")
 	}
 	if q.DeadDay > 0 {
 		r.Warn("queue", Count(q.DeadDay, "delivery", "deliveries")+" of the last 24 hours could not be delivered.", "The list of deliveries says which, and why.")

@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// Config is what the machine needs to start.
+type Config struct {
+	Listen      string // host:port
+	DataDir     string
+	DatabaseURL string // "sqlite:PATH" or "postgres://…"
+	// BaseURL is how browsers and engines reach this Tocsin, without a slash at
+	// its end. With https, cookies are for https only.
+	BaseURL  string
+	LogLevel slog.Level
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Node names this process among several on one database; empty: made at start.
+	Node string
+
+	VAPIDPublicKey  string
+	VAPIDPrivateKey string
+	VAPIDSubject    string
+}
+
+// Error is a configuration that will not do: where it was found, what is wrong,
+// and the mend.
+type Error struct {
+	Where   string // "/etc/tocsin/tocsin.env line 3", "environment", "flag --listen"
+	Key     string
+	Problem string
+	Mend    string
+}
+
+// Error is one line.
+func (e *Error) Error() string {
+	text := e.Where + ": " + e.Key + " " + e.Problem
+	if e.Mend != "" {
+		text += "; " + e.Mend
+	}
+	return text
+}
+
+// Secure says whether browsers reach us by https.
+func (c Config) Secure() bool { return strings.HasPrefix(c.BaseURL, "https:") }
+
+// Postgres says whether the database is PostgreSQL.
+func (c Config) Postgres() bool {
+	return strings.HasPrefix(c.DatabaseURL, "postgres:") || strings.HasPrefix(c.DatabaseURL, "postgresql:")
+}
+
+// value is one setting and where it was found.
+type value struct {
+	text  string
+	where string
+}
+
+// fill makes a Config of the values that were found.
+func fill(v map[string]value) (Config, error) {
+	get := func(key, otherwise string) value {
+		if x, ok := v[key]; ok && x.text != "" {
+			return x
+		}
+		return value{otherwise, "default"}
+	}
+	c := Config{
+		Node:            get("TOCSIN_NODE", "").text,
+		VAPIDPublicKey:  get("VAPID_PUBLIC_KEY", "").text,
+		VAPIDPrivateKey: get("VAPID_PRIVATE_KEY", "").text,
+		VAPIDSubject:    get("VAPID_SUBJECT", "").text,
+	}
+	listen := get("TOCSIN_LISTEN", "127.0.0.1:8080")
+	c.Listen = listen.text
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "" {
+		return c, &Error{listen.where, "TOCSIN_LISTEN", fmt.Sprintf("%q is no address", c.Listen), "write host:port, for example 127.0.0.1:8080 or :8080"}
+	}
+	dir := get("TOCSIN_DATA", "data")
+	if c.DataDir, err = filepath.Abs(dir.text); err != nil {
+		return c, &Error{dir.where, "TOCSIN_DATA", fmt.Sprintf("%q is no folder: %v", dir.text, err), "write the path of a folder"}
+	}
+	if c.DatabaseURL, err = databaseURL(get("TOCSIN_DATABASE_URL", ""), c.DataDir); err != nil {
+		return c, err
+	}
+	if c.BaseURL, err = baseURL(get("TOCSIN_BASE_URL", ""), host, port); err != nil {
+		return c, err
+	}
+	level := get("TOCSIN_LOG_LEVEL", "info")
+	if err := c.LogLevel.UnmarshalText([]byte(level.text)); err != nil {
+		return c, &Error{level.where, "TOCSIN_LOG_LEVEL", fmt.Sprintf("%q is no level", level.text), "take debug, info, warn or error"}
+	}
+	c.TrustedProxies, err = proxies(get("TOCSIN_TRUSTED_PROXIES", ""))
+	return c, err
+}
+
+func databaseURL(v value, dataDir string) (string, error) {
+	scheme, path, _ := strings.Cut(v.text, ":")
+	switch {
+	case v.text == "":
+		return "sqlite:" + filepath.Join(dataDir, "tocsin.db"), nil
+	case scheme == "sqlite" && path != "":
+		return v.text, nil
+	case scheme == "postgres" || scheme == "postgresql":
+		if _, err := url.Parse(v.text); err != nil {
+			// The error of net/url repeats the URL, and with it the password.
+			return "", &Error{v.where, "TOCSIN_DATABASE_URL", "cannot be read", "write postgres://user:password@host:5432/database, with special characters of the password as %XX"}
+		}
+		return v.text, nil
+	}
+	return "", &Error{v.where, "TOCSIN_DATABASE_URL", fmt.Sprintf("begins with %q", scheme), "write postgres://user:password@host:5432/database, or sqlite:PATH, or leave it out"}
+}
+
+func baseURL(v value, host, port string) (string, error) {
+	if v.text == "" {
+		// Nobody can open http://0.0.0.0 in a browser everywhere.
+		if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
+			host = "localhost"
+		}
+		return "http://" + net.JoinHostPort(host, port), nil
+	}
+	u, err := url.Parse(v.text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", &Error{v.where, "TOCSIN_BASE_URL", fmt.Sprintf("%q is no address of a site", v.text), "write how browsers reach it, for example https://alerts.example.com"}
+	}
+	if strings.Trim(u.Path, "/") != "" {
+		return "", &Error{v.where, "TOCSIN_BASE_URL", fmt.Sprintf("%q has a path", v.text), "give Tocsin a host name of its own; it does not run below a path"}
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func proxies(v value) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for text := range strings.FieldsFuncSeq(v.text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, &Error{v.where, "TOCSIN_TRUSTED_PROXIES", fmt.Sprintf("%q is no address or network", text), "write for example 10.0.0.5 or 10.0.0.0/24, several with commas"}
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// FieldError refuses a setting: which, what is wrong with it, and the mend.
+type FieldError struct {
+	Field   string // in the API's words: "retention_days"
+	Problem string
+	Mend    string
+}
+
+// Error is the sentence of all three.
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem + "; " + e.Mend }
+
+// Validate says what is wrong with the settings; nil if nothing. The error is
+// a *FieldError.
+func (s Settings) Validate() error {
+	for _, key := range slices.Sorted(maps.Keys(s.AutoClose)) {
+		if _, ok := Defaults().AutoClose[key]; !ok {
+			return &FieldError{"auto_close." + key, "is not known", "the keys are " + fmt.Sprint(slices.Sorted(maps.Keys(Defaults().AutoClose)))}
+		}
+		if err := within("auto_close."+key, s.AutoClose[key], 0, 3600, "0 to 3600 seconds; 0 stays until it is closed"); err != nil {
+			return err
+		}
+	}
+	checks := []error{
+		within("browser_ttl_minutes", s.BrowserTTL, 1, 7*24*60, "1 to 10080 minutes (a week)"),
+		within("collapse_after", s.CollapseAfter, 1, 50, "1 to 50"),
+		within("retention_days", s.RetentionDays, 1, 3650, "1 to 3650 days"),
+		within("source_quiet_minutes", s.SourceQuietMinutes, 0, 30*24*60, "0 to 43200 minutes; 0 never warns"),
+	}
+	for _, err := range checks {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func within(field string, v, least, most int, words string) error {
+	if v < least || v > most {
+		return &FieldError{field, fmt.Sprintf("is %d", v), "take " + words}
+	}
+	return nil
+}
