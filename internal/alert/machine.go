@@ -50,4 +50,5 @@ type Result struct {
 	Outcome   Outcome
 	Notice    Notice
 	Why       string // one sentence for the timeline
+	Marks     []Mark // the event's marks, with what Apply found: MarkOutOfOrder, MarkStateMissing
 }

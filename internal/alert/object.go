@@ -45,7 +45,7 @@ type Object struct {
 	State          State
 	Downtime       bool      // in a downtime of the engine
 	Flapping       bool      // flapping, as the engine says
-	Changed        time.Time // time of the last event that changed something, in the engine's time
+	Changed        time.Time // time of the newest event that told its state, in the engine's time
 }
 
 // ObjectID makes an object's id from what identifies it, so that every node

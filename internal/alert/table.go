@@ -1,0 +1,168 @@
+package alert
+
+// Any stands in Table for every status an object can be in.
+const Any Status = "any"
+
+// Transition is one row of Table: an object whose alert stands at From gets an
+// event On, When holds, and so its alert stands at To afterwards.
+type Transition struct {
+	From    Status // None: the object has no open alert; Any: each of None, Firing, Acknowledged
+	On      Type
+	When    Condition
+	To      Status // Any: stays as it is
+	Outcome Outcome
+	Notice  Notice
+	Why     string // the sentence for the timeline; {state} and the like are filled in, see fill
+}
+
+// Condition is what must hold besides status and type, in words for people.
+type Condition string
+
+// The conditions. Always is the last row of its status and type.
+const (
+	Always      Condition = ""
+	Outdated    Condition = "older than what is known, and it says otherwise"
+	SameState   Condition = "same state as the alert's"
+	StickyAck   Condition = "another state, and the acknowledgement is sticky"
+	GoodState   Condition = "its state is OK or Up"
+	AckIsLocal  Condition = "the engine says it, and the acknowledgement was made here"
+	SameAck     Condition = "same author and comment"
+	IsFlapping  Condition = "is flapping already"
+	NotFlapping Condition = "was not flapping"
+	IsDowntime  Condition = "is in a downtime already"
+	NotDowntime Condition = "was not in a downtime"
+)
+
+// Table is the state machine: for each type of event its rows, of which the
+// first that fits is taken. Every status and type has a row with no condition,
+// so that there is an answer to everything. Apply does what it says.
+func Table() []Transition {
+	var all []Transition
+	for _, t := range Types() {
+		all = append(all, rows(t)...)
+	}
+	return all
+}
+
+// rows are the rows of one type, in the order in which they are tried.
+func rows(on Type) []Transition {
+	switch on {
+	case Problem:
+		return problemRows()
+	case Recovery:
+		return recoveryRows()
+	case Acknowledgement:
+		return ackRows()
+	case Unacknowledged:
+		return unackRows()
+	case FlappingStart:
+		return []Transition{
+			outdated(on),
+			{Any, on, IsFlapping, Any, Noted, NoNotice, "It is known to be flapping already."},
+			{Any, on, Always, Any, FlappingBegan, NoticeFlapping, "The engine says it began to flap between states."},
+		}
+	case FlappingStop:
+		return flappingOverRows(on, "The engine says it stopped flapping.")
+	case FlappingDisabled:
+		return flappingOverRows(on, "Flap detection was switched off in the engine.")
+	case DowntimeStart:
+		return []Transition{
+			outdated(on),
+			{Any, on, IsDowntime, Any, Noted, NoNotice, "It is known to be in a downtime already."},
+			{Any, on, Always, Any, DowntimeBegan, NoticeDowntime, "A downtime began{by}."},
+		}
+	case DowntimeEnd:
+		return downtimeOverRows(on, "The downtime ended.")
+	case DowntimeCancelled:
+		return downtimeOverRows(on, "The downtime was cancelled{by}.")
+	case Custom:
+		return []Transition{
+			{Any, on, Always, Any, Noted, NoticeCustom, "A custom notification{by}."},
+		}
+	}
+	return nil
+}
+
+// outdated is the first row of all types but Custom, which tells no state
+// that time could overtake.
+func outdated(on Type) Transition {
+	return Transition{Any, on, Outdated, Any, Stale, NoNotice,
+		"Older than what is known of it, so it changes nothing and nobody is told."}
+}
+
+func problemRows() []Transition {
+	return []Transition{
+		outdated(Problem),
+		{None, Problem, Always, Firing, Opened, NoticeProblem, "A new problem: {state}."},
+		{Firing, Problem, SameState, Firing, Repeated, NoticeProblem, "Still {state}; the engine told it again."},
+		{Firing, Problem, Always, Firing, Changed, NoticeProblem, "Was {was}, is {state} now."},
+		{Acknowledged, Problem, SameState, Acknowledged, Repeated, NoNotice,
+			"Still {state}, but acknowledged by {holder}, so nobody is told again."},
+		{Acknowledged, Problem, StickyAck, Acknowledged, Changed, NoNotice,
+			"Was {was}, is {state} now; the acknowledgement by {holder} holds until recovery, so nobody is told."},
+		{Acknowledged, Problem, Always, Firing, Reopened, NoticeProblem,
+			"Was {was}, is {state} now, so the acknowledgement by {holder} no longer holds."},
+	}
+}
+
+func recoveryRows() []Transition {
+	return []Transition{
+		outdated(Recovery),
+		{None, Recovery, Always, None, Noted, NoNotice, "It recovered, but no alert was open here, so nobody is told."},
+		{Firing, Recovery, Always, Resolved, Closed, NoticeRecovery, "It recovered: {state}."},
+		{Acknowledged, Recovery, Always, Resolved, Closed, NoticeRecovery, "It recovered: {state}."},
+	}
+}
+
+func ackRows() []Transition {
+	return []Transition{
+		outdated(Acknowledgement),
+		{None, Acknowledgement, GoodState, None, Noted, NoNotice,
+			"Acknowledged by {author}, but nothing is wrong with it, so nobody is told."},
+		{None, Acknowledgement, Always, Acknowledged, Acked, NoticeAck,
+			"Acknowledged by {author}; the problem itself was never told here."},
+		{Firing, Acknowledgement, Always, Acknowledged, Acked, NoticeAck, "Acknowledged by {author}."},
+		{Acknowledged, Acknowledgement, AckIsLocal, Acknowledged, AckConfirmed, NoNotice,
+			"The engine knows of the acknowledgement by {holder} now; people were told when it was made."},
+		{Acknowledged, Acknowledgement, SameAck, Acknowledged, Noted, NoNotice,
+			"The acknowledgement by {holder} was told before."},
+		{Acknowledged, Acknowledgement, Always, Acknowledged, Acked, NoticeAck,
+			"Acknowledged by {author}, before that by {holder}."},
+	}
+}
+
+func unackRows() []Transition {
+	return []Transition{
+		outdated(Unacknowledged),
+		{None, Unacknowledged, Always, None, Noted, NoNotice, "No alert is open, so there is no acknowledgement to take back."},
+		{Firing, Unacknowledged, Always, Firing, Noted, NoNotice, "It is not acknowledged, so there is nothing to take back."},
+		{Acknowledged, Unacknowledged, Always, Firing, Unacked, NoNotice,
+			"The acknowledgement by {holder} was taken back{by}."},
+	}
+}
+
+// flappingOverRows and downtimeOverRows also end the alert of an object that
+// is well: while it flaps or is in a downtime an engine keeps its recovery to
+// itself, and it does not make up for it later, so the alert would stay open
+// for ever.
+func flappingOverRows(on Type, why string) []Transition {
+	const recovered = " It is {state}: it recovered in the meantime, which the engine does not tell while it flaps."
+	return []Transition{
+		outdated(on),
+		{Firing, on, GoodState, Resolved, Closed, NoticeRecovery, why + recovered},
+		{Acknowledged, on, GoodState, Resolved, Closed, NoticeRecovery, why + recovered},
+		{Any, on, NotFlapping, Any, Noted, NoNotice, why + " It was not known to flap, so nobody is told."},
+		{Any, on, Always, Any, FlappingOver, NoticeFlapping, why},
+	}
+}
+
+func downtimeOverRows(on Type, why string) []Transition {
+	const recovered = " It is {state}: it recovered in the meantime, which the engine does not tell during a downtime."
+	return []Transition{
+		outdated(on),
+		{Firing, on, GoodState, Resolved, Closed, NoticeRecovery, why + recovered},
+		{Acknowledged, on, GoodState, Resolved, Closed, NoticeRecovery, why + recovered},
+		{Any, on, NotDowntime, Any, Noted, NoNotice, why + " It was not known to be in one, so nobody is told."},
+		{Any, on, Always, Any, DowntimeOver, NoticeDowntime, why},
+	}
+}

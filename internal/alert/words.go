@@ -1,0 +1,151 @@
+package alert
+
+import "strings"
+
+// Types are all types of event, in the order of the documentation.
+func Types() []Type {
+	return []Type{
+		Problem, Recovery, Acknowledgement, Unacknowledged,
+		FlappingStart, FlappingStop, FlappingDisabled,
+		DowntimeStart, DowntimeEnd, DowntimeCancelled, Custom,
+	}
+}
+
+// ParseType reads a type of event in any case, in the words of Nagios, and of
+// Icinga where they differ.
+func ParseType(text string) (Type, bool) {
+	t := Type(strings.ToUpper(strings.TrimSpace(text)))
+	switch t {
+	case "FLAPPINGEND":
+		return FlappingStop, true
+	case "DOWNTIMEREMOVED":
+		return DowntimeCancelled, true
+	}
+	return t, t.Valid()
+}
+
+// Valid says whether it is one of Types.
+func (t Type) Valid() bool { return t.Word() != "" }
+
+// Word is the type for people: "Downtime started". Empty for an unknown one.
+func (t Type) Word() string {
+	switch t {
+	case Problem:
+		return "Problem"
+	case Recovery:
+		return "Recovery"
+	case Acknowledgement:
+		return "Acknowledgement"
+	case Unacknowledged:
+		return "Acknowledgement taken back"
+	case FlappingStart:
+		return "Flapping started"
+	case FlappingStop:
+		return "Flapping stopped"
+	case FlappingDisabled:
+		return "Flap detection switched off"
+	case DowntimeStart:
+		return "Downtime started"
+	case DowntimeEnd:
+		return "Downtime ended"
+	case DowntimeCancelled:
+		return "Downtime cancelled"
+	case Custom:
+		return "Custom notification"
+	}
+	return ""
+}
+
+// Word is the status for people: "Firing", and "No alert" for None.
+func (s Status) Word() string {
+	switch s {
+	case None:
+		return "No alert"
+	case Firing:
+		return "Firing"
+	case Acknowledged:
+		return "Acknowledged"
+	case Resolved:
+		return "Resolved"
+	case Any:
+		return "Any"
+	}
+	return string(s)
+}
+
+// Word is the outcome for people, as it stands on a timeline: "New alert".
+func (o Outcome) Word() string {
+	switch o {
+	case Opened:
+		return "New alert"
+	case Changed:
+		return "State changed"
+	case Reopened:
+		return "Firing again"
+	case Repeated:
+		return "Told again"
+	case Acked:
+		return "Acknowledged"
+	case AckConfirmed:
+		return "Acknowledgement confirmed"
+	case Unacked:
+		return "Acknowledgement taken back"
+	case Closed:
+		return "Resolved"
+	case DowntimeBegan:
+		return "Downtime began"
+	case DowntimeOver:
+		return "Downtime over"
+	case FlappingBegan:
+		return "Flapping began"
+	case FlappingOver:
+		return "Flapping over"
+	case Noted:
+		return "Noted"
+	case Stale:
+		return "Out of date"
+	}
+	return string(o)
+}
+
+// Word is the notice for people: "Recovery", and "None" for NoNotice.
+func (n Notice) Word() string {
+	switch n {
+	case NoNotice:
+		return "None"
+	case NoticeProblem:
+		return "Problem"
+	case NoticeRecovery:
+		return "Recovery"
+	case NoticeAck:
+		return "Acknowledgement"
+	case NoticeFlapping:
+		return "Flapping"
+	case NoticeDowntime:
+		return "Downtime"
+	case NoticeCustom:
+		return "Custom notification"
+	}
+	return string(n)
+}
+
+// Word says for people what was sloppy, as a clause without a full stop.
+func (m Mark) Word() string {
+	switch m {
+	case MarkStateMissing:
+		return "came without a usable state, so the worst guess of its kind was taken"
+	case MarkClockAhead:
+		return "was dated in the future, so its time of arrival was taken"
+	case MarkLate:
+		return "arrived long after its time"
+	case MarkOutOfOrder:
+		return "is older than what was known already"
+	case MarkText:
+		return "had characters that cannot be shown; they were replaced"
+	case MarkCut:
+		return "had a text that was too long; it was cut"
+	case MarkContact:
+		return "named a contact that is not known here"
+	}
+	return string(m)
+}
