@@ -34,6 +34,8 @@ type Receipt struct {
 	Outcome    alert.Outcome `json:"outcome"`
 	Deliveries int           `json:"deliveries"` // made by this call
 	Marks      []alert.Mark  `json:"marks,omitempty"`
+
+	joined bool // for the figures
 }
 
 // Record is an object as the store has it, with its open alert and its latest

@@ -36,9 +36,19 @@ type Kind interface {
 	Title() string
 	// Decode reads one request body. It accepts one event, an array of them or
 	// {"events":[…]}; it returns a *FieldError (wrapped in none) for what it
-	// refuses. now bounds times; maxEvents bounds a batch.
+	// refuses. now bounds times; MaxEvents bounds a batch.
 	Decode(body []byte, now time.Time) ([]alert.Event, error)
+	// Templates are the usual addresses of the engine's pages of a host and of a
+	// service, to offer where a source is set up; empty where the engine has none.
+	// base is the engine's address without a slash at its end, "https://nagios.example.com".
+	Templates(base string) (hostURL, serviceURL string)
 }
+
+// What one request may hold.
+const (
+	MaxBody   = 1 << 20 // bytes
+	MaxEvents = 1000
+)
 
 // FieldError is a refusal that names the field and the mend.
 type FieldError struct {

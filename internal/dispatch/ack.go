@@ -1,0 +1,99 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/source"
+)
+
+// AckRequest is what a person asks for who takes an alert, or gives it back.
+type AckRequest struct {
+	UserID  string // the user here; empty for an API key
+	Author  string // the name that others see
+	Comment string // empty: "Acknowledged by AUTHOR"
+	Origin  alert.Origin
+	Sticky  bool // stays until recovery, whatever the state does
+}
+
+type ackCall struct {
+	alertID string
+	AckRequest
+	undo bool
+}
+
+// Acknowledge takes an alert for a person: everybody who was told of it hears
+// who has it, and what still waited to be said of the problem is cancelled. It
+// answers the alert as it is then; fault.ErrNotFound, ErrNotOpen,
+// ErrAckedBefore and ErrBusy are the answers when it cannot be.
+func (s *Service) Acknowledge(ctx context.Context, alertID string, r AckRequest) (alert.Alert, error) {
+	a, err := s.call(ctx, &request{ack: &ackCall{alertID: alertID, AckRequest: r}})
+	return a.alert, err
+}
+
+// Unacknowledge gives an alert back: it fires again. Errors are those of
+// Acknowledge, with ErrNotAcked instead of ErrAckedBefore.
+func (s *Service) Unacknowledge(ctx context.Context, alertID string, r AckRequest) (alert.Alert, error) {
+	a, err := s.call(ctx, &request{ack: &ackCall{alertID: alertID, AckRequest: r, undo: true}})
+	return a.alert, err
+}
+
+// acknowledge answers refusals as errors that refused knows.
+func (w *work) acknowledge(c ackCall) (alert.Alert, error) {
+	a, err := w.tx.AlertByID(w.ctx, c.alertID)
+	if err != nil {
+		return alert.Alert{}, fmt.Errorf("load alert %s: %w", c.alertID, err)
+	}
+	switch {
+	case !a.Open():
+		return *a, ErrNotOpen
+	case !c.undo && a.Status == alert.Acknowledged:
+		return *a, ErrAckedBefore
+	case c.undo && a.Status != alert.Acknowledged:
+		return *a, ErrNotAcked
+	}
+	if err := w.load(nil, []string{a.Object.ID}); err != nil {
+		return alert.Alert{}, err
+	}
+	rec := w.records[a.Object.ID]
+	if rec == nil || rec.Alert == nil || rec.Alert.ID != a.ID {
+		return alert.Alert{}, fmt.Errorf("alert %s is open, but not its object's", a.ID)
+	}
+	e := c.event(rec.Alert)
+	e.Received, e.Time = w.now, w.now
+	receipt, err := w.apply(rec, e)
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	return *w.alerts[receipt.AlertID], nil
+}
+
+// event is the request as an event on the alert's timeline.
+func (c ackCall) event(a *alert.Alert) *alert.Event {
+	e := &alert.Event{
+		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Acknowledgement, State: a.State,
+		UserID: c.UserID, Origin: c.Origin, Sticky: c.Sticky,
+	}
+	cleaned, cut := false, false
+	e.Author, cleaned, cut = source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
+	comment, moreCleaned, moreCut := source.Text(strings.TrimSpace(c.Comment), source.MaxComment)
+	e.Comment = comment
+	if cleaned || moreCleaned {
+		mark(e, alert.MarkText)
+	}
+	if cut || moreCut {
+		mark(e, alert.MarkCut)
+	}
+	who := e.Author
+	if who == "" {
+		who = "somebody"
+	}
+	if c.undo {
+		e.Type, e.Sticky = alert.Unacknowledged, false
+	} else if e.Comment == "" {
+		e.Comment = "Acknowledged by " + who
+	}
+	return e
+}

@@ -1,0 +1,310 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/config"
+	"tocsin/internal/route"
+)
+
+// Options are what a Service needs besides its store. The zero value of each
+// is its default.
+type Options struct {
+	Node     string // this node's name, for the log
+	MaxGroup int    // events in one transaction at most; 512
+	Queue    int    // events that may wait; 8192
+	NewID    func() string
+	Settings func(context.Context) (config.Settings, error) // nil: the defaults
+	Log      *slog.Logger
+	Clock    func() time.Time // nil: the transaction's time
+}
+
+// commitTime bounds one transaction, and also the time that the requests of a
+// failed group get to be tried one by one. A notification command waits 2 s and
+// then spools, so nobody gains from more.
+const commitTime = 15 * time.Second
+
+// Service receives events and acknowledgements and commits them in groups.
+// Run must be running for anything to be answered.
+type Service struct {
+	store Store
+	o     Options
+
+	gate    sync.RWMutex // held to enqueue; held alone to close
+	closed  bool
+	queue   chan *request
+	waiting atomic.Int64 // events in queue
+
+	// Only the committer touches these.
+	directory *route.Directory
+	version   int64
+
+	figures figures
+}
+
+// New makes a Service. It does nothing before Run.
+func New(st Store, o Options) *Service {
+	if o.MaxGroup <= 0 {
+		o.MaxGroup = 512
+	}
+	if o.Queue <= 0 {
+		o.Queue = 8192
+	}
+	if o.NewID == nil {
+		// Random numbers are drawn 16 ids at a time instead of with a system
+		// call each.
+		uuid.EnableRandPool()
+		o.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if o.Settings == nil {
+		o.Settings = func(context.Context) (config.Settings, error) { return config.Defaults(), nil }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{store: st, o: o, queue: make(chan *request, o.Queue)}
+}
+
+// request is one call of Receive, Acknowledge or Unacknowledge.
+type request struct {
+	sourceID string
+	events   []alert.Event
+	ack      *ackCall // instead of events
+
+	state  atomic.Int32 // waitingState, takenState, leftState
+	answer chan answer  // room for one
+}
+
+const (
+	waitingState = iota
+	takenState   // the committer has it: it will be committed
+	leftState    // the caller gave up first: it will be dropped
+)
+
+type answer struct {
+	receipts []Receipt
+	alert    alert.Alert
+	err      error
+}
+
+func (r *request) size() int { return max(1, len(r.events)) }
+
+// Receive takes events of one source and answers a receipt for each when all
+// of them, and the deliveries that they ask for, are on disk. All or none are
+// taken. ErrBusy says that the queue is full. When ctx ends after the committer
+// has taken the events, they are committed all the same; sending them again is
+// harmless, for calls are taken once.
+func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.Event) ([]Receipt, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	a, err := s.call(ctx, &request{sourceID: sourceID, events: events})
+	return a.receipts, err
+}
+
+// call queues r and waits for its answer.
+func (s *Service) call(ctx context.Context, r *request) (answer, error) {
+	r.answer = make(chan answer, 1)
+	if err := s.enqueue(r); err != nil {
+		s.figures.busy.Add(1)
+		return answer{}, err
+	}
+	select {
+	case a := <-r.answer:
+		return a, a.err
+	case <-ctx.Done():
+	}
+	if r.state.CompareAndSwap(waitingState, leftState) {
+		return answer{}, fmt.Errorf("waiting for a commit: %w", ctx.Err())
+	}
+	select {
+	case a := <-r.answer: // it was ready as well
+		return a, a.err
+	default:
+		return answer{}, fmt.Errorf("committing, not known to be done: %w", ctx.Err())
+	}
+}
+
+func (s *Service) enqueue(r *request) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return ErrBusy
+	}
+	// A batch that is larger than the whole queue is let in when it is alone.
+	n := int64(r.size())
+	if now := s.waiting.Add(n); now > int64(s.o.Queue) && now > n {
+		s.waiting.Add(-n)
+		return ErrBusy
+	}
+	select {
+	case s.queue <- r:
+		return nil
+	default:
+		s.waiting.Add(-n)
+		return ErrBusy
+	}
+}
+
+// Run commits what is received until ctx ends, and then what had been accepted
+// by then. After that everything is answered with ErrBusy. Run it once.
+func (s *Service) Run(ctx context.Context) error {
+	var held *request // taken from the queue, but it did not fit into the group
+	for {
+		first := held
+		held = nil
+		if first == nil {
+			select {
+			case first = <-s.queue:
+			case <-ctx.Done():
+				return s.drain(context.WithoutCancel(ctx))
+			}
+		}
+		held = s.commitNext(context.WithoutCancel(ctx), first)
+	}
+}
+
+// drain commits what is left and lets nothing more in.
+func (s *Service) drain(ctx context.Context) error {
+	s.gate.Lock()
+	s.closed = true
+	s.gate.Unlock()
+	var held *request
+	for {
+		first := held
+		held = nil
+		if first == nil {
+			select {
+			case first = <-s.queue:
+			default:
+				return nil
+			}
+		}
+		held = s.commitNext(ctx, first)
+	}
+}
+
+// commitNext commits first together with what waits behind it, and answers a
+// request that was taken from the queue but must go into the next group.
+//
+// An acknowledgement goes alone: which object it will lock is known only after
+// its alert was read, and locks that are not taken in order could deadlock with
+// another node.
+func (s *Service) commitNext(ctx context.Context, first *request) (held *request) {
+	var group []*request
+	events := 0
+	for next := first; next != nil; next = s.poll() {
+		if len(group) > 0 && (next.ack != nil || group[0].ack != nil || events+next.size() > s.o.MaxGroup) {
+			held = next
+			break
+		}
+		s.waiting.Add(-int64(next.size()))
+		if !next.state.CompareAndSwap(waitingState, takenState) {
+			continue // its caller has left
+		}
+		group = append(group, next)
+		events += next.size()
+	}
+	if len(group) > 0 {
+		s.commit(ctx, group, events)
+	}
+	return held
+}
+
+func (s *Service) poll() *request {
+	select {
+	case r := <-s.queue:
+		return r
+	default:
+		return nil
+	}
+}
+
+// commit runs a group and answers every request of it. When the group fails,
+// each request is tried alone, so that one that cannot be stored does not take
+// the others with it.
+func (s *Service) commit(ctx context.Context, group []*request, events int) {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	answers, err := s.attempt(ctx, group)
+	if err == nil {
+		s.figures.committed(begin, group, answers, events)
+		for i, r := range group {
+			r.answer <- answers[i]
+		}
+		return
+	}
+	s.figures.failed(err)
+	if len(group) == 1 {
+		group[0].answer <- answer{err: err}
+		return
+	}
+	s.o.Log.Warn("group commit failed, trying each request alone", "node", s.o.Node, "requests", len(group), "error", err)
+	for _, r := range group {
+		begin := time.Now()
+		one := []*request{r}
+		answers, err := s.attempt(ctx, one)
+		if err != nil {
+			s.figures.failed(err)
+			r.answer <- answer{err: err}
+			continue
+		}
+		s.figures.committed(begin, one, answers, r.size())
+		r.answer <- answers[0]
+	}
+}
+
+// attempt is one transaction. A panic in it, which would be a defect of ours,
+// costs the requests of this group and not the program.
+func (s *Service) attempt(ctx context.Context, group []*request) (answers []answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.o.Log.Error("committing panicked", "node", s.o.Node, "panic", p)
+			err = fmt.Errorf("committing: panic: %v", p)
+		}
+	}()
+	// Read before the transaction begins: it may need the database itself.
+	settings, err := s.o.Settings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	err = s.store.Commit(ctx, func(ctx context.Context, tx Tx) error {
+		answers = make([]answer, len(group)) // anew, should the store try again
+		w, err := s.open(ctx, tx, settings)
+		if err != nil {
+			return err
+		}
+		if ack := group[0].ack; ack != nil {
+			changed, err := w.acknowledge(*ack)
+			answers[0] = answer{alert: changed, err: err}
+			if refused(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		} else if err := w.receive(group, answers); err != nil {
+			return err
+		}
+		return w.write()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+// refused says whether err is an answer to the caller rather than a fault.
+func refused(err error) bool {
+	return errors.Is(err, ErrNotOpen) || errors.Is(err, ErrAckedBefore) || errors.Is(err, ErrNotAcked) || isNotFound(err)
+}

@@ -1,0 +1,382 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/config"
+	"tocsin/internal/delivery"
+	"tocsin/internal/fault"
+	"tocsin/internal/route"
+)
+
+// joinWithin is how far apart the calls of one event may be: an engine runs its
+// notification command once for each contact, one after the other.
+const joinWithin = 10 * time.Second
+
+// work is one transaction while it is computed. All of its group's events are
+// worked through in memory, in order, and written at the end at once.
+type work struct {
+	s         *Service
+	ctx       context.Context
+	tx        Tx
+	now       time.Time
+	expires   time.Time
+	directory route.Directory
+
+	seen    map[CallKey]string
+	records map[string]*Record
+	told    map[string][]string // by alert
+	alerts  map[string]*alert.Alert
+
+	changes    Changes
+	fresh      map[string]*alert.Event // events of this transaction, by id
+	order      []*alert.Event
+	joined     map[string]*alert.Event // events of earlier ones
+	touched    map[string]bool         // objects in changes
+	objects    []string
+	alertOrder []string
+}
+
+// open begins the work: the time and the directory.
+func (s *Service) open(ctx context.Context, tx Tx, settings config.Settings) (*work, error) {
+	version, err := tx.DirectoryVersion(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read directory version: %w", err)
+	}
+	if s.directory == nil || version != s.version {
+		d, version, err := tx.Directory(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("load directory: %w", err)
+		}
+		s.directory, s.version = &d, version
+	}
+	now := tx.Now()
+	if s.o.Clock != nil {
+		now = s.o.Clock()
+	}
+	now = now.UTC().Truncate(time.Millisecond)
+	return &work{
+		s: s, ctx: ctx, tx: tx, now: now,
+		expires:   now.Add(time.Duration(settings.BrowserTTL) * time.Minute),
+		directory: *s.directory,
+		told:      map[string][]string{},
+		alerts:    map[string]*alert.Alert{},
+		fresh:     map[string]*alert.Event{},
+		joined:    map[string]*alert.Event{},
+		touched:   map[string]bool{},
+		changes:   Changes{Sources: map[string]time.Time{}},
+	}, nil
+}
+
+// receive takes the events of a group.
+func (w *work) receive(group []*request, answers []answer) error {
+	var keys []CallKey
+	var objects []string
+	for _, r := range group {
+		for i := range r.events {
+			o := r.events[i].Object
+			keys = append(keys, callKey(r.sourceID, &r.events[i]))
+			objects = append(objects, alert.ObjectID(r.sourceID, o.Host, o.Service))
+		}
+	}
+	if err := w.load(keys, objects); err != nil {
+		return err
+	}
+	n := 0
+	for i, r := range group {
+		answers[i].receipts = make([]Receipt, len(r.events))
+		for j := range r.events {
+			e := r.events[j] // a copy: the group may be tried again
+			e.SourceID = r.sourceID
+			e.Object.SourceID = r.sourceID
+			e.Object.ID = objects[n]
+			receipt, err := w.event(&e, keys[n])
+			if err != nil {
+				return err
+			}
+			answers[i].receipts[j] = receipt
+			n++
+		}
+		w.changes.Sources[r.sourceID] = w.now
+	}
+	return nil
+}
+
+// load reads what is known of the calls and locks the objects, each at once.
+func (w *work) load(keys []CallKey, objects []string) error {
+	var err error
+	if w.seen, err = w.tx.Seen(w.ctx, keys); err != nil {
+		return fmt.Errorf("look for calls taken before: %w", err)
+	}
+	if w.seen == nil {
+		w.seen = map[CallKey]string{}
+	}
+	ids := slices.Clone(objects)
+	slices.Sort(ids)
+	if w.records, err = w.tx.Records(w.ctx, slices.Compact(ids)); err != nil {
+		return fmt.Errorf("load objects: %w", err)
+	}
+	for _, rec := range w.records {
+		if rec.Alert != nil {
+			w.alerts[rec.Alert.ID] = rec.Alert
+		}
+	}
+	return nil
+}
+
+// event takes one event: a call that was taken before changes nothing, a call
+// of the same event for a further contact joins it, and all else is new.
+func (w *work) event(e *alert.Event, key CallKey) (Receipt, error) {
+	if id, ok := w.seen[key]; ok {
+		return Receipt{EventID: id, Duplicate: true}, nil
+	}
+	e.Received = w.now
+	if e.Time.After(w.now) || e.Time.IsZero() {
+		e.Time = w.now
+	}
+	rec := w.records[e.Object.ID]
+	if rec == nil {
+		return Receipt{}, fmt.Errorf("object %s: the store answered no record", e.Object.ID)
+	}
+	var receipt Receipt
+	var err error
+	if contacts, userIDs, ok := joins(rec.Last, e); ok {
+		receipt, err = w.join(rec, contacts, userIDs, e.Marks)
+	} else {
+		receipt, err = w.apply(rec, e)
+	}
+	if err != nil {
+		return Receipt{}, err
+	}
+	w.seen[key] = receipt.EventID
+	w.changes.Calls = append(w.changes.Calls, Call{CallKey: key, EventID: receipt.EventID, At: w.now})
+	return receipt, nil
+}
+
+// joins answers the contacts by which e joins last, and whether it does.
+func joins(last, e *alert.Event) (contacts, userIDs []string, ok bool) {
+	if last == nil || last.Type != e.Type || last.State != e.State || last.Origin != e.Origin ||
+		last.Author != e.Author || last.Comment != e.Comment || last.Time.Sub(e.Time).Abs() > joinWithin {
+		return nil, nil, false
+	}
+	contacts = missing(e.Contacts, last.Contacts)
+	userIDs = missing(e.UserIDs, last.UserIDs)
+	return contacts, userIDs, len(contacts)+len(userIDs) > 0
+}
+
+// missing answers those of names that are not in known.
+func missing(names, known []string) []string {
+	var out []string
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// join adds contacts to the object's last event and tells them alone.
+func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark) (Receipt, error) {
+	last := rec.Last
+	last.Contacts = append(slices.Clone(last.Contacts), contacts...)
+	last.UserIDs = append(slices.Clone(last.UserIDs), userIDs...)
+	for _, m := range marks {
+		mark(last, m)
+	}
+	a, err := w.alert(last.AlertID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	asked := *last
+	asked.Contacts, asked.UserIDs = contacts, userIDs
+	made, err := w.tell(&asked, last, rec.Object, a, noticeOf(last))
+	if err != nil {
+		return Receipt{}, err
+	}
+	if w.fresh[last.ID] == nil {
+		w.joined[last.ID] = last
+	}
+	return Receipt{EventID: last.ID, AlertID: last.AlertID, Outcome: last.Outcome, Deliveries: made, Marks: last.Marks, joined: true}, nil
+}
+
+// apply takes a new event through the state machine and routes it.
+func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
+	e.ID = w.s.o.NewID()
+	before := rec.Object
+	if !rec.Known {
+		before = e.Object
+		before.State = ""
+	}
+	result := alert.Apply(alert.Situation{Object: before, Alert: rec.Alert}, *e, w.s.o.NewID)
+	e.Outcome, e.Why, e.Object = result.Outcome, result.Why, result.Object
+	if result.Outcome == alert.Stale {
+		mark(e, alert.MarkOutOfOrder)
+	}
+	rec.Object, rec.Known, rec.Last = result.Object, true, e
+	rec.Alert = nil
+	if result.Alert != nil {
+		e.AlertID = result.Alert.ID
+		w.keep(result.Alert)
+		if result.Alert.Open() {
+			rec.Alert = result.Alert
+		}
+	}
+	w.fresh[e.ID] = e
+	w.order = append(w.order, e)
+	if !w.touched[e.Object.ID] {
+		w.touched[e.Object.ID] = true
+		w.objects = append(w.objects, e.Object.ID)
+	}
+	w.cancel(result, e)
+	made, err := w.tell(e, e, result.Object, result.Alert, result.Notice)
+	if err != nil {
+		return Receipt{}, err
+	}
+	w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
+	return Receipt{EventID: e.ID, AlertID: e.AlertID, Outcome: e.Outcome, Deliveries: made, Marks: e.Marks}, nil
+}
+
+// keep notes that an alert is to be written.
+func (w *work) keep(a *alert.Alert) {
+	if !slices.Contains(w.alertOrder, a.ID) {
+		w.alertOrder = append(w.alertOrder, a.ID)
+	}
+	w.alerts[a.ID] = a
+}
+
+// alert answers an alert by id, nil for none.
+func (w *work) alert(id string) (*alert.Alert, error) {
+	if id == "" {
+		return nil, nil
+	}
+	if a := w.alerts[id]; a != nil {
+		return a, nil
+	}
+	a, err := w.tx.AlertByID(w.ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("load alert %s: %w", id, err)
+	}
+	w.alerts[id] = a
+	return a, nil
+}
+
+// cancel takes back what was to be said of a problem when it is no longer true:
+// what waits in the store, and what this transaction made itself.
+func (w *work) cancel(result alert.Result, e *alert.Event) {
+	var why string
+	switch result.Outcome {
+	case alert.Closed:
+		why = "recovered before it was sent, at " + e.Time.Format(time.RFC3339)
+	case alert.Acked:
+		why = "acknowledged before it was sent, at " + e.Time.Format(time.RFC3339)
+		if e.Author != "" {
+			why = "acknowledged by " + e.Author + " before it was sent, at " + e.Time.Format(time.RFC3339)
+		}
+	default:
+		return
+	}
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		if d.AlertID == e.AlertID && d.Notice == alert.NoticeProblem && d.State == delivery.Waiting {
+			d.State, d.Detail, d.Done = delivery.Cancelled, why, w.now
+		}
+	}
+	w.changes.Cancel = append(w.changes.Cancel, e.AlertID)
+	w.changes.CancelWhy = append(w.changes.CancelWhy, why)
+}
+
+// tell routes asked, which is about the event that is kept, and makes the
+// deliveries; those decided against too, as the record of why. It answers how
+// many will be sent.
+func (w *work) tell(asked, kept *alert.Event, o alert.Object, a *alert.Alert, notice alert.Notice) (int, error) {
+	told, err := w.toldOf(a, notice)
+	if err != nil {
+		return 0, err
+	}
+	asked.Object = o
+	decisions := route.Decide(w.directory, route.Question{Event: *asked, Alert: a, Notice: notice, Told: told, Now: w.now})
+	made := 0
+	for _, c := range decisions {
+		d := delivery.Delivery{
+			ID: w.s.o.NewID(), EventID: kept.ID, AlertID: kept.AlertID, ObjectID: o.ID,
+			ContactID: c.ContactID, ContactName: c.ContactName, UserID: c.UserID,
+			Channel: c.Channel, Notice: notice, State: delivery.Waiting, Reason: c.Reason, Why: c.Why,
+			Created: w.now, Due: w.now, Expires: w.expires,
+		}
+		if c.Told {
+			made++
+		} else {
+			d.State, d.Done = delivery.Skipped, w.now
+		}
+		if c.Reason == route.ReasonUnknownContact {
+			mark(kept, alert.MarkContact)
+		}
+		if c.Told && notice == alert.NoticeProblem && a != nil {
+			w.noteTold(a.ID, c.ContactID)
+		}
+		w.changes.Deliveries = append(w.changes.Deliveries, d)
+	}
+	return made, nil
+}
+
+// toldOf answers who was told of the alert's problem before.
+func (w *work) toldOf(a *alert.Alert, notice alert.Notice) ([]string, error) {
+	if a == nil || notice == alert.NoticeProblem || notice == alert.NoNotice {
+		return nil, nil
+	}
+	if told, ok := w.told[a.ID]; ok {
+		return told, nil
+	}
+	told, err := w.tx.Told(w.ctx, a.ID)
+	if err != nil {
+		return nil, fmt.Errorf("load who was told of alert %s: %w", a.ID, err)
+	}
+	for _, d := range w.changes.Deliveries { // told in this transaction
+		if d.AlertID == a.ID && d.Notice == alert.NoticeProblem && d.State != delivery.Skipped && !slices.Contains(told, d.ContactID) {
+			told = append(told, d.ContactID)
+		}
+	}
+	w.told[a.ID] = told
+	return told, nil
+}
+
+func (w *work) noteTold(alertID, contactID string) {
+	if told, ok := w.told[alertID]; ok && !slices.Contains(told, contactID) {
+		w.told[alertID] = append(told, contactID)
+	}
+}
+
+// write writes all changes at once.
+func (w *work) write() error {
+	c := &w.changes
+	for _, id := range w.objects {
+		c.Objects = append(c.Objects, w.records[id].Object)
+	}
+	for _, id := range w.alertOrder {
+		c.Alerts = append(c.Alerts, *w.alerts[id])
+	}
+	for _, e := range w.order {
+		c.Events = append(c.Events, *e)
+	}
+	for _, e := range w.joined {
+		c.Joined = append(c.Joined, *e)
+	}
+	if err := w.tx.Write(w.ctx, c); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	return nil
+}
+
+// mark adds a mark once.
+func mark(e *alert.Event, m alert.Mark) {
+	if !slices.Contains(e.Marks, m) {
+		e.Marks = append(slices.Clip(e.Marks), m)
+	}
+}
+
+func isNotFound(err error) bool { return errors.Is(err, fault.ErrNotFound) }
