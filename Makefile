@@ -1,0 +1,72 @@
+# Two commands are enough for most days: make demo, make test.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The program needs no C library: one file that runs on any Linux.
+BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)"
+
+# What the tests drive for real: both browsers and a desktop's message bus,
+# Nagios, PostgreSQL; and a C compiler for the race detector.
+TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
+# What the benchmarks compare with.
+BENCH_PACKAGES := $(TEST_PACKAGES) prometheus-alertmanager
+
+.PHONY: help
+help: ## say what there is (this)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## build and run everything with a simulated engine; prints a sign-in
+	./bin/tocsin demo
+
+.PHONY: build
+build: ## build bin/tocsin
+	$(BUILD) -o bin/tocsin ./cmd/tocsin
+
+.PHONY: test
+test: test-packages lint ## all checks and tests; as root installs what they need from Debian's packages
+	scripts/test
+
+.PHONY: quick
+quick: ## the tests of the program's packages, without browsers, Nagios and PostgreSQL
+	go test ./cmd/... ./internal/...
+
+.PHONY: lint
+lint: bin/golangci-lint ## go vet, gofmt and golangci-lint
+	go vet ./...
+	bin/golangci-lint fmt --diff
+	bin/golangci-lint run
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## format the code
+	bin/golangci-lint fmt
+
+# Built once, from a module of its own: what it needs stays out of go.mod.
+bin/golangci-lint: tools/go.mod tools/go.sum
+	go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: bench
+bench: bench-packages build ## measure, print tables, write docs/benchmarks.md
+	go run ./bench -bin bin/tocsin
+
+.PHONY: soak
+soak: bench-packages build ## kill -9 the hub 100 times while events come in
+	go run ./bench -bin bin/tocsin -parts kill
+
+.PHONY: pictures
+pictures: test-packages ## take the pictures of docs/images anew
+	go test -count=1 ./test/e2e -run TestPictures -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin tmp
+
+.PHONY: test-packages bench-packages
+test-packages:
+	@scripts/packages $(TEST_PACKAGES)
+bench-packages:
+	@scripts/packages $(BENCH_PACKAGES)
