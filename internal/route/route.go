@@ -21,6 +21,8 @@ type Directory struct {
 	Rules    []Rule // in the order of their position
 	Periods  []contact.TimePeriod
 	Users    map[string]bool // ids of users that may sign in
+
+	index *index // see Indexed
 }
 
 // Rule says which contacts and channels hear of which alerts. All conditions

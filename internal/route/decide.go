@@ -1,0 +1,303 @@
+package route
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/contact"
+)
+
+// Decide answers who hears of what happened and who does not, in an order that
+// is the same every time. See Directory.Indexed when deciding often.
+//
+// Candidates are, for an event of the engine, the contacts it named; if it
+// named none, or nobody who is known here, those that the rules choose. For
+// what was done here they are those who were told of the problem before. A
+// recovery that the machine found out by itself (see alert.Table: a downtime
+// ended and all is well) goes to those who were told as well, for the engine
+// named the contacts of the downtime, not of the problem.
+//
+// Then each candidate is asked: are notifications on, do the options want it,
+// is it in the time period; and each channel: can it be used.
+func Decide(d Directory, q Question) []Decision {
+	if q.Notice == alert.NoNotice {
+		return nil
+	}
+	d = d.Indexed()
+	c := &decider{Directory: d, q: q, object: objectOf(q), refused: map[int]bool{}, used: map[use]bool{}}
+	if c.here() {
+		c.toldBefore()
+		if len(c.out) == 0 {
+			c.out = append(c.out, Decision{Reason: ReasonSilent,
+				Why: "nobody had been told of the problem, so nobody is told what became of it"})
+		}
+		return c.out
+	}
+	if q.Notice == alert.NoticeRecovery && q.Event.Type != alert.Recovery {
+		c.toldBefore()
+	}
+	if len(q.Event.Contacts) == 0 && len(q.Event.UserIDs) == 0 {
+		c.byRules("")
+		return c.out
+	}
+	if !c.byName() {
+		c.byRules("the engine named nobody who is known here, so the rules were asked: ")
+	}
+	return c.out
+}
+
+// decider collects the decisions of one question.
+type decider struct {
+	Directory
+	q       Question
+	object  alert.Object
+	refused map[int]bool // contacts that were turned away whatever the channel
+	used    map[use]bool
+	out     []Decision
+}
+
+// use is one contact by one channel, which is decided once.
+type use struct {
+	contact int
+	channel string
+}
+
+// objectOf is the object with the most that is known of it: the event's own is
+// what the engine said this time.
+func objectOf(q Question) alert.Object {
+	o := q.Event.Object
+	if q.Alert == nil {
+		return o
+	}
+	known := q.Alert.Object
+	if o.Host == "" {
+		return known
+	}
+	if o.HostDisplay == "" {
+		o.HostDisplay = known.HostDisplay
+	}
+	if o.ServiceDisplay == "" {
+		o.ServiceDisplay = known.ServiceDisplay
+	}
+	if len(o.Labels) == 0 {
+		o.Labels = known.Labels
+	}
+	return o
+}
+
+// here says whether somebody did it here; the engine did all else.
+func (c *decider) here() bool {
+	switch c.q.Event.Origin {
+	case alert.FromConsole, alert.FromAPI, alert.FromNotification:
+		return true
+	}
+	return false
+}
+
+// state is the state that options and rules look at.
+func (c *decider) state() alert.State {
+	switch a := c.q.Alert; {
+	case a == nil:
+		return c.q.Event.State
+	case c.q.Notice == alert.NoticeRecovery:
+		return a.Worst
+	default:
+		return a.State
+	}
+}
+
+// toldBefore decides for those who were told of the problem, in the order of
+// the directory.
+func (c *decider) toldBefore() {
+	var told []int
+	for _, id := range c.q.Told {
+		if i, ok := c.index.contacts[id]; ok && !slices.Contains(told, i) {
+			told = append(told, i)
+		}
+	}
+	slices.Sort(told)
+	for _, i := range told {
+		c.candidate(i, nil, choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
+	}
+}
+
+// byName decides for the contacts that the engine named and answers whether
+// any of them is known.
+func (c *decider) byName() (known bool) {
+	for _, name := range c.q.Event.Contacts {
+		i, ok := c.index.named(name)
+		if !ok {
+			c.unknown(name, fmt.Sprintf("the engine named contact “%s”, who is not known here; "+
+				"create a contact with exactly that name, or correct it in the engine", name))
+			continue
+		}
+		known = true
+		c.candidate(i, nil, choice{ReasonNamed, "the engine named this contact", ""})
+	}
+	for _, id := range c.q.Event.UserIDs {
+		if len(c.index.engineIDs[id]) == 0 {
+			c.unknown("user "+id, fmt.Sprintf("the engine named its user %s, whom no contact here stands for; "+
+				"enter %s as the engine user id of a contact", id, id))
+			continue
+		}
+		known = true
+		for _, i := range c.index.engineIDs[id] {
+			c.candidate(i, nil, choice{ReasonNamed, "the engine named its user " + id + ", who is this contact", ""})
+		}
+	}
+	return known
+}
+
+func (c *decider) unknown(name, why string) {
+	c.out = append(c.out, Decision{ContactName: name, Reason: ReasonUnknownContact, Why: why})
+}
+
+// byRules decides for the contacts that the rules choose.
+func (c *decider) byRules(preface string) {
+	o := c.object
+	f := facts{
+		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
+		host: strings.ToLower(o.Host), hostShown: strings.ToLower(o.HostName()),
+		service: strings.ToLower(o.Service), serviceShown: strings.ToLower(o.ServiceName()),
+	}
+	if f.source == "" {
+		f.source = c.q.Event.SourceID
+	}
+	fitted := ""
+	before := len(c.out)
+	c.index.fitting(f, func(r *preparedRule) {
+		if fitted == "" {
+			fitted = r.Name
+		}
+		for _, p := range r.people {
+			why := preface + "rule “" + r.Name + "” chose this contact"
+			if p.group != "" {
+				why = preface + "rule “" + r.Name + "” chose group “" + p.group + "”"
+			}
+			c.candidate(p.contact, r.Channels, choice{ReasonRule, why, r.Name})
+		}
+	})
+	switch {
+	case fitted == "":
+		c.out = append(c.out, Decision{Reason: ReasonNoRule, Why: preface + "no rule fits " + c.object.Name() +
+			" (" + f.state.Word() + "); make a rule that does, or one at the end that fits everything"})
+	case len(c.out) == before && before == 0:
+		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
+			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts into it or into its groups"})
+	}
+}
+
+// choice is why a contact came into question.
+type choice struct {
+	reason Reason
+	why    string
+	rule   string
+}
+
+// candidate decides for one contact and each of the channels, all if none are
+// given.
+func (c *decider) candidate(i int, channels []string, ch choice) {
+	if c.refused[i] {
+		return
+	}
+	who := &c.Contacts[i]
+	base := Decision{ContactID: who.ID, ContactName: who.ShownName(), UserID: who.UserID, Rule: ch.rule}
+	if reason, why := c.refusal(who); reason != "" {
+		c.refused[i] = true
+		base.Reason, base.Why = reason, ch.why+", but "+why
+		c.out = append(c.out, base)
+		return
+	}
+	if len(channels) == 0 {
+		channels = Channels()
+	}
+	for _, name := range channels {
+		if c.used[use{i, name}] {
+			continue
+		}
+		c.used[use{i, name}] = true
+		d := base
+		d.Channel = name
+		if reason, why := c.blocked(who, name); reason != "" {
+			d.Reason, d.Why = reason, ch.why+", but "+why
+		} else {
+			d.Told, d.Reason, d.Why = true, ch.reason, ch.why
+		}
+		c.out = append(c.out, d)
+	}
+}
+
+// refusal says why a contact is not told by whatever channel; the empty reason
+// lets it pass.
+func (c *decider) refusal(who *contact.Contact) (Reason, string) {
+	if c.here() && who.UserID != "" && who.UserID == c.q.Event.UserID {
+		return ReasonOwn, "did it in person"
+	}
+	kind, on, options, period := "service", who.ServiceNotifications, who.ServiceOptions, who.ServicePeriodID
+	if c.object.Kind() == alert.Host {
+		kind, on, options, period = "host", who.HostNotifications, who.HostOptions, who.HostPeriodID
+	}
+	if !on {
+		return ReasonDisabled, "all notifications for " + kind + "s are switched off for " + who.ShownName()
+	}
+	if letter, what := c.option(); letter != 0 && !options.Has(letter) {
+		return ReasonOption, fmt.Sprintf("the %s options of %s leave out %s (%c)", kind, who.ShownName(), what, letter)
+	}
+	if s := c.index.schedules[period]; s != nil && !s.Covers(c.q.Now) {
+		return ReasonPeriod, fmt.Sprintf("it is outside the time period “%s”, %s", c.index.periods[period], opens(s, c.q.Now))
+	}
+	return "", ""
+}
+
+// opens says when a period begins again, by its own clock.
+func opens(s *contact.Schedule, now time.Time) string {
+	next := s.Next(now)
+	if next.IsZero() {
+		return "which does not open within a year"
+	}
+	return "which opens on " + next.Format("Monday 2 January at 15:04") + " (" + s.Zone().String() + ")"
+}
+
+// option is the letter that a contact's options must have, 0 if none is
+// needed: like Nagios, acknowledgements and custom notifications are not
+// subject to them.
+func (c *decider) option() (letter byte, what string) {
+	switch c.q.Notice {
+	case alert.NoticeRecovery:
+		return 'r', "recoveries"
+	case alert.NoticeFlapping:
+		return 'f', "flapping"
+	case alert.NoticeDowntime:
+		return 's', "downtimes"
+	case alert.NoticeProblem:
+		s := c.state()
+		if s.Problem() {
+			return string(s)[0], s.Word() // d u, w u c: the letters are the states' first
+		}
+	}
+	return 0, ""
+}
+
+// blocked says why a channel cannot reach a contact; the empty reason lets it
+// pass.
+func (c *decider) blocked(who *contact.Contact, channel string) (Reason, string) {
+	if channel != Browser {
+		return ReasonPushOff, "there is no channel “" + channel + "” here"
+	}
+	push, kind := who.PushService, "services"
+	if c.object.Kind() == alert.Host {
+		push, kind = who.PushHost, "hosts"
+	}
+	switch {
+	case !push:
+		return ReasonPushOff, "notifications in the browser are switched off for " + kind + " for " + who.ShownName()
+	case who.UserID == "":
+		return ReasonNoUser, "no user is linked to " + who.ShownName() + ", so there is no browser to reach"
+	case !c.Users[who.UserID]:
+		return ReasonUserDisabled, "the user of " + who.ShownName() + " may not sign in"
+	}
+	return "", ""
+}
