@@ -194,7 +194,7 @@ func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark)
 	}
 	asked := *last
 	asked.Contacts, asked.UserIDs = contacts, userIDs
-	made, err := w.tell(&asked, last, rec.Object, a, noticeOf(last))
+	made, err := w.tell(&asked, last, rec.Object, a, noticeOf(last, a))
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -204,19 +204,30 @@ func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark)
 	return Receipt{EventID: last.ID, AlertID: last.AlertID, Outcome: last.Outcome, Deliveries: made, Marks: last.Marks, joined: true}, nil
 }
 
+// noticeOf is the notice that an event asked for, found in the state machine by
+// what the event did and where its alert stands since.
+func noticeOf(e *alert.Event, a *alert.Alert) alert.Notice {
+	status := alert.None
+	if a != nil {
+		status = a.Status
+	}
+	for _, t := range alert.Table() {
+		if t.On == e.Type && t.Outcome == e.Outcome && (t.To == alert.Any || t.To == status) {
+			return t.Notice
+		}
+	}
+	return alert.NoNotice
+}
+
 // apply takes a new event through the state machine and routes it.
 func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
 	e.ID = w.s.o.NewID()
-	before := rec.Object
-	if !rec.Known {
-		before = e.Object
-		before.State = ""
+	var before alert.Object // nothing is known of a new one
+	if rec.Known {
+		before = rec.Object
 	}
 	result := alert.Apply(alert.Situation{Object: before, Alert: rec.Alert}, *e, w.s.o.NewID)
-	e.Outcome, e.Why, e.Object = result.Outcome, result.Why, result.Object
-	if result.Outcome == alert.Stale {
-		mark(e, alert.MarkOutOfOrder)
-	}
+	e.Outcome, e.Why, e.Marks, e.Object = result.Outcome, result.Why, result.Marks, result.Object
 	rec.Object, rec.Known, rec.Last = result.Object, true, e
 	rec.Alert = nil
 	if result.Alert != nil {

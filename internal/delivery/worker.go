@@ -1,0 +1,330 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/channel"
+)
+
+// WorkerOptions are what a Worker needs besides store and channels. The zero
+// value of each is its default.
+type WorkerOptions struct {
+	Node        string        // this node's name, on every attempt
+	Lease       time.Duration // how long a claim holds; also the time that SendAll gets; 30 s
+	Batch       int           // deliveries of one claim; 200
+	Poll        time.Duration // the safety net behind Wake; 1 s
+	Sweep       time.Duration // how often expired ones are ended; 10 s
+	MaxAttempts int           // failures until a delivery is dead; 12, which is about an hour
+	MaxHandings int           // handings without a receipt until no more are made; 5
+	Log         *slog.Logger
+	// Links are where a click on a message about an object leads, and the
+	// engine's own page of it; nil, or empty, for none.
+	Links func(ctx context.Context, o alert.Object, alertID string) (url, engineURL string)
+	// Now is the time that a truth check and a due time are measured by; nil is
+	// this machine's. On PostgreSQL it should be the database's.
+	Now func() time.Time
+}
+
+// The waits between attempts of a failed delivery: they double from first to
+// longest, each made up to a quarter longer or shorter by chance, so that many
+// that failed together do not come back together.
+const (
+	firstWait   = 2 * time.Second
+	longestWait = 10 * time.Minute
+)
+
+// Worker sends what waits in the outbox. Every channel has a loop of its own,
+// so that a slow one holds up nobody else's messages.
+type Worker struct {
+	store Store
+	o     WorkerOptions
+	loops []*loop
+	swept atomic.Int64
+}
+
+// NewWorker makes a Worker. It does nothing before Run.
+func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.Lease, 30*time.Second)
+	def(&o.Poll, time.Second)
+	def(&o.Sweep, 10*time.Second)
+	if o.Batch <= 0 {
+		o.Batch = 200
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 12
+	}
+	if o.MaxHandings <= 0 {
+		o.MaxHandings = 5
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Links == nil {
+		o.Links = func(context.Context, alert.Object, string) (string, string) { return "", "" }
+	}
+	w := &Worker{store: st, o: o}
+	for _, c := range chs {
+		w.loops = append(w.loops, &loop{w: w, channel: c, wake: make(chan struct{}, 1)})
+	}
+	return w
+}
+
+// Wake makes every channel look at once: something was written, or a tab has
+// opened. It never blocks.
+func (w *Worker) Wake() {
+	for _, l := range w.loops {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Run sends until ctx ends. What was claimed by then is still completed; what
+// was not is left for the next one.
+func (w *Worker) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	for _, l := range w.loops {
+		running.Go(func() { l.run(ctx) })
+	}
+	running.Go(func() { w.sweep(ctx) })
+	running.Wait()
+	return nil
+}
+
+// sweep ends what was never claimed in time: messages for people whose tab
+// stayed closed.
+func (w *Worker) sweep(ctx context.Context) {
+	tick := time.NewTicker(w.o.Sweep)
+	defer tick.Stop()
+	for {
+		for ctx.Err() == nil {
+			n, err := w.store.ExpireDeliveries(ctx, 500)
+			w.swept.Add(int64(n))
+			if err != nil && ctx.Err() == nil {
+				w.o.Log.Error("expiring deliveries failed", "node", w.o.Node, "error", err)
+			}
+			if err != nil || n < 500 {
+				break
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// loop is one channel's.
+type loop struct {
+	w       *Worker
+	channel channel.Channel
+	wake    chan struct{}
+	figures figures
+}
+
+func (l *loop) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait, err := l.round(ctx)
+		l.figures.looked(err)
+		if err != nil {
+			wait = l.w.o.Poll
+			if ctx.Err() == nil {
+				l.w.o.Log.Error("delivery round failed", "node", l.w.o.Node, "channel", l.channel.Name(), "error", err)
+			}
+		}
+		if wait <= 0 {
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-l.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// round claims a batch, sends and completes it. It says how long to wait for
+// the next, unless woken: 0 when there may be more to do at once.
+func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	o := l.w.o
+	claim := Claim{Channel: l.channel.Name(), Limit: o.Batch, Lease: o.Lease, Node: o.Node}
+	if r, ok := l.channel.(channel.Reachable); ok {
+		claim.Users = r.ReachableUsers()
+		if len(claim.Users) == 0 {
+			return o.Poll, nil // nil would be everybody
+		}
+	}
+	claimed, err := l.w.store.ClaimDeliveries(ctx, claim)
+	if err != nil {
+		return 0, fmt.Errorf("claim deliveries of %s: %w", claim.Channel, err)
+	}
+	if len(claimed) == 0 {
+		return l.untilDue(ctx, claim)
+	}
+	// From here on the end of ctx must not lose what was done: the lease
+	// bounds sending, and writing it down gets some seconds more.
+	held := context.WithoutCancel(ctx)
+	results := l.work(held, claimed)
+	writing, cancel := context.WithTimeout(held, 10*time.Second)
+	defer cancel()
+	if err := l.w.store.CompleteDeliveries(writing, o.Node, results); err != nil {
+		return 0, fmt.Errorf("complete %d deliveries of %s: %w", len(results), claim.Channel, err)
+	}
+	l.figures.completed(results)
+	return 0, nil // the next claim, if it is empty, looks when to come again
+}
+
+// untilDue is the time until the next delivery is due, the poll at most.
+func (l *loop) untilDue(ctx context.Context, claim Claim) (time.Duration, error) {
+	next, err := l.w.store.NextDue(ctx, claim)
+	if err != nil {
+		return 0, fmt.Errorf("look for the next delivery of %s: %w", claim.Channel, err)
+	}
+	if next.IsZero() {
+		return l.w.o.Poll, nil
+	}
+	// A claim that another node holds at this moment looks due and is not.
+	return min(l.w.o.Poll, max(10*time.Millisecond, next.Sub(l.w.o.Now()))), nil
+}
+
+// work answers a completion for each claimed delivery: at once for what is no
+// longer true, by sending for the rest.
+func (l *loop) work(ctx context.Context, claimed []Claimed) []Completion {
+	now := l.w.o.Now()
+	results := make([]Completion, 0, len(claimed))
+	var sending []*Claimed
+	var msgs []channel.Message
+	for i := range claimed {
+		c := &claimed[i]
+		if done, over := l.judge(c, now); over {
+			results = append(results, done)
+			continue
+		}
+		sending = append(sending, c)
+		url, engineURL := l.w.o.Links(ctx, c.Object, c.AlertID)
+		msgs = append(msgs, c.Message(url, engineURL))
+	}
+	if len(msgs) == 0 {
+		return results
+	}
+	errs := l.send(ctx, msgs)
+	now = l.w.o.Now()
+	for i, c := range sending {
+		results = append(results, l.outcome(c, errs[i], now))
+	}
+	return results
+}
+
+// judge ends what is not to be sent any more.
+func (l *loop) judge(c *Claimed, now time.Time) (Completion, bool) {
+	done := Completion{ID: c.ID, Attempt: c.Attempt, At: now}
+	if why := c.Untrue(); why != "" {
+		done.State, done.Result, done.Detail = Cancelled, "cancelled", why
+		return done, true
+	}
+	if !c.Expires.IsZero() && !now.Before(c.Expires) {
+		done.State, done.Result = Expired, "expired"
+		done.Detail = "its time ran out at " + c.Expires.UTC().Format(time.RFC3339)
+		return done, true
+	}
+	if c.Attempt > l.w.o.MaxAttempts {
+		// Nobody wrote down what became of the attempts before: a delivery that
+		// kills its worker must end, too.
+		done.State, done.Result = Dead, "failed"
+		done.Detail = fmt.Sprintf("given up: %d attempts began and none was completed", c.Attempt-1)
+		return done, true
+	}
+	return done, false
+}
+
+// send calls the channel, within the lease. A channel that panics, or answers
+// too few results, fails the batch and nothing else.
+func (l *loop) send(ctx context.Context, msgs []channel.Message) (errs []error) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.w.o.Log.Error("channel panicked", "node", l.w.o.Node, "channel", l.channel.Name(), "panic", p)
+			errs = slices.Repeat([]error{fmt.Errorf("the channel %s panicked: %v", l.channel.Name(), p)}, len(msgs))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, l.w.o.Lease*8/10) // the rest is for writing it down
+	defer cancel()
+	errs = l.channel.SendAll(ctx, slices.Clone(msgs))
+	if len(errs) != len(msgs) {
+		err := fmt.Errorf("the channel %s answered %d results for %d messages", l.channel.Name(), len(errs), len(msgs))
+		errs = slices.Repeat([]error{err}, len(msgs))
+	}
+	return errs
+}
+
+// outcome makes a completion of what a channel answered.
+func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
+	done := Completion{ID: c.ID, Attempt: c.Attempt, At: now}
+	if err == nil {
+		done.State, done.Result, done.Detail = Sent, "sent", "sent"
+		return done
+	}
+	e := channel.As(err)
+	done.Detail = e.Error()
+	switch {
+	case e.Handed:
+		return l.handedOver(c, e, done)
+	case e.Permanent:
+		done.State, done.Result = Dead, "refused"
+	case c.Attempt >= l.w.o.MaxAttempts:
+		done.State, done.Result = Dead, "failed"
+		done.Detail = fmt.Sprintf("given up after %d attempts: %s", c.Attempt, done.Detail)
+	default:
+		done.State, done.Result = Waiting, "failed"
+		done.Due = now.Add(max(e.After, backOff(c.Attempt)))
+	}
+	return done
+}
+
+// handedOver waits for the receipt. When several have not come, there is no
+// tab that answers: it is left alone then, for the next tab that opens, which
+// asks for what is unfinished, or until its time runs out.
+func (l *loop) handedOver(c *Claimed, e *channel.SendError, done Completion) Completion {
+	done.State, done.Result = Handed, "handed"
+	done.Due = done.At.Add(max(e.After, firstWait))
+	if c.Attempt >= l.w.o.MaxHandings {
+		done.Due = c.Expires
+		if done.Due.IsZero() {
+			done.Due = done.At.Add(longestWait)
+		}
+		done.Detail = fmt.Sprintf("%s; no receipt of the %d before, so the next tab that opens gets it", done.Detail, c.Attempt-1)
+	}
+	return done
+}
+
+func backOff(attempt int) time.Duration {
+	d := longestWait
+	if shift := attempt - 1; shift < 20 {
+		d = min(d, firstWait<<max(0, shift))
+	}
+	return d*3/4 + rand.N(d/2)
+}
