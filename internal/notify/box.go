@@ -1,0 +1,396 @@
+package notify
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// What a spool holds at most. Beyond it the newest event is refused: the
+	// older ones tell how the trouble began.
+	maxWaiting      = 100_000
+	maxWaitingBytes = 256 << 20
+
+	// maxAside bounds rejected/ and corrupt/, of which the newest are kept.
+	maxAside = 1000
+
+	rejectedDir = "rejected"
+	corruptDir  = "corrupt"
+
+	// A file shorter than its name says is being written, if it is this young.
+	beingWritten = 10 * time.Second
+)
+
+var errFull = errors.New("the spool is full")
+
+// box is the part of the spool for one hub and source: a folder with one file
+// an event. A file's name is TIME-PID-RANDOM-SIZE.json, where TIME is in
+// nanoseconds and never less than that of the call before, so that names sort
+// in the order of calls; SIZE tells a whole file from one whose writer was
+// killed. The folder itself is what calls lock.
+type box struct {
+	dir string
+	f   *os.File // the folder, for locking and syncing
+}
+
+// openBox opens the spool, making folders as needed.
+func openBox(s settings) (*box, error) {
+	root, err := spoolDir(s)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(s.url + "\n" + s.source))
+	_, host, _ := strings.Cut(s.url, "://")
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '_'
+	}, host)
+	dir := filepath.Join(root, fmt.Sprintf("%.60s-%s", name, hex.EncodeToString(sum[:6])))
+	f, err := os.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("make the spool: %w; create %s for the engine's user, or set TOCSIN_SPOOL", err, root)
+		}
+		adopt(dir, root)
+		target, _ := json.Marshal(map[string]string{"url": s.url, "source": s.source})
+		note := filepath.Join(dir, "target") // for people: whose events these are
+		if err := os.WriteFile(note, append(target, '\n'), 0o600); err == nil {
+			adopt(note, root)
+		}
+		f, err = os.Open(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the spool: %w; make it writable for the engine's user, or set TOCSIN_SPOOL", err)
+	}
+	return &box{dir: dir, f: f}, nil
+}
+
+// spoolDir is the folder of all boxes.
+func spoolDir(s settings) (string, error) {
+	if s.spool != "" {
+		if err := os.MkdirAll(s.spool, 0o700); err != nil {
+			return "", fmt.Errorf("make the spool: %w; create that folder for the engine's user, or set TOCSIN_SPOOL to another", err)
+		}
+		return s.spool, nil
+	}
+	const writeAndSearch = 3
+	if system := "/var/spool/tocsin"; syscall.Access(system, writeAndSearch) == nil {
+		return system, nil
+	}
+	state := s.getenv("XDG_STATE_HOME")
+	if home := s.getenv("HOME"); state == "" && home != "" {
+		state = filepath.Join(home, ".local", "state")
+	}
+	if filepath.IsAbs(state) {
+		dir := filepath.Join(state, "tocsin", "spool")
+		if os.MkdirAll(dir, 0o700) == nil && syscall.Access(dir, writeAndSearch) == nil {
+			return dir, nil
+		}
+	}
+	// Anybody may have made a folder of that name in /tmp: it must be ours.
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tocsin-spool-%d", os.Geteuid()))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("make the spool: %w; set TOCSIN_SPOOL to a folder that the engine's user may write", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", fmt.Errorf("look at the spool: %w", err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s is not a private folder of this user; set TOCSIN_SPOOL to one that is", dir)
+	}
+	return dir, nil
+}
+
+// adopt gives what root made to the folder's owner, so that a call made by
+// hand does not leave files that the engine's user cannot read.
+func adopt(path, like string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	if info, err := os.Stat(like); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+			// Where that is not allowed, the file stays root's, which is no worse.
+			_ = os.Lchown(path, int(st.Uid), int(st.Gid))
+		}
+	}
+}
+
+func (b *box) close() { _ = b.f.Close() }
+
+func (b *box) path(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *box) asidePath(kind, name string) string { return filepath.Join(b.dir, kind, name) }
+
+// add writes an event at the end and answers its name.
+func (b *box) add(body []byte) (string, error) {
+	names, err := b.list()
+	if err != nil {
+		return "", fmt.Errorf("list the spool: %w", err)
+	}
+	bytes := int64(len(body))
+	for _, n := range names {
+		bytes += sizeIn(n)
+	}
+	if len(names) >= maxWaiting || bytes > maxWaitingBytes {
+		return "", fmt.Errorf("%w: %s in %s; see why the hub takes none, then run `tocsin notify --flush`", errFull, count(len(names), "event waits", "events wait"), b.dir)
+	}
+	var r [4]byte
+	_, _ = rand.Read(r[:])
+	name := fmt.Sprintf("%019d-%07d-%x-%07d.json", b.next(), os.Getpid(), r, len(body))
+	f, err := os.OpenFile(b.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("write to the spool: %w; make %s writable for the engine's user", err, b.dir)
+	}
+	adopt(b.path(name), b.dir)
+	// One write: the file is either whole or, by its size, known not to be.
+	_, err = f.Write(body)
+	if err = cmp.Or(err, f.Close()); err != nil {
+		_ = os.Remove(b.path(name))
+		return "", fmt.Errorf("write to the spool: %w; free that disk", err)
+	}
+	return name, nil
+}
+
+// next is a time that no earlier call has had, also when the clock was set
+// back since: the file "last" remembers. Calls that overlap have no order and
+// may get the same.
+func (b *box) next() int64 {
+	now := time.Now().UnixNano()
+	path := b.path("last")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return now
+	}
+	defer func() { _ = f.Close() }()
+	var buf [19]byte
+	if n, _ := f.ReadAt(buf[:], 0); n == len(buf) {
+		if last, err := strconv.ParseInt(string(buf[:]), 10, 64); err == nil && last < 1<<62 {
+			now = max(now, last+1)
+		}
+	} else {
+		adopt(path, b.dir)
+	}
+	// If this is not written, the clock alone orders the calls.
+	_, _ = f.WriteAt(fmt.Appendf(nil, "%019d", now), 0)
+	return now
+}
+
+// list is the waiting events in the order of calls.
+func (b *box) list() ([]string, error) {
+	d, err := os.Open(b.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	all, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(all, func(n string) bool { return sizeIn(n) < 0 })
+	slices.Sort(names)
+	return names, nil
+}
+
+// sizeIn is the SIZE in a file's name, or -1 if it is no event's name.
+func sizeIn(name string) int64 {
+	part := strings.Split(strings.TrimSuffix(name, ".json"), "-")
+	if len(part) != 4 || len(part[0]) != 19 || !strings.HasSuffix(name, ".json") {
+		return -1
+	}
+	n, err := strconv.ParseInt(part[3], 10, 32)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+func (b *box) count() int {
+	names, _ := b.list() // a number for people
+	return len(names)
+}
+
+// has says that the event still waits.
+func (b *box) has(name string) bool {
+	_, err := os.Lstat(b.path(name))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// What reading one file may find.
+var (
+	errGone      = errors.New("gone")
+	errUnwritten = errors.New("being written")
+	errCorrupt   = errors.New("not an event")
+)
+
+// read reads a waiting event.
+func (b *box) read(name string) ([]byte, error) {
+	f, err := os.Open(b.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > sizeIn(name) {
+		return nil, errCorrupt
+	}
+	body := make([]byte, info.Size())
+	if n, err := f.ReadAt(body, 0); err != nil && n < len(body) {
+		return nil, err
+	}
+	if info.Size() < sizeIn(name) {
+		if time.Since(info.ModTime()).Abs() < beingWritten {
+			return nil, errUnwritten
+		}
+		return nil, errCorrupt
+	}
+	var e struct{ ID string }
+	if json.Unmarshal(body, &e) != nil || e.ID == "" {
+		return nil, errCorrupt
+	}
+	return body, nil
+}
+
+// remove takes out an event that the hub has.
+func (b *box) remove(name string) error {
+	if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take a handed-in event out of the spool: %w; make %s writable for this user", err, b.dir)
+	}
+	return nil
+}
+
+// setAside moves what can never be handed in out of the way, into rejected/
+// or corrupt/.
+func (b *box) setAside(kind, name string, body []byte) error {
+	dir := b.path(kind)
+	if err := os.Mkdir(dir, 0o700); err == nil {
+		adopt(dir, b.dir)
+	}
+	if body != nil {
+		// The reason first, the event out of the spool last: killed between the
+		// two, the event is tried and refused once more.
+		if err := os.WriteFile(b.asidePath(kind, name), body, 0o600); err != nil {
+			return fmt.Errorf("set a refused event aside: %w", err)
+		}
+		adopt(b.asidePath(kind, name), b.dir)
+		if err := b.remove(name); err != nil {
+			return err
+		}
+	} else if err := os.Rename(b.path(name), b.asidePath(kind, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("set a broken file of the spool aside: %w", err)
+	}
+	kept, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	for _, old := range kept[:max(0, len(kept)-maxAside)] {
+		_ = os.RemoveAll(filepath.Join(dir, old.Name())) // tidying; the next call tries again
+	}
+	return nil
+}
+
+// rejection is a file in rejected/.
+type rejection struct {
+	Reason string          `json:"reason"`
+	Status int             `json:"status"`
+	At     time.Time       `json:"at"`
+	Event  json.RawMessage `json:"event"`
+}
+
+func (b *box) reject(name string, body []byte, r *refusal) error {
+	out, err := json.MarshalIndent(rejection{Reason: r.reason, Status: r.status, At: time.Now().UTC(), Event: body}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("set a refused event aside: %w", err)
+	}
+	return b.setAside(rejectedDir, name, append(out, '\n'))
+}
+
+// refused says whether an event was set aside, and why.
+func (b *box) refused(name string) (string, bool) {
+	body, err := os.ReadFile(b.asidePath(rejectedDir, name))
+	if err != nil {
+		return "", false
+	}
+	var r rejection
+	if json.Unmarshal(body, &r) != nil {
+		return "see that file", true
+	}
+	return r.Reason, true
+}
+
+// sync makes certain that the event survives a power cut. An event that
+// another call handed in meanwhile is at the hub and needs none.
+func (b *box) sync(name string) error {
+	f, err := os.Open(b.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	return cmp.Or(err, f.Close(), b.f.Sync())
+}
+
+// lock takes the box for handing in, without waiting. The lock ends with the
+// process, also when that is killed. It is taken on a handle of its own.
+func (b *box) lock() (unlock func(), ok bool, err error) {
+	f, err := os.Open(b.dir)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
+			return nil, false, nil
+		}
+		return nil, false, fmt.Errorf("lock the spool: %w", err)
+	}
+	return func() { _ = f.Close() }, true, nil
+}
+
+// down reads the hint that the hub kept a call waiting in vain a moment ago.
+func (b *box) down(now time.Time) (why string, ok bool) {
+	body, err := os.ReadFile(b.path("down"))
+	if err != nil {
+		return "", false
+	}
+	until, why, _ := strings.Cut(string(body), " ")
+	ms, err := strconv.ParseInt(until, 10, 64)
+	if err != nil {
+		return "", false
+	}
+	left := time.UnixMilli(ms).Sub(now)
+	return why, left > 0 && left <= longestDown
+}
+
+func (b *box) setDown(until time.Time, why string) {
+	path := b.path("down")
+	// Only a hint: without it the next call finds out for itself.
+	if os.WriteFile(path, fmt.Appendf(nil, "%d %s", until.UnixMilli(), why), 0o600) == nil {
+		adopt(path, b.dir)
+	}
+}
+
+func (b *box) clearDown() { _ = os.Remove(b.path("down")) }
