@@ -1,0 +1,212 @@
+// Package api is /api/v1: JSON over HTTP for programs and for the scripts of
+// our own pages, described by OpenAPI 3.1 at /api/v1/openapi.json.
+//
+// A request says who it is by "Authorization: Bearer KEY" (an API key) or by
+// the session cookie; each route asks for one scope. Errors are problem
+// documents (RFC 9457). Lists answer {"items":[…],"next":"…"}; give next back
+// as ?cursor= until it is empty.
+//
+// The way in for events is apart from all that: a plain handler with the
+// source's token, because it is the one route that must be fast.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/auth"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/health"
+	"tocsin/internal/live"
+	"tocsin/internal/source"
+	"tocsin/internal/web"
+)
+
+// Prefix is where the API lives.
+const Prefix = "/api/v1"
+
+// Store is what the API reads and changes.
+type Store interface {
+	web.Store
+	web.Receipts
+	// ConfigVersion rises whenever a source, among others, changed.
+	ConfigVersion() int64
+	// AppendLive puts frames into the live log.
+	AppendLive(ctx context.Context, fs []live.Frame) error
+}
+
+// Dispatch takes events and acknowledgements; *dispatch.Service is one.
+type Dispatch interface {
+	Receive(ctx context.Context, sourceID string, events []alert.Event) ([]dispatch.Receipt, error)
+	Acknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
+	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
+}
+
+// Streams serves the live channel; *live.Hub is one.
+type Streams interface {
+	Serve(w http.ResponseWriter, r *http.Request, v live.Viewer)
+}
+
+// Deps are what the API works with.
+type Deps struct {
+	Store    Store
+	Dispatch Dispatch
+	Streams  Streams
+	Auth     *auth.Service
+	Kinds    []source.Kind
+	Health   func(ctx context.Context) health.Report
+	// Pending renders a user's unfinished notifications as the live channel does.
+	Pending func(ctx context.Context, ds []delivery.Delivery) ([]json.RawMessage, error)
+	// Test renders the test notification of this id in the same way.
+	Test    func(ctx context.Context, id string) (json.RawMessage, error)
+	BaseURL string
+	Version string
+	Log     *slog.Logger
+	Now     func() time.Time // nil: time.Now
+	// Ingested is told of each call of the events route; nil: nobody.
+	Ingested func(status, events int)
+}
+
+// API serves /api/v1.
+type API struct {
+	d       Deps
+	huma    huma.API
+	mux     *http.ServeMux
+	edge    http.Handler // everything but the events route
+	sources *sources
+	kinds   map[string]source.Kind
+}
+
+// New makes the API.
+func New(d Deps) *API {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Version == "" {
+		d.Version = "development"
+	}
+	a := &API{d: d, mux: http.NewServeMux(), kinds: map[string]source.Kind{}}
+	for _, k := range d.Kinds {
+		a.kinds[k.Name()] = k
+	}
+	a.sources = &sources{st: d.Store, now: d.Now}
+	a.huma = humago.NewWithPrefix(a.mux, Prefix, describe(d.Version))
+	a.routes()
+	a.mux.HandleFunc(Prefix+"/", a.nowhere)
+	a.edge = a.crossOrigin(a.signedIn(a.mux))
+	return a
+}
+
+// ServeHTTP serves everything below /api/v1.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		if rest, ok := strings.CutPrefix(r.URL.Path, Prefix+"/sources/"); ok {
+			if name, ok := strings.CutSuffix(rest, "/events"); ok && !strings.Contains(name, "/") {
+				a.events(w, r, name)
+				return
+			}
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	a.edge.ServeHTTP(w, r)
+}
+
+// OpenAPI is the description, in JSON.
+func (a *API) OpenAPI() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") }
+
+func (a *API) routes() {
+	a.describeEvents()
+	a.alertRoutes()
+	a.deliveryRoutes()
+	a.contactRoutes()
+	a.groupRoutes()
+	a.ruleRoutes()
+	a.periodRoutes()
+	a.sourceRoutes()
+	a.userRoutes()
+	a.keyRoutes()
+	a.systemRoutes()
+	a.liveRoutes()
+}
+
+// crossOrigin keeps other sites from using a person's cookie. A request with
+// its own Authorization does not live on the cookie.
+func (a *API) crossOrigin(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	if a.d.BaseURL != "" {
+		if err := guard.AddTrustedOrigin(a.d.BaseURL); err != nil {
+			a.d.Log.Warn("base URL is no origin", "error", err)
+		}
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusForbidden, "The request comes from another site; it was not carried out."))
+	}))
+	guarded := guard.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		guarded.ServeHTTP(w, r)
+	})
+}
+
+// signedIn finds out who makes the request. Nobody is fine here; each route
+// asks for the scope that it needs.
+func (a *API) signedIn(next http.Handler) http.Handler {
+	bySession := a.d.Auth.Sessions(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given := r.Header.Get("Authorization")
+		if given == "" {
+			bySession.ServeHTTP(w, r)
+			return
+		}
+		p, err := a.d.Auth.Key(r.Context(), bearer(given))
+		if err != nil {
+			writeProblem(w, a.keyProblem(err))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), p)))
+	})
+}
+
+// bearer is the token of an Authorization header, empty if there is none.
+func bearer(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// nowhere answers for paths and methods that there are not.
+func (a *API) nowhere(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, pattern := a.mux.Handler(probe); pattern != "" && pattern != Prefix+"/" {
+			allowed = append(allowed, m)
+		}
+	}
+	if strings.HasSuffix(r.URL.Path, "/events") && strings.HasPrefix(r.URL.Path, Prefix+"/sources/") {
+		allowed = append(allowed, http.MethodPost)
+	}
+	if len(allowed) == 0 {
+		writeProblem(w, problem(http.StatusNotFound, "There is nothing at this address; "+Prefix+"/openapi.json lists what there is."))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	writeProblem(w, problem(http.StatusMethodNotAllowed, "This address takes "+strings.Join(allowed, ", ")+"."))
+}

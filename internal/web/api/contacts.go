@@ -1,0 +1,220 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/auth"
+	"tocsin/internal/contact"
+	"tocsin/internal/fault"
+)
+
+// ContactIn is what a contact is made of. What is left out is as for a new
+// contact: every option on, at any time.
+type ContactIn struct {
+	Name                 string  `json:"name" doc:"The engine's name of it" example:"ops"`
+	DisplayName          string  `json:"display_name,omitempty" doc:"For people" example:"Operators"`
+	Email                string  `json:"email,omitempty"`
+	UserID               string  `json:"user_id,omitempty" doc:"The user whose browsers are reached"`
+	EngineUserID         string  `json:"engine_user_id,omitempty" doc:"What openITCOCKPIT passes as --user-id" example:"7"`
+	HostOptions          *string `json:"host_options,omitempty" doc:"Of d,u,r,f,s: down, unreachable, recovery, flapping, downtime; n is none" example:"d,u,r"`
+	ServiceOptions       *string `json:"service_options,omitempty" doc:"Of w,u,c,r,f,s: warning, unknown, critical, recovery, flapping, downtime; n is none" example:"w,u,c,r"`
+	HostPeriodID         string  `json:"host_period_id,omitempty" doc:"The time period for hosts; none: always"`
+	ServicePeriodID      string  `json:"service_period_id,omitempty" doc:"The time period for services; none: always"`
+	HostNotifications    *bool   `json:"host_notifications,omitempty" doc:"Notifications for hosts at all"`
+	ServiceNotifications *bool   `json:"service_notifications,omitempty" doc:"Notifications for services at all"`
+	PushHost             *bool   `json:"push_host,omitempty" doc:"In the browser, for hosts"`
+	PushService          *bool   `json:"push_service,omitempty" doc:"In the browser, for services"`
+}
+
+// ContactOut is a contact.
+type ContactOut struct {
+	ID                   string `json:"id"`
+	Name                 string `json:"name" example:"ops"`
+	DisplayName          string `json:"display_name"`
+	Email                string `json:"email"`
+	UserID               string `json:"user_id"`
+	EngineUserID         string `json:"engine_user_id"`
+	HostOptions          string `json:"host_options" example:"d,u,r,f,s"`
+	ServiceOptions       string `json:"service_options" example:"w,u,c,r,f,s"`
+	HostPeriodID         string `json:"host_period_id"`
+	ServicePeriodID      string `json:"service_period_id"`
+	HostNotifications    bool   `json:"host_notifications"`
+	ServiceNotifications bool   `json:"service_notifications"`
+	PushHost             bool   `json:"push_host"`
+	PushService          bool   `json:"push_service"`
+}
+
+func contactOut(c contact.Contact) ContactOut {
+	return ContactOut{
+		ID: c.ID, Name: c.Name, DisplayName: c.DisplayName, Email: c.Email, UserID: c.UserID, EngineUserID: c.EngineUserID,
+		HostOptions: string(c.HostOptions), ServiceOptions: string(c.ServiceOptions),
+		HostPeriodID: c.HostPeriodID, ServicePeriodID: c.ServicePeriodID,
+		HostNotifications: c.HostNotifications, ServiceNotifications: c.ServiceNotifications,
+		PushHost: c.PushHost, PushService: c.PushService,
+	}
+}
+
+// crud is a kind of thing that is listed, made, read, replaced and removed.
+type crud[In, Out, T any] struct {
+	tag, path, one, many string
+	read, write          access
+	list                 func(ctx context.Context) ([]T, error)
+	get                  func(ctx context.Context, id string) (T, error)
+	fill                 func(ctx context.Context, id string, in In) (T, error) // checks as well
+	save                 func(ctx context.Context, v T) error
+	remove               func(ctx context.Context, id string) error
+	out                  func(T) Out
+	key                  func(T) string // what the list is ordered by
+}
+
+type putIn[T any] struct {
+	ID   string `path:"id" maxLength:"100" doc:"Its id"`
+	Body T
+}
+
+type postIn[T any] struct{ Body T }
+
+// registerCRUD adds the five routes.
+func registerCRUD[In, Out, T any](a *API, c crud[In, Out, T]) {
+	register(a, c.read, route(c.tag, http.MethodGet, c.path, "list-"+dashed(c.many), "List "+c.many),
+		func(ctx context.Context, in *paging) (*body[list[Out]], error) {
+			all, err := c.list(ctx)
+			if err != nil {
+				return nil, err
+			}
+			page, err := cut(all, *in, c.key)
+			if err != nil {
+				return nil, err
+			}
+			return give(list[Out]{Items: each(page.Items, c.out), Next: page.Next}), nil
+		})
+	make1 := route(c.tag, http.MethodPost, c.path, "create-"+dashed(c.one), "Make a "+c.one)
+	make1.DefaultStatus = http.StatusCreated
+	make1.Errors = []int{http.StatusConflict}
+	register(a, c.write, make1, func(ctx context.Context, in *postIn[In]) (*body[Out], error) {
+		return c.put(ctx, newID(), in.Body)
+	})
+	get := route(c.tag, http.MethodGet, c.path+"/{id}", "get-"+dashed(c.one), "One "+c.one)
+	get.Errors = []int{http.StatusNotFound}
+	register(a, c.read, get, func(ctx context.Context, in *byID) (*body[Out], error) {
+		v, err := c.get(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return give(c.out(v)), nil
+	})
+	put := route(c.tag, http.MethodPut, c.path+"/{id}", "replace-"+dashed(c.one), "Replace a "+c.one)
+	put.Errors = []int{http.StatusNotFound, http.StatusConflict}
+	register(a, c.write, put, func(ctx context.Context, in *putIn[In]) (*body[Out], error) {
+		if _, err := c.get(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return c.put(ctx, in.ID, in.Body)
+	})
+	del := route(c.tag, http.MethodDelete, c.path+"/{id}", "delete-"+dashed(c.one), "Remove a "+c.one)
+	del.Errors = []int{http.StatusNotFound, http.StatusConflict}
+	register(a, c.write, del, func(ctx context.Context, in *byID) (*struct{}, error) {
+		if _, err := c.get(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return nil, c.remove(ctx, in.ID)
+	})
+}
+
+func (c crud[In, Out, T]) put(ctx context.Context, id string, in In) (*body[Out], error) {
+	v, err := c.fill(ctx, id, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.save(ctx, v); err != nil {
+		return nil, err
+	}
+	return give(c.out(v)), nil
+}
+
+func dashed(s string) string { return strings.ReplaceAll(s, " ", "-") }
+
+// newID makes an id that sorts by its time of making.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// exists refuses an id in a field that refers to nothing.
+func exists[T any](ctx context.Context, field, id, what string, get func(context.Context, string) (T, error)) error {
+	if id == "" {
+		return nil
+	}
+	_, err := get(ctx, id)
+	if errors.Is(err, fault.ErrNotFound) {
+		return fieldProblem(field, "is the id of no "+what, id)
+	}
+	return err
+}
+
+// existAll refuses the first id of a list that refers to nothing.
+func existAll[T any](ctx context.Context, field string, ids []string, what string, get func(context.Context, string) (T, error)) error {
+	for i, id := range ids {
+		if id == "" {
+			return fieldProblem(fmt.Sprintf("%s[%d]", field, i), "is empty", id)
+		}
+		if err := exists(ctx, fmt.Sprintf("%s[%d]", field, i), id, what, get); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	readConfig  = access{scope: auth.ReadConfig}
+	writeConfig = access{scope: auth.WriteConfig}
+	administer  = access{scope: auth.Administer}
+)
+
+func (a *API) contactRoutes() {
+	st := a.d.Store
+	registerCRUD(a, crud[ContactIn, ContactOut, contact.Contact]{
+		tag: "contacts", path: "/contacts", one: "contact", many: "contacts", read: readConfig, write: writeConfig,
+		list: st.Contacts, get: st.Contact, save: st.SaveContact, remove: st.DeleteContact, out: contactOut, fill: a.fillContact,
+		key: func(c contact.Contact) string { return strings.ToLower(c.Name) + "\x00" + c.ID },
+	})
+}
+
+func (a *API) fillContact(ctx context.Context, id string, in ContactIn) (contact.Contact, error) {
+	c := contact.NewContact(in.Name)
+	c.ID, c.DisplayName, c.Email, c.UserID, c.EngineUserID = id, in.DisplayName, in.Email, in.UserID, in.EngineUserID
+	c.HostPeriodID, c.ServicePeriodID = in.HostPeriodID, in.ServicePeriodID
+	for _, s := range []struct{ to, from *bool }{
+		{&c.HostNotifications, in.HostNotifications}, {&c.ServiceNotifications, in.ServiceNotifications},
+		{&c.PushHost, in.PushHost}, {&c.PushService, in.PushService},
+	} {
+		if s.from != nil {
+			*s.to = *s.from
+		}
+	}
+	var err error
+	if in.HostOptions != nil {
+		if c.HostOptions, err = contact.ParseOptions(alert.Host, *in.HostOptions); err != nil {
+			return c, err
+		}
+	}
+	if in.ServiceOptions != nil {
+		if c.ServiceOptions, err = contact.ParseOptions(alert.Service, *in.ServiceOptions); err != nil {
+			return c, err
+		}
+	}
+	if err := c.Validate(); err != nil {
+		return c, err
+	}
+	if err := exists(ctx, "user_id", c.UserID, "user", a.d.Store.UserByID); err != nil {
+		return c, err
+	}
+	if err := exists(ctx, "host_period_id", c.HostPeriodID, "time period", a.d.Store.Period); err != nil {
+		return c, err
+	}
+	return c, exists(ctx, "service_period_id", c.ServicePeriodID, "time period", a.d.Store.Period)
+}

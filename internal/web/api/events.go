@@ -1,0 +1,270 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/internal/dispatch"
+	"tocsin/internal/source"
+)
+
+// maxEvents is the most that one call may bring, in bytes.
+const maxEvents = 1 << 20
+
+// events takes what a source tells us. It answers when it is on disk.
+func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
+	s, status := a.sources.find(r.Context(), name, bearer(r.Header.Get("Authorization")))
+	switch status {
+	case http.StatusOK:
+	case http.StatusForbidden:
+		a.refuse(w, s, 0, problem(status, "The source is disabled in Tocsin."))
+		return
+	case http.StatusUnauthorized:
+		// One answer for an unknown source and a wrong token: nobody learns names by trying.
+		a.refuse(w, s, 0, problem(status, "The source is not known, or the token is not its own."))
+		return
+	default:
+		a.refuse(w, nil, 0, problem(http.StatusServiceUnavailable, "The database does not answer; try again in a moment."))
+		return
+	}
+	buf := a.buffer()
+	defer buffers.Put(buf)
+	if err := readAll(w, r, buf); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			a.refuse(w, s, 0, problem(http.StatusRequestEntityTooLarge, "The body has more than 1 MiB; send fewer events in a call."))
+			return
+		}
+		a.refuse(w, s, 0, problem(http.StatusBadRequest, "The body did not arrive as a whole."))
+		return
+	}
+	kind := a.kinds[s.Kind]
+	if kind == nil {
+		a.refuse(w, s, 0, problem(http.StatusForbidden, "The source is of the kind "+s.Kind+", which this version does not know."))
+		return
+	}
+	events, err := kind.Decode(buf.Bytes(), a.d.Now())
+	if err != nil {
+		a.refuse(w, s, 0, decodeProblem(err))
+		return
+	}
+	receipts, err := a.d.Dispatch.Receive(r.Context(), s.ID, events)
+	if err != nil {
+		a.refuse(w, nil, len(events), a.receiveProblem(w, err))
+		return
+	}
+	buf.Reset()
+	buf.Write(appendReceipts(buf.AvailableBuffer(), receipts))
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(buf.Len())}
+	_, _ = w.Write(buf.Bytes())
+	if a.d.Ingested != nil {
+		a.d.Ingested(http.StatusOK, len(events))
+	}
+	a.noteSpool(r, s)
+}
+
+// jsonType is shared by all answers, which never change it.
+var jsonType = []string{"application/json"}
+
+// buffers are used again: a call's body and its answer.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func (a *API) buffer() *bytes.Buffer {
+	b := buffers.Get().(*bytes.Buffer)
+	if b.Cap() > 64<<10 {
+		b = new(bytes.Buffer) // one large batch is not to hold its memory for ever
+	}
+	b.Reset()
+	return b
+}
+
+func readAll(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) error {
+	if n := r.ContentLength; n > maxEvents {
+		w.Header().Set("Connection", "close") // its rest is not read
+		return &http.MaxBytesError{Limit: maxEvents}
+	} else if n > 0 {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxEvents))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// refuse answers with a problem and remembers it for System health.
+func (a *API) refuse(w http.ResponseWriter, s *known, events int, p *huma.ErrorModel) {
+	if a.d.Ingested != nil {
+		a.d.Ingested(p.Status, events)
+	}
+	writeProblem(w, p)
+	if s == nil {
+		return
+	}
+	if now := a.d.Now(); s.errorDue(p.Detail, now) {
+		if err := a.d.Store.NoteSourceError(context.Background(), s.ID, p.Detail, now); err != nil {
+			a.d.Log.Warn("refused call not noted", "source", s.Name, "error", err)
+		}
+	}
+}
+
+func decodeProblem(err error) *huma.ErrorModel {
+	var fe *source.FieldError
+	if !errors.As(err, &fe) {
+		return problem(http.StatusBadRequest, "The body cannot be read: "+err.Error()+".")
+	}
+	status := http.StatusUnprocessableEntity
+	where := "body." + fe.Field
+	if fe.Field == "" || fe.Field == "body" {
+		// Not a wrong field but no JSON at all.
+		status, where = http.StatusBadRequest, "body"
+	}
+	return problem(status, fe.Error(), &huma.ErrorDetail{Location: where, Message: fe.Problem + "; " + fe.Mend})
+}
+
+func (a *API) receiveProblem(w http.ResponseWriter, err error) *huma.ErrorModel {
+	w.Header().Set("Retry-After", "1")
+	if errors.Is(err, dispatch.ErrBusy) {
+		return problem(http.StatusServiceUnavailable, "Too much at once; try again in a second.")
+	}
+	if !errors.Is(err, context.Canceled) {
+		a.d.Log.Error("events not stored", "error", err)
+	}
+	return problem(http.StatusServiceUnavailable, "The events could not be stored; nothing of the call was kept. Try again.")
+}
+
+// noteSpool keeps what the sender says of its spool, when it has changed.
+func (a *API) noteSpool(r *http.Request, s *known) {
+	text := r.Header.Get("Tocsin-Spool")
+	if text == "" {
+		return
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1<<30 {
+		return
+	}
+	now := a.d.Now()
+	if !s.spoolDue(n, now) {
+		return
+	}
+	if err := a.d.Store.NoteSpool(context.WithoutCancel(r.Context()), s.ID, n, now); err != nil {
+		a.d.Log.Warn("spool not noted", "source", s.Name, "error", err)
+	}
+}
+
+// appendReceipts writes {"receipts":[…]} without reflection.
+func appendReceipts(b []byte, rs []dispatch.Receipt) []byte {
+	b = append(b, `{"receipts":[`...)
+	for i, r := range rs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(append(b, `{"event_id":`...), r.EventID)
+		if r.AlertID != "" {
+			b = appendText(append(b, `,"alert_id":`...), r.AlertID)
+		}
+		b = strconv.AppendBool(append(b, `,"duplicate":`...), r.Duplicate)
+		b = appendText(append(b, `,"outcome":`...), string(r.Outcome))
+		b = strconv.AppendInt(append(b, `,"deliveries":`...), int64(r.Deliveries), 10)
+		if len(r.Marks) > 0 {
+			b = append(b, `,"marks":[`...)
+			for j, m := range r.Marks {
+				if j > 0 {
+					b = append(b, ',')
+				}
+				b = appendText(b, string(m))
+			}
+			b = append(b, ']')
+		}
+		b = append(b, '}')
+	}
+	return append(b, "]}\n"...)
+}
+
+// appendText writes a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				return append(b, `""`...)
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// describeEvents puts the events route, which huma does not serve, into the document.
+func (a *API) describeEvents() {
+	reg := a.huma.OpenAPI().Components.Schemas
+	op := route("events", http.MethodPost, "/sources/{name}/events", "post-events", "Hand in events")
+	op.Description = "One event, an array of events, or {\"events\":[…]}: at most 1,000 and 1 MiB. Answered when they are on disk together with their deliveries. " +
+		"A call that is repeated with the same `id` changes nothing. `name` may be `-`: the source that the token belongs to."
+	op.Security = []map[string][]string{{"sourceToken": {}}}
+	op.Parameters = []*huma.Param{
+		{Name: "name", In: "path", Required: true, Description: "The source's name, or -", Schema: &huma.Schema{Type: "string"}, Example: "nagios-berlin"},
+		{Name: "Tocsin-Spool", In: "header", Description: "How many events wait in the sender's spool", Schema: &huma.Schema{Type: "integer"}},
+	}
+	one := reg.Schema(reflect.TypeFor[EventIn](), true, "Event")
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{OneOf: []*huma.Schema{
+		one,
+		{Type: "array", Items: one},
+		{Type: "object", Properties: map[string]*huma.Schema{"events": {Type: "array", Items: one}}, Required: []string{"events"}},
+	}}}}}
+	refused := &huma.MediaType{Schema: reg.Schema(reflect.TypeFor[huma.ErrorModel](), true, "ErrorModel")}
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: "On disk", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[ReceiptsOut](), true, "Receipts")}}},
+	}
+	for status, text := range map[int]string{
+		400: "No JSON", 401: "Source not known, or token not its own", 403: "Source disabled",
+		413: "Too large", 422: "A field is wrong; nothing of the call was kept", 503: "Too much at once, or the database is away; try again",
+	} {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/problem+json": refused}}
+	}
+	a.huma.OpenAPI().AddOperation(&op)
+}
+
+// EventIn is one event as sources send it.
+type EventIn struct {
+	ID             string            `json:"id,omitempty" doc:"The sender's id of this call; one id is taken once" example:"0198c0de-7f1b-7a54-9f6e-1f0f0c0ffee0"`
+	Type           string            `json:"type" enum:"PROBLEM,RECOVERY,ACKNOWLEDGEMENT,FLAPPINGSTART,FLAPPINGSTOP,FLAPPINGDISABLED,DOWNTIMESTART,DOWNTIMEEND,DOWNTIMECANCELLED,CUSTOM" doc:"What happened" example:"PROBLEM"`
+	Host           string            `json:"host" doc:"The engine's name of the host" example:"web01"`
+	Service        string            `json:"service,omitempty" doc:"The engine's name of the service; none for a host" example:"HTTP"`
+	HostDisplay    string            `json:"host_display,omitempty" doc:"The host's name for people"`
+	ServiceDisplay string            `json:"service_display,omitempty" doc:"The service's name for people"`
+	State          any               `json:"state,omitempty" doc:"Number or word; empty means Unreachable or Unknown" example:"2"`
+	Output         string            `json:"output,omitempty" doc:"The check's output" example:"CRITICAL - no answer in 10 s"`
+	LongOutput     string            `json:"long_output,omitempty" doc:"Its further lines"`
+	Author         string            `json:"author,omitempty" doc:"Who acknowledged, or set the downtime"`
+	Comment        string            `json:"comment,omitempty" doc:"What they wrote"`
+	Contact        string            `json:"contact,omitempty" doc:"The contact that the engine names" example:"ops"`
+	Contacts       []string          `json:"contacts,omitempty" doc:"Several of them; none: the rules choose"`
+	UserID         string            `json:"user_id,omitempty" doc:"openITCOCKPIT's --user-id"`
+	Time           any               `json:"time,omitempty" doc:"Unix seconds or RFC 3339; none: now" example:"1795300000"`
+	URL            string            `json:"url,omitempty" doc:"The engine's page of the object"`
+	Labels         map[string]string `json:"labels,omitempty" doc:"For rules to choose by"`
+	NoEmoji        bool              `json:"no_emoji,omitempty" doc:"Taken, and of no effect in the browser"`
+}
+
+// ReceiptsOut answers a call, in the order of its events.
+type ReceiptsOut struct {
+	Receipts []dispatch.Receipt `json:"receipts" doc:"One for each event, in their order"`
+}
+
+// String names the source in logs.
+func (k *known) String() string { return fmt.Sprintf("%s (%s)", k.Name, k.Kind) }

@@ -1,0 +1,193 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/config"
+	"tocsin/internal/health"
+)
+
+// MeOut is who makes the request.
+type MeOut struct {
+	UserID      string   `json:"user_id" doc:"Empty for an API key"`
+	Name        string   `json:"name"`
+	DisplayName string   `json:"display_name"`
+	Role        string   `json:"role" doc:"Empty for an API key"`
+	Scopes      []string `json:"scopes" doc:"What it may do"`
+}
+
+// SettingsIO is what people change in daily life. On PUT, what is left out
+// stays as it is.
+type SettingsIO struct {
+	AutoClose          map[string]int `json:"auto_close,omitempty" doc:"Seconds that a notification stays, by state and kind; 0: until it is closed"`
+	BrowserTTL         *int           `json:"browser_ttl_minutes,omitempty" doc:"Minutes that a notification waits for a tab to open" example:"480"`
+	CollapseAfter      *int           `json:"collapse_after,omitempty" doc:"How many missed notifications are shown one by one" example:"5"`
+	RetentionDays      *int           `json:"retention_days,omitempty" doc:"How long resolved alerts are kept" example:"400"`
+	AckSticky          *bool          `json:"ack_sticky,omitempty" doc:"Acknowledgements stay until recovery unless said otherwise"`
+	SourceQuietMinutes *int           `json:"source_quiet_minutes,omitempty" doc:"Warn of a source that said nothing for so long; 0: never"`
+}
+
+func settingsOut(s config.Settings) SettingsIO {
+	return SettingsIO{
+		AutoClose: s.AutoClose, BrowserTTL: &s.BrowserTTL, CollapseAfter: &s.CollapseAfter,
+		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
+	}
+}
+
+func (in SettingsIO) into(s *config.Settings) {
+	closes := map[string]int{}
+	for k, v := range s.AutoClose {
+		closes[k] = v
+	}
+	for k, v := range in.AutoClose {
+		closes[k] = v
+	}
+	s.AutoClose = closes
+	for _, n := range []struct{ to, from *int }{
+		{&s.BrowserTTL, in.BrowserTTL}, {&s.CollapseAfter, in.CollapseAfter},
+		{&s.RetentionDays, in.RetentionDays}, {&s.SourceQuietMinutes, in.SourceQuietMinutes},
+	} {
+		if n.from != nil {
+			*n.to = *n.from
+		}
+	}
+	if in.AckSticky != nil {
+		s.AckSticky = *in.AckSticky
+	}
+}
+
+// WarningOut is one thing that is not well.
+type WarningOut struct {
+	Part    string `json:"part" example:"database"`
+	Problem string `json:"problem"`
+	Mend    string `json:"mend" doc:"What to do"`
+}
+
+// PartOut is one thing that works in Tocsin, or does not.
+type PartOut struct {
+	Name    string      `json:"name" example:"delivery"`
+	Title   string      `json:"title"`
+	OK      bool        `json:"ok"`
+	Detail  string      `json:"detail"`
+	Last    *time.Time  `json:"last" doc:"Its last sign of life"`
+	Figures []FigureOut `json:"figures"`
+}
+
+// FigureOut is one figure of a part, for people.
+type FigureOut struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// HealthOut says whether Tocsin itself is well.
+type HealthOut struct {
+	OK       bool         `json:"ok" doc:"No warnings"`
+	Ready    bool         `json:"ready" doc:"Fit to take requests"`
+	At       time.Time    `json:"at"`
+	Node     string       `json:"node"`
+	Version  string       `json:"version"`
+	Warnings []WarningOut `json:"warnings"`
+	Parts    []PartOut    `json:"parts"`
+}
+
+func healthOut(r health.Report) HealthOut {
+	return HealthOut{
+		OK: r.OK, Ready: r.Ready, At: r.At.UTC(), Node: r.Node, Version: r.Version,
+		Warnings: each(r.Warnings, func(w health.Warning) WarningOut { return WarningOut(w) }),
+		Parts: each(r.Parts, func(p health.Part) PartOut {
+			return PartOut{
+				Name: p.Name, Title: p.Title, OK: p.OK, Detail: p.Detail, Last: timeOut(p.Last),
+				Figures: each(p.Figures, func(f health.Figure) FigureOut { return FigureOut(f) }),
+			}
+		}),
+	}
+}
+
+func (a *API) systemRoutes() {
+	register(a, access{}, route("system", http.MethodGet, "/me", "me", "Who makes this request, and what they may do"),
+		func(ctx context.Context, _ *struct{}) (*body[MeOut], error) {
+			p, _ := auth.From(ctx)
+			return give(MeOut{UserID: p.UserID, Name: p.Name, DisplayName: p.Display, Role: string(p.Role), Scopes: words(p.Scopes)}), nil
+		})
+	register(a, readConfig, route("system", http.MethodGet, "/health", "health", "Is Tocsin well?"),
+		func(ctx context.Context, _ *struct{}) (*body[HealthOut], error) {
+			return give(healthOut(a.d.Health(ctx))), nil
+		})
+	register(a, readConfig, route("administration", http.MethodGet, "/settings", "get-settings", "The settings"),
+		func(ctx context.Context, _ *struct{}) (*body[SettingsIO], error) {
+			s, err := a.d.Store.Settings(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return give(settingsOut(s)), nil
+		})
+	register(a, administer, route("administration", http.MethodPut, "/settings", "change-settings", "Change settings; in force at once"),
+		func(ctx context.Context, in *postIn[SettingsIO]) (*body[SettingsIO], error) {
+			s, err := a.d.Store.Settings(ctx)
+			if err != nil {
+				return nil, err
+			}
+			in.Body.into(&s)
+			if err := s.Validate(); err != nil {
+				return nil, err
+			}
+			if err := a.d.Store.SaveSettings(ctx, s); err != nil {
+				return nil, err
+			}
+			return give(settingsOut(s)), nil
+		})
+}
+
+// Healthz says that the process is alive, and nothing more.
+func Healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("alive\n"))
+}
+
+// Readyz answers 200 when the database answers and the workers run, else 503
+// with what is missing. It tells no more than that: nobody signs in for it.
+func (a *API) Readyz(w http.ResponseWriter, r *http.Request) {
+	report := a.d.Health(r.Context())
+	out := struct {
+		Ready   bool     `json:"ready"`
+		Reasons []string `json:"reasons"`
+	}{report.Ready, []string{}}
+	status := http.StatusOK
+	if !report.Ready {
+		status = http.StatusServiceUnavailable
+		for _, p := range report.Parts {
+			if !p.OK && (p.Name == "database" || p.Name == "committer" || p.Name == "delivery" || p.Name == "live") {
+				out.Reasons = append(out.Reasons, p.Name+": "+p.Detail)
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// streamOperation describes GET /live, which the hub serves.
+func (a *API) streamOperation() {
+	op := route("live", http.MethodGet, "/live", "live", "The event stream of a signed-in user")
+	op.Description = "Server-sent events: `hello`, `ping`, `reset`, and the frames of the live log with their id. " +
+		"Name the last id you saw in `Last-Event-ID` or `?last=` to get what you missed. For sessions only."
+	op.Security = []map[string][]string{{"session": {}}}
+	op.Parameters = []*huma.Param{
+		{Name: "Last-Event-ID", In: "header", Description: "The last id seen", Schema: &huma.Schema{Type: "string"}},
+		{Name: "last", In: "query", Description: "The same, where no header can be set", Schema: &huma.Schema{Type: "string"}},
+	}
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}},
+		"401": {Description: "Nobody is signed in"},
+		"403": {Description: "An API key has no stream"},
+		"503": {Description: "Too many streams, or the live log cannot be read; Retry-After says when to come back"},
+	}
+	a.huma.OpenAPI().AddOperation(&op)
+}
