@@ -215,7 +215,7 @@ func TestStream(t *testing.T) {
 				h.Get("X-Accel-Buffering") != "no" || h.Get("Set-Cookie") != "given=before" {
 				t.Fatalf("head %v", h)
 			}
-			if e := c.want("hello", "1"); e.data != `{"seq":1,"node":"n1","heartbeat":15}` {
+			if e := c.want("hello", "1"); e.data != `{"seq":1,"until":1,"node":"n1","heartbeat":15}` {
 				t.Fatalf("hello %s", e.data)
 			}
 			log.append("ben", "notification", `{"for":"ben"}`)

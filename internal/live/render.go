@@ -45,16 +45,18 @@ func oneLine(s string) string {
 }
 
 // hello is the first event of every stream. seq is where the stream starts: the
-// frames that follow have greater ids. It is the event's id too, so that a tab
+// frames that follow have greater ids; those up to until were there before, so a
+// tab can tell what it missed from what just happens. seq is the event's id too, so that a tab
 // that loses the connection before its first frame misses none; except before a
 // reset, which has the id itself (a lost connection between the two must lead to
 // a reset again).
-func (h *Hub) hello(b []byte, seq int64, withID bool) []byte {
+func (h *Hub) hello(b []byte, seq, until int64, withID bool) []byte {
 	body, err := json.Marshal(struct {
 		Seq       int64   `json:"seq"`
+		Until     int64   `json:"until"`
 		Node      string  `json:"node"`
 		Heartbeat float64 `json:"heartbeat"`
-	}{seq, h.o.Node, h.o.Heartbeat.Seconds()})
+	}{seq, until, h.o.Node, h.o.Heartbeat.Seconds()})
 	if err != nil {
 		body = []byte("{}") // two numbers and a string: cannot happen
 	}

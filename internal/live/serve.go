@@ -35,7 +35,7 @@ func Position(r *http.Request) (seq int64, given, ok bool) {
 // wants it. On Linux over plain HTTP/1.1 it takes the connection from net/http
 // and returns at once; else it returns when the stream ends.
 //
-// The first event is hello {"seq","node","heartbeat"}. A tab that names its last
+// The first event is hello {"seq","until","node","heartbeat"}. A tab that names its last
 // position gets the frames since, in order, none left out and none twice; or a
 // reset {"seq","reason"} if the log no longer has them ("old"), they are too many
 // ("many"), or the position is none of this log's ("unknown"): it then has to
@@ -100,17 +100,17 @@ func (h *Hub) position() int64 {
 func (h *Hub) opening(ctx context.Context, userID string, last int64, given, ok bool, seq int64) ([]byte, error) {
 	b := []byte("retry: 2000\n\n")
 	if !given {
-		return h.hello(b, seq, true), nil
+		return h.hello(b, seq, seq, true), nil
 	}
 	again := func(reason string) ([]byte, error) {
 		h.resets.Add(1)
-		return reset(h.hello(b, seq, false), seq, reason), nil
+		return reset(h.hello(b, seq, seq, false), seq, reason), nil
 	}
 	if !ok || last > seq {
 		return again("unknown")
 	}
 	if last == seq {
-		return h.hello(b, seq, true), nil
+		return h.hello(b, seq, seq, true), nil
 	}
 	frames, err := h.log.LiveAfter(ctx, last, userID, h.o.MaxReplay+1)
 	if err != nil {
@@ -137,7 +137,7 @@ func (h *Hub) opening(ctx context.Context, userID string, last int64, given, ok 
 	missed := renderFor(frames, userID)
 	h.collapsed.Add(uint64(left))
 	h.framesOut.Add(uint64(missed.frames))
-	return append(h.hello(b, last, true), missed.bytes...), nil
+	return append(h.hello(b, last, seq, true), missed.bytes...), nil
 }
 
 func head(to http.Header) {

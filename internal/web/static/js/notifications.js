@@ -1,0 +1,370 @@
+// Desktop notifications: permission, showing, closing, receipts.
+//
+//   import { startNotifications, state, ask, explain } from './notifications.js';
+//   const notes = startNotifications({ userId, collapseAfter, onPage(frame) {} });
+//   startLive({ userId, onFrame(frame) { notes.frame(frame); … } });
+//
+// Only the leader of a browser's tabs shows (live.js says who that is), through
+// the service worker's registration: so a click works after the tab was closed,
+// and whichever tab leads next can close what this one showed.
+
+import { agent, explain } from './permission.js';
+
+export { agent, explain };
+
+const WORKER = '/sw-push.js';
+
+// state says how far we are: 'unsupported', 'insecure' (only https and localhost
+// may notify), 'default' (not asked yet), 'granted', 'denied'.
+export function state() {
+  if (!window.isSecureContext) return 'insecure';
+  if (!('Notification' in window) || !('serviceWorker' in navigator)) return 'unsupported';
+  return Notification.permission;
+}
+
+// ask has to be called from a click, after the page has said what it is for.
+// Firefox and Safari refuse anything else, and people do too.
+export async function ask() {
+  const before = state();
+  if (before !== 'default') return before;
+  await Notification.requestPermission();
+  if (state() === 'granted') await worker();
+  return state();
+}
+
+// worker registers the service worker and waits until it can show something.
+export async function worker() {
+  await navigator.serviceWorker.register(WORKER, { scope: '/', updateViaCache: 'none' });
+  return navigator.serviceWorker.ready;
+}
+
+// A ring of what was shown or answered here, for all tabs and over reconnects.
+function ring(key, size = 500) {
+  const read = () => { try { return JSON.parse(localStorage.getItem(key)) || []; } catch { return []; } };
+  const extra = new Set(); // where storage is forbidden, this tab at least remembers
+  return {
+    has: (id) => extra.has(id) || read().includes(id),
+    add(id) {
+      extra.add(id);
+      const ids = read().filter((x) => x !== id);
+      ids.push(id);
+      try { localStorage.setItem(key, JSON.stringify(ids.slice(-size))); } catch { /* see above */ }
+    },
+  };
+}
+
+// receipts tells the hub what became of deliveries: some together, again until
+// it took them, also while the page is being left.
+function receipts(url) {
+  let waiting = [];
+  let timer = null;
+  let failures = 0;
+  async function flush() {
+    timer = null;
+    const batch = waiting.splice(0, 100);
+    if (!batch.length) return;
+    try {
+      const answer = await fetch(url, {
+        method: 'POST',
+        credentials: 'same-origin',
+        keepalive: true,
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ receipts: batch }),
+      });
+      // What the hub refuses it will refuse again; what it could not do it may do later.
+      if (answer.status === 429 || answer.status >= 500) throw new Error(String(answer.status));
+      failures = 0;
+    } catch {
+      if (++failures <= 8) waiting = batch.concat(waiting);
+    }
+    if (waiting.length && !timer) timer = setTimeout(flush, Math.min(60_000, 500 * 2 ** failures));
+  }
+  window.addEventListener('pagehide', flush);
+  return (deliveryId, result, detail = agent()) => {
+    if (!deliveryId) return;
+    waiting.push({ delivery_id: deliveryId, result, detail });
+    timer ??= setTimeout(flush, 100);
+  };
+}
+
+// options are those of showNotification for a notification frame.
+function options(body) {
+  const o = {
+    body: body.body,
+    icon: body.icon,
+    badge: body.icon,
+    tag: body.tag,
+    renotify: Boolean(body.tag), // a changed state rings again, though it replaces the old one
+    requireInteraction: body.auto_close === 0,
+    timestamp: Date.parse(body.at) || Date.now(),
+    data: {
+      url: body.url,
+      alert_id: body.alert_id || '',
+      object_id: body.object_id || '',
+      delivery_id: body.delivery_id || '',
+      notice: body.notice || '',
+      close_at: body.auto_close > 0 ? Date.now() + body.auto_close * 1000 : 0,
+    },
+  };
+  if (body.notice === 'problem' && body.alert_id && !body.test) {
+    o.actions = [{ action: 'ack', title: 'Acknowledge' }];
+  }
+  return o;
+}
+
+// startNotifications answers {frame(f), show(body), sweep()}. onPage is called with
+// the body of each notification that only the page can show, for want of
+// permission; onShown with each that was shown.
+export function startNotifications({
+  userId, collapseAfter = 5, listUrl = '/console/alerts', api = '/api/v1', onPage = () => {}, onShown = () => {},
+}) {
+  const known = ring(`tocsin-shown:${userId}`);
+  const receipt = receipts(`${api}/live/receipts`);
+  let missed = [];        // replayed notification frames, until it is known which still matter
+  let sweeping = null;
+  let registered = null;
+
+  const registration = () => (registered ??= worker().catch((error) => { registered = null; throw error; }));
+  if (state() === 'granted') registration().then(sweep, () => {});
+
+  // first says whether a delivery is new here, and from now on it is not.
+  function first(id) {
+    if (!id) return true;
+    if (known.has(id)) return false;
+    known.add(id);
+    return true;
+  }
+
+  async function show(body, result = 'shown') {
+    if (!first(body.delivery_id)) {
+      receipt(body.delivery_id, result); // the hub asks again: our receipt was lost
+      return;
+    }
+    if (state() !== 'granted') {
+      onPage(body);
+      receipt(body.delivery_id, 'page', `${agent()}: ${explain().reason}`);
+      return;
+    }
+    try {
+      await display(body);
+      onShown(body);
+      receipt(body.delivery_id, result);
+    } catch (error) {
+      onPage(body);
+      receipt(body.delivery_id, 'failed', `${agent()}: ${error.message || error}`);
+    }
+  }
+
+  async function display(body) {
+    const reg = await registration();
+    await reg.showNotification(body.title, options(body));
+    sweep();
+  }
+
+  // sweep closes what had its time. The time is kept in the notification, not
+  // here: the tab that showed it may be closed by then.
+  async function sweep() {
+    clearTimeout(sweeping);
+    if (state() !== 'granted') return;
+    let next = 0;
+    for (const n of await (await registration()).getNotifications()) {
+      const at = n.data?.close_at || 0;
+      if (!at) continue;
+      if (at <= Date.now()) n.close();
+      else next = next ? Math.min(next, at) : at;
+    }
+    if (next) sweeping = setTimeout(sweep, Math.max(100, next - Date.now()));
+  }
+
+  // settled closes the problem notices of an alert that needs nobody any more.
+  // The notice that says so has the same tag and stays for its time.
+  async function settled(alert) {
+    if (state() !== 'granted') return;
+    if (alert.status !== 'resolved' && alert.status !== 'acknowledged') return;
+    const reg = await registration();
+    for (const n of await reg.getNotifications({ tag: `alert-${alert.id || alert.object_id}` })) {
+      const notice = n.data?.notice;
+      if (notice === 'problem' || (notice === 'acknowledgement' && alert.status === 'resolved')) n.close();
+    }
+  }
+
+  // reconcile looks at each notification on screen after frames were missed.
+  async function reconcile() {
+    if (state() !== 'granted') return;
+    const shown = await (await registration()).getNotifications();
+    for (const n of shown.slice(0, 20)) {
+      if (!n.data?.alert_id) continue;
+      try {
+        const answer = await fetch(`${api}/alerts/${encodeURIComponent(n.data.alert_id)}`, { credentials: 'same-origin' });
+        if (!answer.ok) continue;
+        const body = await answer.json();
+        const alert = body.alert || body;
+        await settled({ id: n.data.alert_id, object_id: n.data.object_id, status: alert.status });
+      } catch { /* the next alert frame will do it */ }
+    }
+  }
+
+  // catchUp shows what was missed. The hub knows which deliveries nobody has
+  // answered yet; replayed frames alone could have been shown elsewhere, or be
+  // of a problem that is long over.
+  async function catchUp() {
+    missed = [];
+    let pending;
+    try {
+      const answer = await fetch(`${api}/live/pending`, { credentials: 'same-origin', cache: 'no-store' });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const body = await answer.json();
+      pending = Array.isArray(body) ? body : body.items || body.notifications || body.pending || [];
+    } catch {
+      pending = missed; // better one too many than one too few
+    }
+    missed = [];
+    const fresh = [];
+    for (const body of pending) {
+      if (body.delivery_id && known.has(body.delivery_id)) receipt(body.delivery_id, 'shown');
+      else fresh.push(body);
+    }
+    if (fresh.length <= collapseAfter) {
+      for (const body of fresh) await show(body);
+      return;
+    }
+    await collapsed(fresh);
+  }
+
+  async function collapsed(bodies) {
+    const one = {
+      title: `${bodies.length} alerts while you were away`,
+      body: bodies.slice(-3).map((b) => b.title).join('\n'),
+      icon: '/static/icons/app.png',
+      tag: 'tocsin-missed',
+      url: listUrl,
+      auto_close: 0,
+      at: new Date().toISOString(),
+      delivery_id: '',
+    };
+    let result = 'collapsed';
+    let detail = agent();
+    if (state() !== 'granted') {
+      onPage(one);
+      result = 'page';
+      detail += `: ${explain().reason}`;
+    } else {
+      try { await display(one); onShown(one); } catch (error) {
+        onPage(one);
+        result = 'failed';
+        detail += `: ${error.message || error}`;
+      }
+    }
+    for (const b of bodies) { known.add(b.delivery_id); receipt(b.delivery_id, result, detail); }
+  }
+
+  const listeners = new Set();
+
+  function frame(f) {
+    for (const listen of listeners) listen(f);
+    if (!f.leader) return;
+    if (f.kind === 'hello') { catchUp(); sweep().catch(() => {}); }
+    if (f.kind === 'reset') reconcile().catch(() => {});
+    if (f.kind === 'alert') settled(f.data).catch(() => {});
+    if (f.kind !== 'notification') return;
+    if (!f.replayed) show(f.data);
+    else if (!f.data.test) missed.push(f.data);
+  }
+
+  return {
+    frame,
+    show,
+    sweep,
+    // listen calls f with each frame until the answered function is called.
+    listen(f) { listeners.add(f); return () => listeners.delete(f); },
+  };
+}
+
+// selftest goes the way of a notification step by step and tells of each:
+//   for await (const step of selftest({ live, notes })) …
+// step: {name, title, status: 'running' | 'ok' | 'failed' | 'skipped', ms, detail, mend}
+// Each step comes as 'running' first, then with its result. After a failure the
+// others are skipped.
+export async function* selftest({ live, notes, api = '/api/v1', wait = 10_000 }) {
+  let id = '';
+  let arrived = null;
+  let stopListening = () => {};
+  const steps = [
+    ['browser', 'This browser can show notifications here', async () => {
+      const s = state();
+      if (s === 'insecure') throw problem('This page was not loaded over https.', 'Open the console by its https address. Browsers allow notifications only there (and on localhost).');
+      if (s === 'unsupported') throw problem('This browser has no notifications for web pages.', explain().steps.join(' ') || 'Use a current Chrome, Edge, Firefox or Safari; in a private window some of them turn notifications off.');
+      return agent();
+    }],
+    ['permission', 'Notifications are allowed', async () => {
+      const s = state();
+      if (s === 'default') throw problem('You have not been asked yet.', 'Press “Turn on notifications” and choose Allow.');
+      if (s === 'denied') throw problem(explain().reason, explain().steps.join(' '));
+      return 'granted';
+    }],
+    ['worker', 'The service worker is active', async () => {
+      const reg = await within(worker(), wait, 'It did not become active.', 'Reload the page. If that does not help, clear this site’s data in the browser’s settings and sign in again.');
+      if (!reg.active) throw problem('It is registered but not active.', 'Close all tabs of this site and open it again.');
+      return reg.active.scriptURL;
+    }],
+    ['stream', 'The live stream is open', async () => {
+      for (const end = Date.now() + wait; live.state().state !== 'live'; await sleep(100)) {
+        if (live.state().state === 'signed-out') throw problem('You are signed out.', 'Sign in again.');
+        if (Date.now() > end) throw problem(`The stream is ${live.state().state}.`, 'Is there a proxy before the hub? It must not buffer /api/v1/live, and must let a connection stay open for longer than a minute.');
+      }
+      return live.isLeader() ? 'held by this tab' : 'held by another tab of this browser';
+    }],
+    ['send', 'The hub accepts the test', async () => {
+      arrived = new Promise((resolve) => {
+        // Any test frame will do: its id may come by the stream before the answer does.
+        stopListening = notes.listen((f) => { if (f.kind === 'notification' && f.data.test) resolve(f.data); });
+      });
+      const answer = await fetch(`${api}/live/test`, { method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' }, body: '{}' });
+      if (!answer.ok) {
+        let detail = '';
+        try { detail = (await answer.json()).detail; } catch { /* the status must do */ }
+        throw problem(detail || `The hub answered ${answer.status}.`, answer.status === 401 ? 'Sign in again.' : 'System health shows what is wrong with the hub.');
+      }
+      id = (await answer.json()).id || '';
+      return id;
+    }],
+    ['arrive', 'The test arrives over the stream', async () => {
+      const body = await within(arrived, wait, `Nothing came within ${wait / 1000} s.`, 'The hub took the test, but its live channel did not carry it: see System health, part “live channel”. If it is well there, a proxy is buffering the stream.');
+      return body.title;
+    }],
+    ['show', 'The browser shows it', async () => {
+      const body = await arrived;
+      const reg = await navigator.serviceWorker.ready;
+      for (const end = Date.now() + wait; ; await sleep(100)) {
+        const shown = await reg.getNotifications(body.tag ? { tag: body.tag } : {});
+        if (shown.some((n) => n.title === body.title)) return 'If you do not see it: the operating system’s “Do not disturb” or its settings for this browser keep it back.';
+        if (Date.now() > end) throw problem('The browser took it but does not list it.', 'Look into the operating system’s notification settings: is this browser allowed there, is “Do not disturb” or “Focus” on?');
+      }
+    }],
+  ];
+  let failed = false;
+  for (const [name, title, run] of steps) {
+    const step = { name, title, status: 'running', ms: 0, detail: '', mend: '' };
+    if (failed) { yield { ...step, status: 'skipped' }; continue; }
+    yield { ...step };
+    const t = performance.now();
+    try {
+      step.detail = await run() || '';
+      step.status = 'ok';
+    } catch (error) {
+      failed = true;
+      step.status = 'failed';
+      step.detail = error.message || String(error);
+      step.mend = error.mend || 'Reload the page and try again.';
+    }
+    step.ms = Math.round(performance.now() - t);
+    yield { ...step };
+  }
+  stopListening();
+}
+
+function problem(message, mend) { return Object.assign(new Error(message), { mend }); }
+function sleep(ms) { return new Promise((resolve) => { setTimeout(resolve, ms); }); }
+function within(promise, ms, message, mend) {
+  return Promise.race([promise, sleep(ms).then(() => { throw problem(message, mend); })]);
+}
