@@ -166,12 +166,12 @@ func (c *decider) byRules(preface string) {
 	if f.source == "" {
 		f.source = c.q.Event.SourceID
 	}
-	fitted := ""
-	before := len(c.out)
+	fitted, people := "", 0
 	c.index.fitting(f, func(r *preparedRule) {
 		if fitted == "" {
 			fitted = r.Name
 		}
+		people += len(r.people)
 		for _, p := range r.people {
 			why := preface + "rule “" + r.Name + "” chose this contact"
 			if p.group != "" {
@@ -184,7 +184,7 @@ func (c *decider) byRules(preface string) {
 	case fitted == "":
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Why: preface + "no rule fits " + c.object.Name() +
 			" (" + f.state.Word() + "); make a rule that does, or one at the end that fits everything"})
-	case len(c.out) == before && before == 0:
+	case people == 0:
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
 			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts into it or into its groups"})
 	}

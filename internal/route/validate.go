@@ -2,8 +2,8 @@ package route
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"tocsin/internal/alert"
@@ -109,12 +109,7 @@ func checkLabels(labels map[string]string) error {
 	if err := checkLength("labels", len(labels)); err != nil {
 		return err
 	}
-	names := make([]string, 0, len(labels))
-	for name := range labels {
-		names = append(names, name)
-	}
-	sort.Strings(names) // the same error every time
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(labels)) { // the same error every time
 		if err := contact.CheckName("labels", name); err != nil {
 			return err
 		}

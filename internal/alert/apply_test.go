@@ -1,0 +1,297 @@
+package alert_test
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/internal/alert"
+)
+
+var (
+	start = time.Unix(1_795_299_400, 0).UTC()
+	web   = alert.Object{ID: alert.ObjectID("src", "web01", "HTTP"), SourceID: "src", Host: "web01", Service: "HTTP"}
+)
+
+// at is an event of the engine some seconds after the start.
+func at(seconds int, t alert.Type, s alert.State) alert.Event {
+	return alert.Event{Object: web, SourceID: "src", Type: t, State: s, Origin: alert.FromEngine,
+		Time: start.Add(time.Duration(seconds) * time.Second), Output: fmt.Sprintf("%s at %d", s, seconds)}
+}
+
+func by(e alert.Event, author, comment string) alert.Event {
+	e.Author, e.Comment = author, comment
+	return e
+}
+
+// here is the event made in the console.
+func here(e alert.Event, sticky bool) alert.Event {
+	e.Origin, e.Sticky, e.UserID, e.Output = alert.FromConsole, sticky, "u1", ""
+	return e
+}
+
+func ids() func() string {
+	n := 0
+	return func() string { n++; return fmt.Sprintf("alert-%d", n) }
+}
+
+// play applies the events in order to an object that is new and answers the
+// last result.
+func play(events ...alert.Event) alert.Result {
+	r := alert.Result{Situation: alert.Situation{Object: web}}
+	newID := ids()
+	for _, e := range events {
+		r = alert.Apply(r.Situation, e, newID)
+	}
+	return r
+}
+
+func TestWhatTheLastEventDoes(t *testing.T) {
+	ack := by(at(20, alert.Acknowledgement, alert.Critical), "Jane", "on it")
+	mine := here(ack, false)
+	sticky := here(ack, true)
+	tests := []struct {
+		name    string
+		events  []alert.Event
+		outcome alert.Outcome
+		notice  alert.Notice
+		status  alert.Status
+		why     string // part of it
+	}{
+		{"a problem opens an alert",
+			[]alert.Event{at(10, alert.Problem, alert.Critical)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, "A new problem: Critical."},
+		{"the same problem told again is told again",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(70, alert.Problem, alert.Critical)},
+			alert.Repeated, alert.NoticeProblem, alert.Firing, "Still Critical"},
+		{"another problem state is told",
+			[]alert.Event{at(10, alert.Problem, alert.Warning), at(70, alert.Problem, alert.Critical)},
+			alert.Changed, alert.NoticeProblem, alert.Firing, "Was Warning, is Critical now."},
+		{"acknowledged alert stays silent",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, at(70, alert.Problem, alert.Critical)},
+			alert.Repeated, alert.NoNotice, alert.Acknowledged, "acknowledged by Jane"},
+		{"another state ends an acknowledgement of the engine",
+			[]alert.Event{at(10, alert.Problem, alert.Warning), by(at(20, alert.Acknowledgement, alert.Warning), "Jane", ""), at(70, alert.Problem, alert.Critical)},
+			alert.Reopened, alert.NoticeProblem, alert.Firing, "no longer holds"},
+		{"another state does not end a sticky acknowledgement",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), sticky, at(70, alert.Problem, alert.Warning)},
+			alert.Changed, alert.NoNotice, alert.Acknowledged, "until recovery"},
+		{"another state ends one made here that is not sticky",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), mine, at(70, alert.Problem, alert.Warning)},
+			alert.Reopened, alert.NoticeProblem, alert.Firing, ""},
+		{"a sticky one of the engine does not count as sticky",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), func() alert.Event { e := ack; e.Sticky = true; return e }(), at(70, alert.Problem, alert.Warning)},
+			alert.Reopened, alert.NoticeProblem, alert.Firing, ""},
+		{"a recovery closes",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(70, alert.Recovery, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, "It recovered: OK."},
+		{"a recovery closes an acknowledged alert",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, at(70, alert.Recovery, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, ""},
+		{"a recovery of nothing is noted",
+			[]alert.Event{at(10, alert.Recovery, alert.OK)},
+			alert.Noted, alert.NoNotice, alert.None, "no alert was open"},
+		{"a problem after a recovery of the same second opens another alert",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.Recovery, alert.OK), at(20, alert.Problem, alert.Critical)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, ""},
+		{"the engine's acknowledgement is told",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, "Acknowledged by Jane."},
+		{"an acknowledgement made here is told",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), mine},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, ""},
+		{"its echo from the engine confirms it and tells nobody",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), mine, by(at(25, alert.Acknowledgement, alert.Critical), "jane", "on it")},
+			alert.AckConfirmed, alert.NoNotice, alert.Acknowledged, "people were told when it was made"},
+		{"the same acknowledgement again is noted",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, by(at(25, alert.Acknowledgement, alert.Critical), "Jane", "on it")},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, "told before"},
+		{"an acknowledgement by another is told",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, by(at(25, alert.Acknowledgement, alert.Critical), "Bob", "mine now")},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, "by Bob, before that by Jane"},
+		{"an acknowledgement of a problem never told opens an acknowledged alert",
+			[]alert.Event{ack},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, "never told here"},
+		{"an acknowledgement of what is well is noted",
+			[]alert.Event{at(10, alert.Acknowledgement, alert.OK)},
+			alert.Noted, alert.NoNotice, alert.None, "nothing is wrong"},
+		{"an acknowledgement taken back lets it fire",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, by(here(at(30, alert.Unacknowledged, ""), false), "Bob", "")},
+			alert.Unacked, alert.NoNotice, alert.Firing, "by Jane was taken back by Bob"},
+		{"there is nothing to take back from a firing alert",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(30, alert.Unacknowledged, alert.Critical)},
+			alert.Noted, alert.NoNotice, alert.Firing, ""},
+		{"flapping is told and opens nothing",
+			[]alert.Event{at(10, alert.FlappingStart, alert.Critical)},
+			alert.FlappingBegan, alert.NoticeFlapping, alert.None, ""},
+		{"flapping told twice is noted",
+			[]alert.Event{at(10, alert.FlappingStart, alert.Critical), at(20, alert.FlappingStart, alert.Critical)},
+			alert.Noted, alert.NoNotice, alert.None, "already"},
+		{"flapping stops",
+			[]alert.Event{at(10, alert.FlappingStart, alert.Critical), at(20, alert.FlappingStop, alert.Critical)},
+			alert.FlappingOver, alert.NoticeFlapping, alert.None, ""},
+		{"flapping disabled ends it too",
+			[]alert.Event{at(10, alert.FlappingStart, alert.Critical), at(20, alert.FlappingDisabled, alert.Critical)},
+			alert.FlappingOver, alert.NoticeFlapping, alert.None, "switched off"},
+		{"a downtime begins on a firing alert and leaves it firing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), by(at(20, alert.DowntimeStart, alert.Critical), "Jane", "")},
+			alert.DowntimeBegan, alert.NoticeDowntime, alert.Firing, "A downtime began by Jane."},
+		{"a problem in a downtime is told, as the engine sent it",
+			[]alert.Event{at(10, alert.DowntimeStart, alert.OK), at(20, alert.Problem, alert.Critical)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, ""},
+		{"a downtime ends and the problem goes on",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.DowntimeStart, alert.Critical), at(30, alert.DowntimeEnd, alert.Critical)},
+			alert.DowntimeOver, alert.NoticeDowntime, alert.Firing, ""},
+		{"a downtime that ends with all well closes what recovered in silence",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.DowntimeStart, alert.Critical), at(30, alert.DowntimeCancelled, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, "recovered in the meantime"},
+		{"flapping that stops with all well closes what recovered in silence",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.FlappingStart, alert.OK), at(30, alert.FlappingStop, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, ""},
+		{"a downtime's end that tells no state closes nothing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.DowntimeStart, alert.Critical), at(30, alert.DowntimeEnd, "")},
+			alert.DowntimeOver, alert.NoticeDowntime, alert.Firing, ""},
+		{"a downtime that ends unseen is noted",
+			[]alert.Event{at(10, alert.DowntimeEnd, alert.OK)},
+			alert.Noted, alert.NoNotice, alert.None, ""},
+		{"a custom notification is told and changes nothing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), by(at(20, alert.Custom, alert.Critical), "Jane", "look")},
+			alert.Noted, alert.NoticeCustom, alert.Firing, "by Jane"},
+		{"a custom notification is never too old",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(5, alert.Custom, alert.OK)},
+			alert.Noted, alert.NoticeCustom, alert.Firing, ""},
+		{"a problem older than the recovery is out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, alert.Recovery, alert.OK), at(15, alert.Problem, alert.Critical)},
+			alert.Stale, alert.NoNotice, alert.None, "Older"},
+		{"a problem older than a recovery of nothing is out of date",
+			[]alert.Event{at(20, alert.Recovery, alert.OK), at(15, alert.Problem, alert.Critical)},
+			alert.Stale, alert.NoNotice, alert.None, ""},
+		{"a recovery older than the problem is out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(5, alert.Recovery, alert.OK)},
+			alert.Stale, alert.NoNotice, alert.Firing, ""},
+		{"an acknowledgement older than the problem is out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(5, alert.Acknowledgement, alert.Critical)},
+			alert.Stale, alert.NoNotice, alert.Firing, ""},
+		{"a downtime older than what is known is out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(5, alert.DowntimeStart, alert.Critical)},
+			alert.Stale, alert.NoNotice, alert.Firing, ""},
+		{"an older state of the same problem is out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(5, alert.Problem, alert.Warning)},
+			alert.Stale, alert.NoNotice, alert.Firing, ""},
+		{"a problem overtaken by its downtime's start is not lost",
+			[]alert.Event{at(12, alert.DowntimeStart, alert.Critical), at(11, alert.Problem, alert.Critical)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, ""},
+		{"a recovery overtaken by a custom notification is not lost",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(22, alert.Custom, alert.OK), at(21, alert.Recovery, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, ""},
+		{"a problem overtaken by an event without a state is not lost",
+			[]alert.Event{at(12, alert.DowntimeStart, ""), at(11, alert.Problem, alert.Critical)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, ""},
+		{"what is done here by a clock that is ahead makes nothing out of date",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), here(at(500, alert.Acknowledgement, alert.Critical), true), at(20, alert.Recovery, alert.OK)},
+			alert.Closed, alert.NoticeRecovery, alert.Resolved, ""},
+		{"what is done here by a clock that is behind is done",
+			[]alert.Event{at(100, alert.Problem, alert.Critical), here(at(50, alert.Acknowledgement, alert.Critical), true)},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, ""},
+		{"a problem that is told as OK is told",
+			[]alert.Event{at(10, alert.Problem, alert.OK)},
+			alert.Opened, alert.NoticeProblem, alert.Firing, "Unknown"},
+		{"an unknown type changes nothing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(20, "PARTY", alert.OK)},
+			alert.Noted, alert.NoNotice, alert.Firing, "not known"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := play(tt.events...)
+			status := alert.None
+			if r.Alert != nil {
+				status = r.Alert.Status
+			}
+			if r.Outcome != tt.outcome || r.Notice != tt.notice || status != tt.status {
+				t.Errorf("got %s, notice %q, status %q; want %s, %q, %q", r.Outcome, r.Notice, status, tt.outcome, tt.notice, tt.status)
+			}
+			if !strings.Contains(r.Why, tt.why) || strings.ContainsAny(r.Why, "{}") || r.Why == "" {
+				t.Errorf("why %q, want a sentence with %q", r.Why, tt.why)
+			}
+		})
+	}
+}
+
+func TestAlertKeepsItsStory(t *testing.T) {
+	first := at(10, alert.Problem, alert.Critical)
+	first.Long, first.Marks = "line two", []alert.Mark{alert.MarkCut}
+	r := play(first, at(20, alert.Problem, alert.Warning), at(30, alert.Problem, alert.Warning), at(40, alert.Recovery, alert.OK))
+	a := r.Alert
+	switch {
+	case a.ID != "alert-1", a.Worst != alert.Critical, a.State != alert.OK, a.Repeats != 1:
+		t.Errorf("alert %+v", a)
+	case !a.Since.Equal(first.Time), !a.Resolved.Equal(start.Add(40*time.Second)), !a.Updated.Equal(a.Resolved):
+		t.Errorf("times: since %v, resolved %v, updated %v", a.Since, a.Resolved, a.Updated)
+	case a.Output != "ok at 40", a.Long != "", !slices.Equal(a.Marks, []alert.Mark{alert.MarkCut}):
+		t.Errorf("output %q, long %q, marks %v", a.Output, a.Long, a.Marks)
+	case a.Object.State != alert.OK:
+		t.Errorf("the alert's object is %s", a.Object.State)
+	}
+}
+
+func TestAcknowledgementMadeHereStaysOursWhenTheEngineConfirmsIt(t *testing.T) {
+	r := play(at(10, alert.Problem, alert.Critical),
+		here(by(at(20, alert.Acknowledgement, alert.Critical), "Jane Doe", ""), true),
+		by(at(25, alert.Acknowledgement, alert.Critical), "jdoe", "via tocsin"))
+	want := alert.Ack{Author: "Jane Doe", UserID: "u1", Comment: "via tocsin", At: start.Add(20 * time.Second),
+		Origin: alert.FromConsole, Sticky: true, Confirmation: alert.Confirmed}
+	if *r.Alert.Ack != want {
+		t.Errorf("got %+v, want %+v", *r.Alert.Ack, want)
+	}
+}
+
+func TestObjectLearnsAndForgetsNothing(t *testing.T) {
+	e := at(10, alert.Problem, alert.Critical)
+	e.Object.HostDisplay, e.Object.ServiceDisplay, e.Object.URL = "Web 1", "Homepage", "https://nagios/1"
+	e.Object.Labels = map[string]string{"team": "web", "tier": "1"}
+	later := at(20, alert.DowntimeStart, alert.Critical)
+	later.Object.Labels = map[string]string{"team": "db"}
+	r := play(e, at(15, alert.Problem, alert.Critical), later)
+	o := r.Object
+	if o.Name() != "Homepage on Web 1" || o.URL != "https://nagios/1" || !o.Downtime || o.State != alert.Critical {
+		t.Errorf("object %+v", o)
+	}
+	if !reflect.DeepEqual(o.Labels, map[string]string{"team": "db"}) {
+		t.Errorf("labels %v: want those told last, as a whole", o.Labels)
+	}
+	if !o.Changed.Equal(later.Time) || !reflect.DeepEqual(r.Alert.Object, o) {
+		t.Errorf("changed %v; the alert has %+v", o.Changed, r.Alert.Object)
+	}
+	if o := play(e, later, at(30, alert.Recovery, alert.OK)).Object; !o.Downtime {
+		t.Error("the recovery ended the downtime")
+	}
+}
+
+func TestSloppyEventsAreMarked(t *testing.T) {
+	r := play(at(10, alert.Problem, alert.Critical), at(5, alert.Recovery, alert.OK))
+	if !slices.Contains(r.Marks, alert.MarkOutOfOrder) || !slices.Contains(r.Alert.Marks, alert.MarkOutOfOrder) {
+		t.Errorf("marks of the event %v, of the alert %v", r.Marks, r.Alert.Marks)
+	}
+	if r := play(at(10, alert.Problem, alert.Up)); !slices.Contains(r.Marks, alert.MarkStateMissing) || r.Alert.State != alert.Unknown {
+		t.Errorf("a service that is Up: %v, %s", r.Marks, r.Alert.State)
+	}
+}
+
+func TestTableHasAnAnswerToEverything(t *testing.T) {
+	for _, typ := range alert.Types() {
+		for _, from := range []alert.Status{alert.None, alert.Firing, alert.Acknowledged} {
+			rows := 0
+			for _, row := range alert.Table() {
+				if row.On == typ && (row.From == from || row.From == alert.Any) && row.When == alert.Always {
+					rows++
+				}
+			}
+			if rows != 1 {
+				t.Errorf("%s while %q: %d rows without a condition, want 1", typ, from, rows)
+			}
+		}
+	}
+}
