@@ -53,6 +53,7 @@ func (s *Service) open(ctx context.Context, tx Tx, settings config.Settings) (*w
 		if err != nil {
 			return nil, fmt.Errorf("load directory: %w", err)
 		}
+		d = d.Indexed() // once, not for each decision
 		s.directory, s.version = &d, version
 	}
 	now := tx.Now()
@@ -305,7 +306,10 @@ func (w *work) cancel(result alert.Result, e *alert.Event) {
 // deliveries; those decided against too, as the record of why. It answers how
 // many will be sent.
 func (w *work) tell(asked, kept *alert.Event, o alert.Object, a *alert.Alert, notice alert.Notice) (int, error) {
-	told, err := w.toldOf(a, notice)
+	if notice == alert.NoNotice {
+		return 0, nil
+	}
+	told, err := w.toldOf(asked, a, notice)
 	if err != nil {
 		return 0, err
 	}
@@ -335,9 +339,12 @@ func (w *work) tell(asked, kept *alert.Event, o alert.Object, a *alert.Alert, no
 	return made, nil
 }
 
-// toldOf answers who was told of the alert's problem before.
-func (w *work) toldOf(a *alert.Alert, notice alert.Notice) ([]string, error) {
-	if a == nil || notice == alert.NoticeProblem || notice == alert.NoNotice {
+// toldOf answers who was told of the alert's problem before. It is asked for
+// only where route looks at it: an engine that tells an acknowledgement or a
+// recovery says itself whom, or leaves it to the rules.
+func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]string, error) {
+	byEngine := e.Origin == alert.FromEngine && (notice != alert.NoticeRecovery || e.Type == alert.Recovery)
+	if a == nil || byEngine || notice == alert.NoticeProblem {
 		return nil, nil
 	}
 	if told, ok := w.told[a.ID]; ok {

@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"tocsin/internal/channel"
@@ -65,9 +64,11 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 	errs := make([]error, len(msgs))
 	settings, err := c.settings(ctx)
 	if err != nil {
-		// How long it stays matters less than that it comes.
-		slog.WarnContext(ctx, "settings not read, taking the defaults", "channel", Name, "error", err)
-		settings = config.Defaults()
+		err = fmt.Errorf("read settings: %w", err)
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
 	}
 	frames := make([]live.Frame, 0, len(msgs))
 	for i := range msgs {

@@ -1,0 +1,124 @@
+package source_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/source"
+	"tocsin/internal/source/generic"
+	"tocsin/internal/source/nagios"
+	"tocsin/internal/source/openitcockpit"
+)
+
+func kinds() []source.Kind {
+	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), generic.New()}
+}
+
+func TestLinkEscapesWhatItPutsIn(t *testing.T) {
+	svc := alert.Object{Host: "web 01&x=1", Service: "Disk /var?#%", HostDisplay: "Größe"}
+	for _, c := range []struct{ name, template, want string }{
+		{"a query", "https://n.example.com/e.cgi?type=2&host={host}&service={service}",
+			"https://n.example.com/e.cgi?type=2&host=web%2001%26x%3D1&service=Disk%20%2Fvar%3F%23%25"},
+		{"a path", "http://n/hosts/{host}/x", "http://n/hosts/web%2001%26x%3D1/x"},
+		{"a display name", "http://n/{host_display}", "http://n/Gr%C3%B6%C3%9Fe"},
+		{"a display name that is not there", "http://n/{service_display}", "http://n/Disk%20%2Fvar%3F%23%25"},
+		{"no template", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := source.Link(c.template, svc)
+			if err != nil || got != c.want {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	for _, bad := range []string{"http://n/{hostname}", "http://n/{host", "javascript:{host}", "/x/{host}"} {
+		if got, err := source.Link(bad, svc); err == nil {
+			t.Errorf("%s became %s", bad, got)
+		}
+	}
+}
+
+func TestTheObjectsOwnPageComesFirst(t *testing.T) {
+	s := source.Source{HostURL: "https://n/h/{host}", ServiceURL: "https://n/s/{service}"}
+	for _, c := range []struct {
+		o    alert.Object
+		want string
+	}{
+		{alert.Object{Host: "a"}, "https://n/h/a"},
+		{alert.Object{Host: "a", Service: "b"}, "https://n/s/b"},
+		{alert.Object{Host: "a", Service: "b", URL: "https://own/"}, "https://own/"},
+	} {
+		if got, err := s.ObjectURL(c.o); err != nil || got != c.want {
+			t.Errorf("got %q, %v, want %q", got, err, c.want)
+		}
+	}
+}
+
+func TestValidateNamesWhatIsWrongWithASource(t *testing.T) {
+	good := source.Source{Name: "nagios-1", Kind: "nagios", HostURL: "https://n/x?h={host}", ServiceURL: "https://n/{host_display}/{service}"}
+	if err := good.Validate(kinds()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, field string
+		spoil       func(*source.Source)
+	}{
+		{"no name", "name", func(s *source.Source) { s.Name = "" }},
+		{"a capital", "name", func(s *source.Source) { s.Name = "Nagios" }},
+		{"a hyphen first", "name", func(s *source.Source) { s.Name = "-n" }},
+		{"a long name", "name", func(s *source.Source) { s.Name = strings.Repeat("n", 64) }},
+		{"an unknown kind", "kind", func(s *source.Source) { s.Kind = "zabbix" }},
+		{"a service in a host's page", "host_url", func(s *source.Source) { s.HostURL = "https://n/{service}" }},
+		{"a brace without its other", "service_url", func(s *source.Source) { s.ServiceURL = "https://n/{host" }},
+		{"no web address", "host_url", func(s *source.Source) { s.HostURL = "ftp://n/{host}" }},
+		{"a script", "host_url", func(s *source.Source) { s.HostURL = "javascript:alert('{host}')" }},
+		{"a server chosen by the event", "host_url", func(s *source.Source) { s.HostURL = "https://{host}/" }},
+		{"and before a question mark", "host_url", func(s *source.Source) { s.HostURL = "https://n{host}?x" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := good
+			c.spoil(&s)
+			var f *source.FieldError
+			if err := s.Validate(kinds()); !errors.As(err, &f) || f.Field != c.field {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestTheTemplatesOfEveryKindAreValid(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range kinds() {
+		s := source.Source{Name: "x", Kind: k.Name()}
+		s.HostURL, s.ServiceURL = k.Templates("https://engine.example.com")
+		if err := s.Validate(kinds()); err != nil {
+			t.Errorf("%s: %v", k.Name(), err)
+		}
+		if seen[k.Name()] || k.Title() == "" {
+			t.Errorf("kind %q, title %q", k.Name(), k.Title())
+		}
+		seen[k.Name()] = true
+		events, err := k.Decode([]byte(typical), now)
+		if err != nil || len(events) != 1 || events[0].Object.Host != "web01.example.com" {
+			t.Errorf("%s: %v, %v", k.Name(), events, err)
+		}
+	}
+}
+
+func TestOpenITCOCKPITKnowsObjectsByUUID(t *testing.T) {
+	events, err := openitcockpit.New().Decode([]byte(`{"type":"PROBLEM","state":"2",
+		"host":"C36B8048-93CE-4385-AC19-AB5C90574B77","host_display":"default host",
+		"service":"74f14950-a58f-4f18-b6c3-5cfa9dffef4e","service_display":"74F14950-A58F-4F18-B6C3-5CFA9DFFEF4E"}`), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := events[0].Object
+	if o.Host != "c36b8048-93ce-4385-ac19-ab5c90574b77" || o.HostDisplay != "default host" || o.ServiceDisplay != "" {
+		t.Errorf("got %+v", o)
+	}
+	if _, err := openitcockpit.New().Decode([]byte(`{}`), now); err == nil {
+		t.Error("an empty event was taken")
+	}
+}
