@@ -228,7 +228,7 @@ func TestAlertKeepsItsStory(t *testing.T) {
 	switch {
 	case a.ID != "alert-1", a.Worst != alert.Critical, a.State != alert.OK, a.Repeats != 1:
 		t.Errorf("alert %+v", a)
-	case !a.Since.Equal(first.Time), !a.Resolved.Equal(start.Add(40*time.Second)), !a.Updated.Equal(a.Resolved):
+	case !a.Since.Equal(first.Time), !a.Resolved.Equal(start.Add(40 * time.Second)), !a.Updated.Equal(a.Resolved):
 		t.Errorf("times: since %v, resolved %v, updated %v", a.Since, a.Resolved, a.Updated)
 	case a.Output != "ok at 40", a.Long != "", !slices.Equal(a.Marks, []alert.Mark{alert.MarkCut}):
 		t.Errorf("output %q, long %q, marks %v", a.Output, a.Long, a.Marks)
