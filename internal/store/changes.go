@@ -1,0 +1,273 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/live"
+)
+
+// tables are the bulk statements, made once for each DB.
+type tables struct {
+	object, alert, event, call, delivery, attempt, live bulk // inserts
+	join, cancel, complete                              bulk // updates
+	seen, records, bareObjects, lockObjects             bulk // reads
+	openAlert                                           bulk
+	claimed                                             bulk
+}
+
+// keepAlert is given as an object's alert_id by a write that says nothing of it.
+const keepAlert = "="
+
+func newTables() tables {
+	return tables{
+		object: newInsert("object", `id, source_id, host, service, host_display, service_display, url, labels,
+			state, downtime, flapping, changed, search, alert_id, last_event_id`, ` ON CONFLICT (id) DO UPDATE SET
+			source_id = excluded.source_id, host = excluded.host, service = excluded.service,
+			host_display = excluded.host_display, service_display = excluded.service_display, url = excluded.url,
+			labels = excluded.labels, state = excluded.state, downtime = excluded.downtime,
+			flapping = excluded.flapping, changed = excluded.changed, search = excluded.search,
+			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
+			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
+		alert: newInsert("alert", `id, object_id, status, rank, state, worst, output, long, search,
+			since, updated, resolved, ack, repeats, marks`, ` ON CONFLICT (id) DO UPDATE SET
+			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
+			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
+			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
+			repeats = excluded.repeats, marks = excluded.marks`),
+		event: newInsert("event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
+			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
+		call: newInsert("event_call", "source_id, call_key, event_id, taken", ""),
+		delivery: newInsert("delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
+			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
+		attempt: newInsert("attempt", "delivery_id, number, happened, node, result, detail", ""),
+		live:    newInsert("live_event", "seq, user_id, kind, body, happened", ""),
+		join: newBulk("UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM (VALUES ", 4,
+			[]string{"TEXT", "TEXT", "TEXT", "TEXT"}, ") AS v WHERE event.id = v.column1"),
+		cancel: newBulk("UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM (VALUES ", 3,
+			[]string{"TEXT", "TEXT", "BIGINT"}, `) AS v WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem'
+			AND delivery.state IN ('waiting', 'handed')`),
+		complete: newBulk(`UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
+			detail = v.column5, done = v.column6 FROM (VALUES `, 6,
+			[]string{"TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT", "BIGINT"}, `) AS v
+			WHERE delivery.id = v.column1 AND delivery.attempt = v.column2
+			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
+			RETURNING delivery.id`),
+		openAlert: newBulk("UPDATE object SET alert_id = v.column2 FROM (VALUES ", 2,
+			[]string{"TEXT", "TEXT"}, ") AS v WHERE object.id = v.column1"),
+		seen: newLookup("SELECT source_id, call_key, event_id FROM event_call WHERE (source_id, call_key) IN (VALUES %s)", 2),
+		records: newLookup("SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM object o
+			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE o.id IN (%s)`, 1),
+		bareObjects: newBulk(`INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
+			state, downtime, flapping, changed, search, alert_id, last_event_id)
+			SELECT v.column1, '', '', '', '', '', '', '', '', FALSE, FALSE, 0, '', '', '' FROM (VALUES `, 1, []string{"TEXT"},
+			`) AS v WHERE NOT EXISTS (SELECT 1 FROM object o WHERE o.id = v.column1)
+			ORDER BY v.column1 ON CONFLICT (id) DO NOTHING RETURNING id`),
+		lockObjects: newLookup("SELECT id FROM object WHERE id IN (%s) ORDER BY id FOR UPDATE", 1),
+		claimed: newLookup("SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM event e
+			LEFT JOIN object o ON o.id = e.object_id LEFT JOIN alert a ON a.id = e.alert_id WHERE e.id IN (%s)`, 1),
+	}
+}
+
+// Write writes all of it. Deliveries are cancelled before those of this
+// transaction are inserted: what it makes itself is not touched by Cancel. Of
+// two values with one id the later counts.
+func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
+	for _, part := range []struct {
+		what  string
+		write func(context.Context, *dispatch.Changes) error
+	}{
+		{"objects", t.writeObjects},
+		{"alerts", t.writeAlerts},
+		{"events", t.writeEvents},
+		{"calls", t.writeCalls},
+		{"deliveries", t.writeDeliveries},
+		{"sources", t.writeSources},
+		// Last, because its lock is the one that all nodes wait for.
+		{"live frames", func(ctx context.Context, c *dispatch.Changes) error { return t.appendLive(ctx, c.Live) }},
+	} {
+		if err := part.write(ctx, c); err != nil {
+			return fmt.Errorf("write %s: %w", part.what, err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) writeObjects(ctx context.Context, c *dispatch.Changes) error {
+	open := map[string]string{} // object to its open alert, "" for none
+	for i := range c.Alerts {
+		a := &c.Alerts[i]
+		if a.Open() {
+			open[a.Object.ID] = a.ID
+		} else if _, other := open[a.Object.ID]; !other {
+			open[a.Object.ID] = ""
+		}
+	}
+	last := map[string]string{}
+	for i := range c.Events {
+		last[c.Events[i].Object.ID] = c.Events[i].ID
+	}
+	objects := latest(c.Objects, func(o *alert.Object) string { return o.ID })
+	err := t.db.t.object.write(ctx, t, len(objects), func(i int, args []any) []any {
+		o := objects[i]
+		alertID, changed := open[o.ID]
+		if !changed {
+			alertID = keepAlert
+		}
+		delete(open, o.ID)
+		event := last[o.ID]
+		delete(last, o.ID)
+		delete(t.bare, o.ID)
+		return append(args, o.ID, o.SourceID, o.Host, o.Service, o.HostDisplay, o.ServiceDisplay, o.URL,
+			encodeLabels(o.Labels), string(o.State), o.Downtime, o.Flapping, millis(o.Changed), searchable(o), alertID, event)
+	})
+	if err != nil {
+		return err
+	}
+	// What remains belongs to objects that themselves did not change.
+	for _, id := range slices.Sorted(maps.Keys(last)) {
+		if _, err := t.exec(ctx, "UPDATE object SET last_event_id = $1 WHERE id = $2", last[id], id); err != nil {
+			return err
+		}
+	}
+	ids := slices.Sorted(maps.Keys(open))
+	return t.db.t.openAlert.write(ctx, t, len(ids), func(i int, args []any) []any {
+		return append(args, ids[i], open[ids[i]])
+	})
+}
+
+// searchable is what a search looks through: the names in lower case, for
+// SQLite's own lower knows ASCII alone.
+func searchable(o *alert.Object) string {
+	s := o.Host
+	for _, more := range []string{o.Service, o.HostDisplay, o.ServiceDisplay} {
+		if more != "" {
+			s += "\n" + more
+		}
+	}
+	return strings.ToLower(s)
+}
+
+func (t *tx) writeAlerts(ctx context.Context, c *dispatch.Changes) error {
+	alerts := latest(c.Alerts, func(a *alert.Alert) string { return a.ID })
+	return t.db.t.alert.write(ctx, t, len(alerts), func(i int, args []any) []any {
+		a := alerts[i]
+		return append(args, a.ID, a.Object.ID, string(a.Status), rank(a.Status), string(a.State), string(a.Worst),
+			a.Output, a.Long, strings.ToLower(a.Output), millis(a.Since), millis(a.Updated), millis(a.Resolved),
+			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks))
+	})
+}
+
+func (t *tx) writeEvents(ctx context.Context, c *dispatch.Changes) error {
+	err := t.db.t.event.write(ctx, t, len(c.Events), func(i int, args []any) []any {
+		e := &c.Events[i]
+		return append(args, e.ID, e.CallID, e.SourceID, e.AlertID, e.Object.ID, string(e.Type), string(e.State),
+			e.Output, e.Long, e.Author, e.Comment, e.UserID, string(e.Origin), encodeList(e.Contacts),
+			encodeList(e.UserIDs), millis(e.Time), millis(e.Received), encodeList(e.Marks), e.Sticky, string(e.Outcome), e.Why)
+	})
+	if err != nil {
+		return err
+	}
+	joined := latest(c.Joined, func(e *alert.Event) string { return e.ID })
+	return t.db.t.join.write(ctx, t, len(joined), func(i int, args []any) []any {
+		e := joined[i]
+		return append(args, e.ID, encodeList(e.Contacts), encodeList(e.UserIDs), encodeList(e.Marks))
+	})
+}
+
+func (t *tx) writeCalls(ctx context.Context, c *dispatch.Changes) error {
+	return t.db.t.call.write(ctx, t, len(c.Calls), func(i int, args []any) []any {
+		k := &c.Calls[i]
+		return append(args, k.SourceID, k.Key, k.EventID, millis(k.At))
+	})
+}
+
+func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
+	if err := t.cancel(ctx, c); err != nil {
+		return err
+	}
+	for i := range c.Deliveries {
+		if unfinished(c.Deliveries[i].State) {
+			t.wake(topicDelivery)
+			break
+		}
+	}
+	return t.db.t.delivery.write(ctx, t, len(c.Deliveries), func(i int, args []any) []any {
+		d := &c.Deliveries[i]
+		return append(args, d.ID, d.EventID, d.AlertID, d.ObjectID, d.ContactID, d.ContactName, d.UserID, d.Channel,
+			string(d.Notice), string(d.State), string(d.Reason), d.Why, d.Detail, millis(d.Created), millis(d.Due),
+			int64(d.Attempt), millis(d.Expires), millis(d.Done))
+	})
+}
+
+func (t *tx) cancel(ctx context.Context, c *dispatch.Changes) error {
+	why := map[string]string{}
+	for i, id := range c.Cancel {
+		why[id] = "no longer true"
+		if i < len(c.CancelWhy) {
+			why[id] = c.CancelWhy[i]
+		}
+	}
+	ids := slices.Sorted(maps.Keys(why))
+	return t.db.t.cancel.write(ctx, t, len(ids), func(i int, args []any) []any {
+		return append(args, ids[i], why[ids[i]], millis(t.now))
+	})
+}
+
+func (t *tx) writeSources(ctx context.Context, c *dispatch.Changes) error {
+	for _, id := range slices.Sorted(maps.Keys(c.Sources)) {
+		at := millis(c.Sources[id])
+		_, err := t.exec(ctx, `UPDATE source SET last_event = CASE WHEN last_event < $1 THEN $1 ELSE last_event END,
+			last_error = '', last_error_at = 0 WHERE id = $2`, at, id)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendLive gives the frames their numbers and writes them. The counter's row
+// stays locked until the commit, so numbers ascend in the order of commits: a
+// reader that has seen one will never find a smaller one appear.
+func (w *work) appendLive(ctx context.Context, frames []live.Frame) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	w.wake(topicLive)
+	var last int64
+	err := w.row(ctx, "UPDATE counter SET value = value + $1 WHERE name = 'live' RETURNING value",
+		[]any{int64(len(frames))}, &last)
+	if err != nil {
+		return fmt.Errorf("number the frames: %w", err)
+	}
+	for i := range frames {
+		frames[i].Seq = last - int64(len(frames)-1-i)
+	}
+	return w.db.t.live.write(ctx, w, len(frames), func(i int, args []any) []any {
+		f := &frames[i]
+		return append(args, f.Seq, f.UserID, f.Kind, f.Body, millis(f.At))
+	})
+}
+
+func unfinished(s delivery.State) bool { return s == delivery.Waiting || s == delivery.Handed }
+
+// latest drops all but the last value of each id and keeps the order.
+func latest[T any](list []T, id func(*T) string) []*T {
+	last := make(map[string]int, len(list))
+	for i := range list {
+		last[id(&list[i])] = i
+	}
+	kept := make([]*T, 0, len(last))
+	for i := range list {
+		if last[id(&list[i])] == i {
+			kept = append(kept, &list[i])
+		}
+	}
+	return kept
+}

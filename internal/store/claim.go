@@ -1,0 +1,187 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+)
+
+// ClaimDeliveries takes deliveries that are due, oldest first, and never one
+// that another worker holds. A claim is a lease: who does not complete in time
+// loses the delivery to the next who claims.
+func (db *DB) ClaimDeliveries(ctx context.Context, c delivery.Claim) ([]delivery.Claimed, error) {
+	if c.Limit <= 0 || c.Users != nil && len(c.Users) == 0 {
+		return nil, nil
+	}
+	var ds []delivery.Delivery
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		users, args := "", []any{c.Channel, millis(now), int64(c.Limit), millis(now.Add(c.Lease))}
+		if c.Users != nil {
+			users = " AND " + db.d.among("user_id", db.d.list("$5"))
+			args = append(args, encodeList(c.Users))
+		}
+		ds, err = collect(ctx, w, scanDelivery, `WITH ready AS (SELECT id FROM delivery WHERE channel = $1 AND `+unfinishedSQL+
+			` AND due <= $2 AND (expires = 0 OR expires > $2)`+users+` ORDER BY due, id LIMIT $3`+db.d.skipLocked+`)
+			UPDATE delivery SET attempt = attempt + 1, due = $4 WHERE `+db.d.among("id", "SELECT id FROM ready")+
+			` RETURNING `+deliveryColumns, args...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries of %s: %w", c.Channel, err)
+	}
+	slices.SortFunc(ds, func(a, b delivery.Delivery) int {
+		if n := a.Created.Compare(b.Created); n != 0 {
+			return n
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return db.situate(ctx, ds)
+}
+
+// situate gives each delivery its event, and the object and the alert as they
+// are now.
+func (db *DB) situate(ctx context.Context, ds []delivery.Delivery) ([]delivery.Claimed, error) {
+	type situation struct {
+		event  alert.Event
+		object alert.Object
+		alert  *alert.Alert
+	}
+	found := map[string]*situation{}
+	var ids []string
+	for i := range ds {
+		if id := ds[i].EventID; found[id] == nil {
+			found[id] = &situation{event: alert.Event{ID: id}, object: alert.Object{ID: ds[i].ObjectID}}
+			ids = append(ids, id)
+		}
+	}
+	err := db.t.claimed.read(ctx, db.reads, len(ids), texts(ids), func(s scanner) error {
+		var r situationRow
+		o, a, e, err := r.scan(s)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			*found[e.ID] = situation{*e, o, a}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what claimed deliveries are about: %w", err)
+	}
+	cs := make([]delivery.Claimed, len(ds))
+	for i := range ds {
+		s := found[ds[i].EventID]
+		cs[i] = delivery.Claimed{Delivery: ds[i], Event: s.event, Object: s.object, Alert: s.alert}
+	}
+	return cs, nil
+}
+
+// CompleteDeliveries writes what became of claimed deliveries and adds their
+// attempts. A completion of a claim that was lost meanwhile, or of a delivery
+// that has ended, is void; only one that was sent while its time ran out is
+// still told as sent.
+func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery.Completion) error {
+	if len(cs) == 0 {
+		return nil
+	}
+	// In one order on every node, so that two cannot wait for each other.
+	cs = slices.Clone(cs)
+	slices.SortStableFunc(cs, func(a, b delivery.Completion) int { return strings.Compare(a.ID, b.ID) })
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		counted := make(map[string]bool, len(cs))
+		err = db.t.complete.each(len(cs), func(i int, args []any) []any {
+			c := &cs[i]
+			due, done := c.Due, time.Time{}
+			if !unfinished(c.State) {
+				done = now
+			} else if due.IsZero() {
+				due = now
+			}
+			return append(args, c.ID, int64(c.Attempt), string(c.State), millis(due), c.Detail, millis(done))
+		}, func(text string, args []any) error {
+			ids, err := collect(ctx, w, scanText, text, args...)
+			for _, id := range ids {
+				counted[id] = true
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(cs), func(c delivery.Completion) bool { return !counted[c.ID] })
+		return db.t.attempt.write(ctx, w, len(kept), func(i int, args []any) []any {
+			c := &kept[i]
+			at := c.At
+			if at.IsZero() {
+				at = now
+			}
+			return append(args, c.ID, int64(c.Attempt), millis(at), node, c.Result, c.Detail)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("complete deliveries: %w", err)
+	}
+	return nil
+}
+
+// ExpireDeliveries ends up to limit deliveries whose time ran out.
+func (db *DB) ExpireDeliveries(ctx context.Context, limit int) (int, error) {
+	var n int64
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		n, err = w.exec(ctx, `WITH over AS (SELECT id FROM delivery WHERE `+unfinishedSQL+
+			` AND expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2`+db.d.skipLocked+`)
+			UPDATE delivery SET state = 'expired', done = $1, detail = CASE
+			WHEN detail = '' THEN 'its time ran out before it could be delivered'
+			ELSE 'its time ran out; last: ' || detail END WHERE `+db.d.among("id", "SELECT id FROM over"), millis(now), int64(limit))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("expire deliveries: %w", err)
+	}
+	return int(n), nil
+}
+
+// NextDue answers when the next delivery is due that ClaimDeliveries would
+// take, zero if there is none. It may lie in the past.
+func (db *DB) NextDue(ctx context.Context, c delivery.Claim) (time.Time, error) {
+	if c.Users != nil && len(c.Users) == 0 {
+		return time.Time{}, nil
+	}
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return time.Time{}, err
+	}
+	users, args := "", []any{c.Channel, millis(now)}
+	if c.Users != nil {
+		users = " AND " + db.d.among("user_id", db.d.list("$3"))
+		args = append(args, encodeList(c.Users))
+	}
+	var due int64
+	err = db.reads.row(ctx, "SELECT due FROM delivery WHERE channel = $1 AND "+unfinishedSQL+
+		" AND (expires = 0 OR expires > $2)"+users+" ORDER BY due LIMIT 1", args, &due)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	} else if err != nil {
+		return time.Time{}, fmt.Errorf("look for the next delivery of %s: %w", c.Channel, err)
+	}
+	return fromMillis(due), nil
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/route"
+)
+
+// Commit runs fn in one write transaction and is durable when it returns nil.
+// fn may run again, from the start and with a new tx, when PostgreSQL ends it
+// to resolve a deadlock: it must keep nothing from a run that failed. On SQLite
+// ctx ends only the waiting for a turn.
+func (db *DB) Commit(ctx context.Context, fn func(ctx context.Context, tx dispatch.Tx) error) error {
+	return db.write(ctx, func(ctx context.Context, w *work) error {
+		t := &tx{work: w, bare: map[string]bool{}}
+		if err := t.begin(ctx); err != nil {
+			return err
+		}
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
+		return t.dropBare(ctx)
+	})
+}
+
+// tx is dispatch's view of a write transaction.
+type tx struct {
+	*work
+	now     time.Time
+	version int64
+	bare    map[string]bool // objects made by lockObjects that nobody has written yet
+}
+
+// begin reads what nearly every transaction asks for, in one round trip.
+func (t *tx) begin(ctx context.Context) error {
+	t.now = time.Now()
+	dest := []any{&t.version}
+	query := configVersionSQL
+	var ms int64
+	if t.db.d.engine == enginePostgres {
+		query = "SELECT value, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) FROM counter WHERE name = 'config'"
+		dest = append(dest, &ms)
+	}
+	if err := t.row(ctx, query, nil, dest...); err != nil {
+		return fmt.Errorf("read the configuration's version: %w", err)
+	}
+	if ms != 0 {
+		t.now = fromMillis(ms)
+	}
+	return nil
+}
+
+func (t *tx) Now() time.Time { return t.now }
+
+func (t *tx) DirectoryVersion(context.Context) (int64, error) { return t.version, nil }
+
+// Directory answers the version that was read before the rest: what changes in
+// between is loaded once more, never missed.
+func (t *tx) Directory(ctx context.Context) (route.Directory, int64, error) {
+	d, err := loadDirectory(ctx, t)
+	return d, t.version, err
+}
+
+func (t *tx) Seen(ctx context.Context, calls []dispatch.CallKey) (map[dispatch.CallKey]string, error) {
+	seen := map[dispatch.CallKey]string{}
+	row := func(i int, args []any) []any { return append(args, calls[i].SourceID, calls[i].Key) }
+	err := t.db.t.seen.read(ctx, t, len(calls), row, func(s scanner) error {
+		var k dispatch.CallKey
+		var id string
+		if err := s.Scan(&k.SourceID, &k.Key, &id); err != nil {
+			return err
+		}
+		seen[k] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for calls taken before: %w", err)
+	}
+	return seen, nil
+}
+
+func (t *tx) Records(ctx context.Context, objectIDs []string) (map[string]*dispatch.Record, error) {
+	ids := slices.Compact(slices.Sorted(slices.Values(objectIDs)))
+	if err := t.lockObjects(ctx, ids); err != nil {
+		return nil, err
+	}
+	recs := make(map[string]*dispatch.Record, len(ids))
+	err := t.db.t.records.read(ctx, t, len(ids), texts(ids), func(s scanner) error {
+		r, err := scanRecord(s)
+		if err == nil && !t.bare[r.Object.ID] {
+			recs[r.Object.ID] = r
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read objects: %w", err)
+	}
+	for _, id := range ids {
+		if recs[id] == nil {
+			recs[id] = &dispatch.Record{Object: alert.Object{ID: id}}
+		}
+	}
+	return recs, nil
+}
+
+// lockObjects holds the objects, which are in ascending order, until the end of
+// the transaction; on SQLite the transaction itself does. Who is first to see
+// a new object makes a bare row of it, so that there is something to hold. All
+// nodes make rows before they lock, and do both in ascending order: no circle.
+// What is read afterwards is read by another statement, because PostgreSQL
+// would join what it had seen before it waited.
+func (t *tx) lockObjects(ctx context.Context, ids []string) error {
+	if t.db.d.engine != enginePostgres {
+		return nil
+	}
+	err := t.db.t.bareObjects.each(len(ids), texts(ids), func(text string, args []any) error {
+		made, err := collect(ctx, t, scanText, text, args...)
+		for _, id := range made {
+			t.bare[id] = true
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make new objects: %w", err)
+	}
+	if err := t.db.t.lockObjects.read(ctx, t, len(ids), texts(ids), func(scanner) error { return nil }); err != nil {
+		return fmt.Errorf("lock objects: %w", err)
+	}
+	return nil
+}
+
+// dropBare takes back the rows of objects that nobody wrote after all.
+func (t *tx) dropBare(ctx context.Context) error {
+	for id := range t.bare {
+		if _, err := t.exec(ctx, "DELETE FROM object WHERE id = $1", id); err != nil {
+			return fmt.Errorf("take back object %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) AlertByID(ctx context.Context, id string) (*alert.Alert, error) {
+	object, err := find(ctx, t, scanText, "alert", id, "SELECT object_id FROM alert WHERE id = $1", id)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := one(ctx, t, scanText, "SELECT id FROM object WHERE id = $1"+t.db.d.forUpdate, object); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("lock object %s: %w", object, err)
+	}
+	a, err := readAlert(ctx, t, id)
+	return &a, err
+}
+
+func (t *tx) Told(ctx context.Context, alertID string) ([]string, error) {
+	ids, err := collect(ctx, t, scanText, `SELECT DISTINCT contact_id FROM delivery
+		WHERE alert_id = $1 AND notice = 'problem' AND state <> 'skipped' AND contact_id <> '' ORDER BY contact_id`, alertID)
+	if err != nil {
+		return nil, fmt.Errorf("read who was told of alert %s: %w", alertID, err)
+	}
+	return ids, nil
+}
+
+// texts gives the rows of a bulk statement over one column of texts.
+func texts(list []string) func(i int, args []any) []any {
+	return func(i int, args []any) []any { return append(args, list[i]) }
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tocsin/internal/contact"
+	"tocsin/internal/route"
+)
+
+const contactColumns = `id, name, display_name, email, user_id, engine_user_id, host_options, service_options,
+	host_period_id, service_period_id, host_notifications, service_notifications, push_host, push_service`
+
+func scanContact(s scanner) (contact.Contact, error) {
+	var c contact.Contact
+	var host, service string
+	err := s.Scan(&c.ID, &c.Name, &c.DisplayName, &c.Email, &c.UserID, &c.EngineUserID, &host, &service,
+		&c.HostPeriodID, &c.ServicePeriodID, &c.HostNotifications, &c.ServiceNotifications, &c.PushHost, &c.PushService)
+	c.HostOptions, c.ServiceOptions = contact.Options(host), contact.Options(service)
+	return c, err
+}
+
+// Contacts lists all contacts by name.
+func (db *DB) Contacts(ctx context.Context) ([]contact.Contact, error) {
+	return readContacts(ctx, db.reads)
+}
+
+func readContacts(ctx context.Context, q querier) ([]contact.Contact, error) {
+	cs, err := collect(ctx, q, scanContact, "SELECT "+contactColumns+" FROM contact ORDER BY name, id")
+	if err != nil {
+		return nil, fmt.Errorf("list contacts: %w", err)
+	}
+	return cs, nil
+}
+
+// Contact answers one contact, fault.ErrNotFound if there is none.
+func (db *DB) Contact(ctx context.Context, id string) (contact.Contact, error) {
+	return find(ctx, db.reads, scanContact, "contact", id, "SELECT "+contactColumns+" FROM contact WHERE id = $1", id)
+}
+
+// SaveContact inserts or updates by ID; fault.ErrTaken when another has the name.
+func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.exec(ctx, "INSERT INTO contact ("+contactColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO UPDATE SET
+			name = excluded.name, display_name = excluded.display_name, email = excluded.email, user_id = excluded.user_id,
+			engine_user_id = excluded.engine_user_id, host_options = excluded.host_options, service_options = excluded.service_options,
+			host_period_id = excluded.host_period_id, service_period_id = excluded.service_period_id,
+			host_notifications = excluded.host_notifications, service_notifications = excluded.service_notifications,
+			push_host = excluded.push_host, push_service = excluded.push_service`,
+			c.ID, c.Name, c.DisplayName, c.Email, c.UserID, c.EngineUserID, string(c.HostOptions), string(c.ServiceOptions),
+			c.HostPeriodID, c.ServicePeriodID, c.HostNotifications, c.ServiceNotifications, c.PushHost, c.PushService)
+		return taken(err, "contact", c.Name)
+	})
+}
+
+// DeleteContact deletes a contact, which leaves its groups and the rules that
+// name it; what it was told stays in the record.
+func (db *DB) DeleteContact(ctx context.Context, id string) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		rules, err := readRules(ctx, w)
+		if err != nil {
+			return err
+		}
+		for _, r := range rules {
+			if !slices.Contains(r.ContactIDs, id) {
+				continue
+			}
+			r.ContactIDs = slices.DeleteFunc(r.ContactIDs, func(c string) bool { return c == id })
+			if err := w.saveRule(ctx, r); err != nil {
+				return err
+			}
+		}
+		// The groups' rows go by their foreign key.
+		return w.remove(ctx, "contact", "contact", id)
+	})
+}
+
+// loadDirectory reads all that routing depends on.
+func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error) {
+	if d.Contacts, err = readContacts(ctx, q); err != nil {
+		return d, err
+	}
+	if d.Groups, err = readGroups(ctx, q); err != nil {
+		return d, err
+	}
+	if d.Rules, err = readRules(ctx, q); err != nil {
+		return d, err
+	}
+	if d.Periods, err = readPeriods(ctx, q); err != nil {
+		return d, err
+	}
+	ids, err := collect(ctx, q, scanText, "SELECT id FROM users WHERE NOT disabled")
+	if err != nil {
+		return d, fmt.Errorf("list who may sign in: %w", err)
+	}
+	d.Users = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		d.Users[id] = true
+	}
+	return d, nil
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/route"
+)
+
+const deliveryColumns = `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
+	notice, state, reason, why, detail, created, due, attempt, expires, done`
+
+// unfinishedSQL is the condition of the partial indexes, word by word: SQLite
+// uses one only where the query says the same.
+const unfinishedSQL = "state IN ('waiting', 'handed')"
+
+func scanDelivery(s scanner) (delivery.Delivery, error) {
+	var d delivery.Delivery
+	var notice, state, reason string
+	var created, due, expires, done int64
+	err := s.Scan(&d.ID, &d.EventID, &d.AlertID, &d.ObjectID, &d.ContactID, &d.ContactName, &d.UserID, &d.Channel,
+		&notice, &state, &reason, &d.Why, &d.Detail, &created, &due, &d.Attempt, &expires, &done)
+	d.Notice, d.State, d.Reason = alert.Notice(notice), delivery.State(state), route.Reason(reason)
+	d.Created, d.Due, d.Expires, d.Done = fromMillis(created), fromMillis(due), fromMillis(expires), fromMillis(done)
+	return d, err
+}
+
+// AlertDeliveries are those of an alert, or of one event, with their attempts,
+// oldest first.
+func (db *DB) AlertDeliveries(ctx context.Context, alertID, eventID string) ([]delivery.Delivery, error) {
+	var c conditions
+	if alertID != "" {
+		c.add("alert_id = " + c.arg(alertID))
+	} else {
+		// By the event's alert too, which may be none, for the index of both.
+		c.add("alert_id = COALESCE((SELECT alert_id FROM event WHERE id = " + c.arg(eventID) + "), '')")
+	}
+	if eventID != "" {
+		c.add("event_id = " + c.arg(eventID))
+	}
+	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery"+c.String()+" ORDER BY created, id", c.args...)
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	return ds, db.readAttempts(ctx, ds)
+}
+
+func (db *DB) readAttempts(ctx context.Context, ds []delivery.Delivery) error {
+	if len(ds) == 0 {
+		return nil
+	}
+	ids := make([]string, len(ds))
+	at := make(map[string]*delivery.Delivery, len(ds))
+	for i := range ds {
+		ids[i] = ds[i].ID
+		at[ids[i]] = &ds[i]
+	}
+	_, err := collect(ctx, db.reads, func(s scanner) (struct{}, error) {
+		var id string
+		var a delivery.Attempt
+		var happened int64
+		err := s.Scan(&id, &a.Number, &happened, &a.Node, &a.Result, &a.Detail)
+		a.At = fromMillis(happened)
+		if d := at[id]; d != nil {
+			d.Attempts = append(d.Attempts, a)
+		}
+		return struct{}{}, err
+	}, "SELECT delivery_id, number, happened, node, result, detail FROM attempt WHERE "+
+		db.d.among("delivery_id", db.d.list("$1"))+" ORDER BY happened, number", encodeList(ids))
+	if err != nil {
+		return fmt.Errorf("read attempts: %w", err)
+	}
+	return nil
+}
+
+// Deliveries lists the newest first. fault.ErrCursor for a cursor that is not
+// of this list.
+func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delivery.Delivery, next string, err error) {
+	var c conditions
+	in(&c, db.d, "state", f.States)
+	if f.Channel != "" {
+		c.add("channel = " + c.arg(f.Channel))
+	}
+	if f.ContactID != "" {
+		c.add("contact_id = " + c.arg(f.ContactID))
+	}
+	if f.Cursor != "" {
+		at, err := parseCursor("deliveries", f.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		c.add("id < " + c.arg(at.ID))
+	}
+	limit := pageLimit(f.Limit)
+	// Ids ascend with time, and are indexed.
+	items, err = collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery"+c.String()+
+		" ORDER BY id DESC LIMIT "+c.arg(int64(limit+1)), c.args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list deliveries: %w", err)
+	}
+	if len(items) > limit {
+		items = items[:limit]
+		next = cursor{List: "deliveries", ID: items[limit-1].ID}.String()
+	}
+	return items, next, nil
+}
+
+// Pending are the unfinished browser deliveries of a user, oldest first.
+func (db *DB) Pending(ctx context.Context, userID string, limit int) ([]delivery.Delivery, error) {
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return nil, err
+	}
+	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery WHERE user_id = $1 AND channel = 'browser' AND "+
+		unfinishedSQL+" AND (expires = 0 OR expires > $2) ORDER BY created, id LIMIT $3", userID, millis(now), int64(pageLimit(limit)))
+	if err != nil {
+		return nil, fmt.Errorf("read pending deliveries: %w", err)
+	}
+	return ds, nil
+}
+
+// QueueFigures answers the outbox in figures.
+func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
+	var q delivery.Queue
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return q, err
+	}
+	count := func(s scanner) (struct{}, error) {
+		var state string
+		var n int
+		var oldest int64
+		err := s.Scan(&state, &n, &oldest)
+		switch delivery.State(state) {
+		case delivery.Waiting:
+			q.Waiting = n
+		case delivery.Handed:
+			q.Handed = n
+		case delivery.Sent:
+			q.Sent24h = n
+		case delivery.Dead:
+			q.Dead24h = n
+		case delivery.Expired:
+			q.Expired24h = n
+		}
+		if t := fromMillis(oldest); oldest != 0 && (q.Oldest.IsZero() || t.Before(q.Oldest)) {
+			q.Oldest = t
+		}
+		return struct{}{}, err
+	}
+	if _, err := collect(ctx, db.reads, count, "SELECT state, count(*), min(created) FROM delivery WHERE "+unfinishedSQL+" GROUP BY state"); err != nil {
+		return q, fmt.Errorf("count waiting deliveries: %w", err)
+	}
+	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), 0 FROM delivery WHERE state IN ('sent', 'dead', 'expired') AND done > $1 GROUP BY state",
+		millis(now.Add(-24*time.Hour)))
+	if err != nil {
+		return q, fmt.Errorf("count ended deliveries: %w", err)
+	}
+	return q, nil
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"regexp"
+	"strings"
+)
+
+// dialect is what differs between the two engines. Everything else is one SQL
+// text: $1 placeholders, which pgx and modernc.org/sqlite both bind by number.
+type dialect struct {
+	engine string
+
+	// skipLocked ends a SELECT that takes rows nobody else holds; forUpdate one
+	// that waits for them. SQLite has one writer, so nothing to lock.
+	skipLocked string
+	forUpdate  string
+}
+
+// The engines' names, as Engine answers them.
+const (
+	engineSQLite   = "sqlite"
+	enginePostgres = "postgres"
+)
+
+func sqliteDialect() dialect { return dialect{engine: engineSQLite} }
+
+func postgresDialect() dialect {
+	return dialect{
+		engine:     enginePostgres,
+		skipLocked: " FOR UPDATE SKIP LOCKED",
+		forUpdate:  " FOR UPDATE",
+	}
+}
+
+// among is the condition that a column is one of what a sub-select gives.
+// PostgreSQL plans IN (SELECT …) over a table without statistics as a scan of
+// all of it; an array is always looked up by index.
+func (d dialect) among(column, sub string) string {
+	if d.engine == enginePostgres {
+		return column + " = ANY(ARRAY(" + sub + "))"
+	}
+	return column + " IN (" + sub + ")"
+}
+
+// list is a sub-select of the texts in the JSON array that the placeholder
+// holds, so that a list of any length is one parameter.
+func (d dialect) list(placeholder string) string {
+	if d.engine == enginePostgres {
+		return "SELECT jsonb_array_elements_text(CAST(" + placeholder + " AS jsonb))"
+	}
+	return "SELECT value FROM json_each(" + placeholder + ")"
+}
+
+// migration makes the engine's own text of a migration: PostgreSQL would
+// compare text by the rules of the database's language, which differ from
+// machine to machine and from SQLite; everything here compares by bytes.
+func (d dialect) migration(text string) string {
+	if d.engine == enginePostgres {
+		return textWord().ReplaceAllString(text, `TEXT COLLATE "C"`)
+	}
+	return text
+}
+
+func textWord() *regexp.Regexp { return regexp.MustCompile(`\bTEXT\b`) }
+
+// likeEscaped makes text a LIKE pattern that finds it anywhere; the query says
+// ESCAPE '\'.
+func likeEscaped(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationLock is the key of PostgreSQL's advisory lock that one migrating
+// node holds: "tocsin" as a number.
+const migrationLock = 0x746f6373696e
+
+// migrate brings the schema to this program's version. Forward only; a
+// database that a newer version made is refused.
+func migrate(ctx context.Context, db *sql.DB, d dialect) error {
+	p, err := migrator(db, d)
+	if err != nil {
+		return err
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	sources := p.ListSources()
+	if know := sources[len(sources)-1].Version; have > know {
+		return fmt.Errorf("the database was made by a newer version of Tocsin (its schema is %d, this program knows %d): "+
+			"run the newer version, or restore a backup made before it", have, know)
+	} else if have == know {
+		return nil
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("bring the database's schema up to date: %w", err)
+	}
+	return nil
+}
+
+func migrator(db *sql.DB, d dialect) (*goose.Provider, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded migrations: %w", err)
+	}
+	dialect := goose.DialectSQLite3
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if d.engine == enginePostgres {
+		dialect = goose.DialectPostgres
+		// Once a second for two minutes: the other node is migrating meanwhile.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 120))
+		if err != nil {
+			return nil, fmt.Errorf("prepare the migration lock: %w", err)
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(dialect, db, adapted{sub, d}, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return p, nil
+}
+
+// adapted gives each migration in the engine's own text.
+type adapted struct {
+	fs.FS
+	d dialect
+}
+
+func (a adapted) Open(name string) (fs.File, error) {
+	f, err := a.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return f, err
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	return adaptedFile{f, bytes.NewReader([]byte(a.d.migration(string(text))))}, nil
+}
+
+type adaptedFile struct {
+	fs.File
+	text *bytes.Reader
+}
+
+func (f adaptedFile) Read(p []byte) (int, error) { return f.text.Read(p) }

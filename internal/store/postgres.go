@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// openPostgres opens a pool, and a connection of its own that listens.
+func (db *DB) openPostgres(ctx context.Context, url string) error {
+	db.d = postgresDialect()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		// pgx hides the password in what it says of the URL.
+		return fmt.Errorf("read the database URL: %w", err)
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "tocsin"
+	}
+	// 7 sizes of each bulk statement, and the lists with their filters.
+	cfg.StatementCacheCapacity = 1024
+	pool := stdlib.OpenDB(*cfg)
+	n := max(8, 4*runtime.GOMAXPROCS(0))
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db.pools = append(db.pools, pool)
+	where := fmt.Sprintf("%s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
+	if err := pool.PingContext(ctx); err != nil {
+		return fmt.Errorf("connect to the PostgreSQL database %s: %w", where, err)
+	}
+	if err := migrate(ctx, pool, db.d); err != nil {
+		return fmt.Errorf("open the PostgreSQL database %s: %w", where, err)
+	}
+	db.reads = &statements{pool: pool}
+	db.writer = &pgWriter{pool}
+	n2 := &notifier{db: db, pool: pool, cfg: cfg, me: rand.Text(), pending: make(chan string, 64)}
+	db.wakes.others = n2.tell
+	return db.start(ctx, n2.send, n2.listen)
+}
+
+// pgWriter runs write transactions on the pool.
+type pgWriter struct{ pool *sql.DB }
+
+func (w *pgWriter) close() error { return nil }
+
+// transact tries again after a deadlock or a serialization error, which
+// PostgreSQL ends by refusing one of those concerned.
+func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querier) error) error {
+	const tries = 8
+	for i := 1; ; i++ {
+		err := w.once(ctx, fn)
+		if code := pgCode(err); i == tries || (code != "40P01" && code != "40001") {
+			return err
+		}
+	}
+}
+
+func (w *pgWriter) once(ctx context.Context, fn func(context.Context, querier) error) error {
+	tx, err := w.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := fn(ctx, pgTx{tx}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+type pgTx struct{ tx *sql.Tx }
+
+func (t pgTx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t pgTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+func (t pgTx) row(ctx context.Context, query string, args []any, dest ...any) error {
+	return t.tx.QueryRowContext(ctx, query, args...).Scan(dest...)
+}
+
+// pgCode is PostgreSQL's code of an error, empty for another.
+func pgCode(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// notifyChannel is the name that all nodes listen to. The payload is the
+// sender and the topic.
+const notifyChannel = "tocsin_wake"
+
+// notifyEvery bounds how often a node says the same. A NOTIFY takes a lock
+// that all committing transactions share, so it stays out of them and is rare.
+const notifyEvery = 20 * time.Millisecond
+
+// notifier tells the other nodes of commits, and hears of theirs.
+type notifier struct {
+	db      *DB
+	pool    *sql.DB
+	cfg     *pgx.ConnConfig
+	me      string
+	pending chan string
+}
+
+// tell never blocks: with the queue full, what is to be told is in it already,
+// or the others' poll finds it.
+func (n *notifier) tell(topic string) {
+	select {
+	case n.pending <- topic:
+	default:
+	}
+}
+
+func (n *notifier) send(ctx context.Context) {
+	for {
+		topics := map[string]bool{}
+		select {
+		case <-ctx.Done():
+			return
+		case t := <-n.pending:
+			topics[t] = true
+		}
+		for more := true; more; {
+			select {
+			case t := <-n.pending:
+				topics[t] = true
+			default:
+				more = false
+			}
+		}
+		for t := range topics {
+			if _, err := n.pool.ExecContext(ctx, "SELECT pg_notify($1, $2)", notifyChannel, n.me+" "+t); err != nil && ctx.Err() == nil {
+				n.db.log.Warn("other nodes were not woken", "topic", t, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(notifyEvery):
+		}
+	}
+}
+
+// listen hears of other nodes' commits. After a broken connection it wakes
+// everybody, for what was said meanwhile is lost.
+func (n *notifier) listen(ctx context.Context) {
+	wait := 100 * time.Millisecond
+	for first := true; ctx.Err() == nil; first = false {
+		err := n.listenOnce(ctx, func() {
+			wait = 100 * time.Millisecond
+			if !first {
+				n.wakeAll(ctx)
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		n.db.log.Warn("listening for other nodes was interrupted", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func (n *notifier) listenOnce(ctx context.Context, listening func()) error {
+	conn, err := pgx.ConnectConfig(ctx, n.cfg)
+	if err != nil {
+		return fmt.Errorf("connect to listen: %w", err)
+	}
+	defer func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(end)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+notifyChannel); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	listening()
+	for {
+		note, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return fmt.Errorf("wait for a notification: %w", err)
+		}
+		from, topic, _ := strings.Cut(note.Payload, " ")
+		if from != n.me {
+			n.heard(ctx, topic)
+		}
+	}
+}
+
+func (n *notifier) heard(ctx context.Context, topic string) {
+	if topic != topicConfig {
+		n.db.wakes.wake(topic)
+		return
+	}
+	if err := n.db.readConfigVersion(ctx); err != nil && ctx.Err() == nil {
+		n.db.log.Warn("database does not answer", "error", err)
+	}
+}
+
+func (n *notifier) wakeAll(ctx context.Context) {
+	for _, topic := range []string{topicLive, topicDelivery, topicConfig} {
+		n.heard(ctx, topic)
+	}
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/source"
+)
+
+const sourceColumns = `id, name, kind, token_hash, token_hint, host_url, service_url, straight, disabled, created,
+	last_event, last_error, last_error_at, spooled, spooled_at`
+
+func scanSource(s scanner) (source.Source, error) {
+	var v source.Source
+	var created, event, failed, spooled int64
+	err := s.Scan(&v.ID, &v.Name, &v.Kind, &v.TokenHash, &v.TokenHint, &v.HostURL, &v.ServiceURL, &v.Straight, &v.Disabled, &created,
+		&event, &v.LastError, &failed, &v.Spooled, &spooled)
+	v.CreatedAt, v.LastEventAt, v.LastErrorAt, v.SpooledAt = fromMillis(created), fromMillis(event), fromMillis(failed), fromMillis(spooled)
+	return v, err
+}
+
+// Sources lists all sources by name.
+func (db *DB) Sources(ctx context.Context) ([]source.Source, error) {
+	list, err := collect(ctx, db.reads, scanSource, "SELECT "+sourceColumns+" FROM source ORDER BY name_key")
+	if err != nil {
+		return nil, fmt.Errorf("list sources: %w", err)
+	}
+	return list, nil
+}
+
+// SourceByID answers one source, fault.ErrNotFound if there is none.
+func (db *DB) SourceByID(ctx context.Context, id string) (source.Source, error) {
+	return find(ctx, db.reads, scanSource, "source", id, "SELECT "+sourceColumns+" FROM source WHERE id = $1", id)
+}
+
+// SourceByName answers one source without regard to case, fault.ErrNotFound if there is none.
+func (db *DB) SourceByName(ctx context.Context, name string) (source.Source, error) {
+	return find(ctx, db.reads, scanSource, "source", name, "SELECT "+sourceColumns+" FROM source WHERE name_key = $1", strings.ToLower(name))
+}
+
+// SaveSource inserts or updates by ID; fault.ErrTaken when another has the
+// name. An update leaves alone what the source itself reports: its last event,
+// its last error and its spool.
+func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.exec(ctx, `INSERT INTO source (id, name, name_key, kind, token_hash, token_hint, host_url, service_url, straight, disabled,
+			created, last_event, last_error, last_error_at, spooled, spooled_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO UPDATE SET
+			name = excluded.name, name_key = excluded.name_key, kind = excluded.kind, token_hash = excluded.token_hash,
+			token_hint = excluded.token_hint, host_url = excluded.host_url, service_url = excluded.service_url,
+			straight = excluded.straight, disabled = excluded.disabled`,
+			s.ID, s.Name, strings.ToLower(s.Name), s.Kind, s.TokenHash, s.TokenHint, s.HostURL, s.ServiceURL, s.Straight, s.Disabled,
+			millis(s.CreatedAt), millis(s.LastEventAt), s.LastError, millis(s.LastErrorAt), int64(s.Spooled), millis(s.SpooledAt))
+		return taken(err, "source", s.Name)
+	})
+}
+
+// DeleteSource deletes a source; its objects and their history stay.
+// fault.ErrInUse while it has open alerts.
+func (db *DB) DeleteSource(ctx context.Context, id string) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		var open int
+		err := w.row(ctx, "SELECT count(*) FROM alert a JOIN object o ON o.id = a.object_id WHERE a.rank > 0 AND o.source_id = $1", []any{id}, &open)
+		if err != nil {
+			return fmt.Errorf("count the open alerts of source %q: %w", id, err)
+		}
+		if open > 0 {
+			return fmt.Errorf("source %q has open alerts (%d): %w", id, open, fault.ErrInUse)
+		}
+		return w.remove(ctx, "source", "source", id)
+	})
+}
+
+// NoteSourceError notes why the source's last call was refused.
+func (db *DB) NoteSourceError(ctx context.Context, id, problem string, at time.Time) error {
+	return db.plain(ctx, "note a source's error", "UPDATE source SET last_error = $1, last_error_at = $2 WHERE id = $3", problem, millis(at), id)
+}
+
+// NoteSpool notes how many events wait in the sender's spool.
+func (db *DB) NoteSpool(ctx context.Context, id string, spooled int, at time.Time) error {
+	return db.plain(ctx, "note a source's spool", "UPDATE source SET spooled = $1, spooled_at = $2 WHERE id = $3", int64(spooled), millis(at), id)
+}

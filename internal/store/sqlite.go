@@ -1,0 +1,204 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// openSQLite opens the file, one connection that writes and a pool that reads.
+func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error {
+	db.d = sqliteDialect()
+	// 0700: the database holds password hashes and what people wrote.
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	if exclusive {
+		l, err := lockFile(path+".lock", false)
+		if errors.Is(err, errLocked) {
+			return fmt.Errorf("the database %s is in use by another Tocsin that is serving: "+
+				"stop that one, or give this one its own TOCSIN_DATA", path)
+		} else if err != nil {
+			return err
+		}
+		db.lock = l
+	}
+	write, err := sql.Open("sqlite", sqliteURL(path, false))
+	if err != nil {
+		return fmt.Errorf("open the database %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	db.pools = append(db.pools, write)
+	if err := db.migrateSQLite(ctx, write, path); err != nil {
+		return fmt.Errorf("open the database %s: %w", path, err)
+	}
+	w := &liteWriter{pool: write, turn: make(chan struct{}, 1), ended: make(chan struct{})}
+	if err := w.connect(ctx); err != nil {
+		return fmt.Errorf("open the database %s: %w", path, err)
+	}
+	db.writer = w
+	read, err := sql.Open("sqlite", sqliteURL(path, true))
+	if err != nil {
+		return fmt.Errorf("open the database %s to read: %w", path, err)
+	}
+	n := max(4, 2*runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(n)
+	read.SetMaxIdleConns(n)
+	db.pools = append(db.pools, read)
+	db.reads = &statements{pool: read, prepare: true}
+	return db.start(ctx)
+}
+
+// migrateSQLite lets one process at a time change the schema. The lock is a
+// file's because goose opens and ends its own transactions.
+func (db *DB) migrateSQLite(ctx context.Context, write *sql.DB, path string) error {
+	l, err := lockFile(path+".migrate", true)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	return migrate(ctx, write, db.d)
+}
+
+// sqliteURL is the driver's name of the file. synchronous FULL: a commit is on
+// disk when it returns, also in WAL mode.
+func sqliteURL(path string, readOnly bool) string {
+	q := url.Values{"_pragma": {
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+		"temp_store(MEMORY)", "cache_size(-32768)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)",
+	}}
+	if readOnly {
+		q.Add("_pragma", "query_only(ON)")
+		q.Add("_pragma", "mmap_size(268435456)")
+	} else {
+		q.Set("_txlock", "immediate")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// liteWriter is the one connection that writes to SQLite. It is held for good,
+// with its statements prepared, and given to one transaction after the other.
+type liteWriter struct {
+	pool  *sql.DB
+	turn  chan struct{} // holds one token while somebody writes, and after close
+	ended chan struct{} // closed by close
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (w *liteWriter) connect(ctx context.Context) error {
+	conn, err := w.pool.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to write: %w", err)
+	}
+	w.conn, w.stmts = conn, map[string]*sql.Stmt{}
+	return nil
+}
+
+func (w *liteWriter) close() error {
+	w.turn <- struct{}{} // whoever writes finishes first; nobody gets a turn again
+	close(w.ended)
+	var errs []error
+	for _, st := range w.stmts {
+		errs = append(errs, st.Close())
+	}
+	if w.conn != nil {
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// errClosed is answered for a change after Close.
+var errClosed = errors.New("the database is closed")
+
+// transact runs fn in one transaction. ctx ends the waiting for a turn; what
+// has begun is short and is finished, because an interrupt could come after
+// the commit and call a change lost that is there.
+func (w *liteWriter) transact(ctx context.Context, fn func(context.Context, querier) error) (err error) {
+	select {
+	case w.turn <- struct{}{}:
+	case <-w.ended:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.turn }()
+	ctx = context.WithoutCancel(ctx)
+	if _, err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+			return errors.Join(err, w.connect(ctx))
+		}
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			// An error here only says that SQLite has rolled back by itself.
+			_, _ = w.exec(ctx, "ROLLBACK")
+		}
+	}()
+	if err := fn(ctx, w); err != nil {
+		return err
+	}
+	if _, err := w.exec(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	committed = true
+	return nil
+}
+
+func (w *liteWriter) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st := w.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := w.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[query] = st
+	return st, nil
+}
+
+func (w *liteWriter) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	st, err := w.statement(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (w *liteWriter) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st, err := w.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+func (w *liteWriter) row(ctx context.Context, query string, args []any, dest ...any) error {
+	st, err := w.statement(ctx, query)
+	if err != nil {
+		return err
+	}
+	return st.QueryRowContext(ctx, args...).Scan(dest...)
+}
+
+// liteTaken says whether an error is SQLite's for a name or id that there is.
+func liteTaken(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) &&
+		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}

@@ -1,0 +1,156 @@
+// Package store keeps everything, in SQLite or in PostgreSQL.
+//
+// Open chooses the engine by the URL, brings the schema up to date and answers
+// a DB that implements what the other rooms declare: dispatch.Store,
+// delivery.Store, live.Log, auth.Store, and what the HTTP edge reads and
+// changes. The SQL is written once; what differs between the engines is in
+// dialect.
+//
+// Every change is one transaction and durable when the call returns. What
+// others want to hear of at once, they register with OnWake; a wake may be
+// lost (a connection to PostgreSQL breaks), so everybody polls as well.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/internal/fault"
+)
+
+// Options say where the database is and who opens it.
+type Options struct {
+	URL     string // "" (tocsin.db in DataDir), "sqlite:PATH" or "postgres://…"
+	DataDir string // for "" and for a relative PATH
+	Node    string // this node's name, for people; in the record of attempts
+	// Exclusive is for the program that serves: a second one on the same
+	// SQLite file is refused. Commands beside it leave it false.
+	Exclusive bool
+	Log       *slog.Logger // nil: none
+}
+
+// DB is an open database. Its methods may be called from any goroutine.
+type DB struct {
+	d      dialect
+	node   string
+	log    *slog.Logger
+	writer writer
+	reads  *statements // the pool that reads go to
+	pools  []*sql.DB
+	lock   *fileLock // of Exclusive on SQLite
+	t      tables
+	wakes  wakes
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Open opens the database and brings its schema up to date. It fails with a
+// sentence for people when another Tocsin serves from the same SQLite file,
+// and when the database was made by a newer version. ctx bounds the opening
+// only.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	db := &DB{node: o.Node, log: o.Log, t: newTables()}
+	db.wakes.init()
+	kind, _, _ := strings.Cut(o.URL, ":")
+	var err error
+	switch kind {
+	case "", "sqlite":
+		path := strings.TrimPrefix(o.URL, "sqlite:")
+		if path == "" {
+			path = "tocsin.db"
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(o.DataDir, path)
+		}
+		err = db.openSQLite(ctx, path, o.Exclusive)
+	case "postgres", "postgresql":
+		err = db.openPostgres(ctx, o.URL)
+	default:
+		err = fmt.Errorf("the database URL begins with %q: write sqlite:PATH or postgres://USER@HOST/NAME", kind+":")
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// start begins the work in the background, once the database is open.
+func (db *DB) start(ctx context.Context, loops ...func(context.Context)) error {
+	if err := db.readConfigVersion(ctx); err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(context.Background())
+	db.stop = stop
+	for _, loop := range append(loops, db.pollConfig) {
+		db.done.Go(func() { loop(run) })
+	}
+	return nil
+}
+
+// Close ends the work in the background and closes all connections. Calls that
+// are under way fail.
+func (db *DB) Close() error {
+	if db.stop != nil {
+		db.stop()
+		db.done.Wait()
+	}
+	var errs []error
+	if db.reads != nil {
+		errs = append(errs, db.reads.close())
+	}
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	for _, p := range db.pools {
+		errs = append(errs, p.Close())
+	}
+	db.lock.release()
+	return errors.Join(errs...)
+}
+
+// Engine is "sqlite" or "postgres".
+func (db *DB) Engine() string { return db.d.engine }
+
+// Ping asks the database for an answer.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	if err := db.reads.row(ctx, "SELECT 1", nil, &one); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
+	}
+	return nil
+}
+
+// SchemaVersion is the number of the latest migration that was applied.
+func (db *DB) SchemaVersion(ctx context.Context) (int64, error) {
+	var v int64
+	if err := db.reads.row(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied", nil, &v); err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return v, nil
+}
+
+// now is the database's time on PostgreSQL, which all nodes share, and this
+// machine's on SQLite.
+func (db *DB) now(ctx context.Context, q querier) (time.Time, error) {
+	if db.d.engine != enginePostgres {
+		return time.Now(), nil
+	}
+	var ms int64
+	if err := q.row(ctx, "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", nil, &ms); err != nil {
+		return time.Time{}, fmt.Errorf("ask the database for the time: %w", err)
+	}
+	return fromMillis(ms), nil
+}
+
+// notFound says what there is not: notFound("contact", id).
+func notFound(what, id string) error { return fmt.Errorf("%s %q: %w", what, id, fault.ErrNotFound) }

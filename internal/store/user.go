@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tocsin/internal/auth"
+)
+
+const userColumns = "id, name, display_name, role, password_hash, disabled, created, last_sign_in"
+
+func scanUser(s scanner) (auth.User, error) {
+	var u auth.User
+	var role string
+	var created, last int64
+	err := s.Scan(&u.ID, &u.Name, &u.DisplayName, &role, &u.PasswordHash, &u.Disabled, &created, &last)
+	u.Role, u.CreatedAt, u.LastSignIn = auth.Role(role), fromMillis(created), fromMillis(last)
+	return u, err
+}
+
+// Users lists all users by name.
+func (db *DB) Users(ctx context.Context) ([]auth.User, error) {
+	us, err := collect(ctx, db.reads, scanUser, "SELECT "+userColumns+" FROM users ORDER BY name_key")
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return us, nil
+}
+
+// UserByID answers one user, fault.ErrNotFound if there is none.
+func (db *DB) UserByID(ctx context.Context, id string) (auth.User, error) {
+	return find(ctx, db.reads, scanUser, "user", id, "SELECT "+userColumns+" FROM users WHERE id = $1", id)
+}
+
+// UserByName answers one user without regard to case, fault.ErrNotFound if there is none.
+func (db *DB) UserByName(ctx context.Context, name string) (auth.User, error) {
+	return find(ctx, db.reads, scanUser, "user", name, "SELECT "+userColumns+" FROM users WHERE name_key = $1", strings.ToLower(name))
+}
+
+// SaveUser inserts or updates by ID; fault.ErrTaken when another has the name.
+func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.exec(ctx, `INSERT INTO users (id, name, name_key, display_name, role, password_hash, disabled, created, last_sign_in)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key,
+			display_name = excluded.display_name, role = excluded.role, password_hash = excluded.password_hash,
+			disabled = excluded.disabled, created = excluded.created, last_sign_in = excluded.last_sign_in`,
+			u.ID, u.Name, strings.ToLower(u.Name), u.DisplayName, string(u.Role), u.PasswordHash, u.Disabled, millis(u.CreatedAt), millis(u.LastSignIn))
+		return taken(err, "user", u.Name)
+	})
+}
+
+// DeleteUser deletes a user and its sessions, and unlinks its contacts;
+// fault.ErrNotFound if there is none.
+func (db *DB) DeleteUser(ctx context.Context, id string) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		if err := w.each(ctx, id, "DELETE FROM session WHERE user_id = $1", "UPDATE contact SET user_id = '' WHERE user_id = $1"); err != nil {
+			return fmt.Errorf("delete what belongs to user %s: %w", id, err)
+		}
+		return w.remove(ctx, "user", "users", id)
+	})
+}
+
+// remove deletes one row by its id; fault.ErrNotFound if there is none.
+func (w *work) remove(ctx context.Context, what, table, id string) error {
+	n, err := w.exec(ctx, "DELETE FROM "+table+" WHERE id = $1", id)
+	if err != nil {
+		return fmt.Errorf("delete %s %q: %w", what, id, err)
+	}
+	if n == 0 {
+		return notFound(what, id)
+	}
+	return nil
+}

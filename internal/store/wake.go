@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The topics of OnWake.
+const (
+	topicLive     = "live"
+	topicDelivery = "delivery"
+	topicConfig   = "config"
+)
+
+// wakes is who wants to hear of commits.
+type wakes struct {
+	mu      sync.RWMutex
+	calls   map[string][]func()
+	version atomic.Int64
+	// others is told of topics for the other nodes; nil on SQLite.
+	others func(topic string)
+}
+
+func (w *wakes) init() { w.calls = map[string][]func(){} }
+
+func (w *wakes) wake(topic string) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, f := range w.calls[topic] {
+		f()
+	}
+}
+
+func (w *wakes) tellOthers(topic string) {
+	if w.others != nil {
+		w.others(topic)
+	}
+}
+
+// raise takes a version that was seen in the database, and says whether it is new.
+func (w *wakes) raise(version int64) bool {
+	for {
+		have := w.version.Load()
+		if have >= version {
+			return false
+		}
+		if w.version.CompareAndSwap(have, version) {
+			return true
+		}
+	}
+}
+
+// OnWake has f called after every commit that wrote rows of the topic: "live",
+// "delivery" (something to send) or "config". On PostgreSQL also when another
+// node did, some milliseconds later; several may become one call. A call may
+// be lost, so poll too. f must not block, and must not call OnWake.
+func (db *DB) OnWake(topic string, f func()) {
+	db.wakes.mu.Lock()
+	defer db.wakes.mu.Unlock()
+	db.wakes.calls[topic] = append(db.wakes.calls[topic], f)
+}
+
+// ConfigVersion rises whenever contacts, groups, rules, periods, users,
+// sources, keys or settings were changed: at once for a change made by this
+// DB, within about a second for one made elsewhere. It asks nobody.
+func (db *DB) ConfigVersion() int64 { return db.wakes.version.Load() }
+
+func (db *DB) readConfigVersion(ctx context.Context) error {
+	var v int64
+	if err := db.reads.row(ctx, configVersionSQL, nil, &v); err != nil {
+		return fmt.Errorf("read the configuration's version: %w", err)
+	}
+	if db.wakes.raise(v) {
+		db.wakes.wake(topicConfig)
+	}
+	return nil
+}
+
+const configVersionSQL = "SELECT value FROM counter WHERE name = 'config'"
+
+// pollConfig notices what commands beside a serving hub changed, and on
+// PostgreSQL what a lost NOTIFY did not tell.
+func (db *DB) pollConfig(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := db.readConfigVersion(ctx); err != nil && ctx.Err() == nil {
+			db.log.Warn("database does not answer", "error", err)
+		}
+	}
+}
