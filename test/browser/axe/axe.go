@@ -1,0 +1,57 @@
+// Package axe looks for barriers in a page as it stands in a real browser:
+// contrast, names of controls, order of headings, landmarks, and what else
+// axe-core knows of WCAG 2.2 AA and of good practice.
+package axe
+
+import (
+	"context"
+	_ "embed" // the script
+	"fmt"
+	"strings"
+
+	"tocsin/test/browser"
+)
+
+//go:embed axe.min.js
+var script string
+
+// Violation is one rule that the page breaks.
+type Violation struct {
+	ID     string
+	Impact string
+	Help   string
+	Nodes  []struct {
+		Target         []any
+		FailureSummary string
+	}
+}
+
+// String tells the rule and the first places that break it.
+func (v Violation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s): %s", v.ID, v.Impact, v.Help)
+	for i, n := range v.Nodes {
+		if i == 5 {
+			fmt.Fprintf(&b, "\n    and %d more", len(v.Nodes)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n    %v: %s", n.Target, strings.ReplaceAll(n.FailureSummary, "\n", " "))
+	}
+	return b.String()
+}
+
+// Check runs axe-core in the tab. The page's own security policy does not
+// matter: the driver brings the script in.
+func Check(ctx context.Context, t browser.Tab) ([]Violation, error) {
+	// The script declares itself on window; as an expression it is wrapped.
+	if err := t.Eval(ctx, "(() => { if (!window.axe) { "+script+"\n; } return true })()", nil); err != nil {
+		return nil, fmt.Errorf("bring axe-core in: %w", err)
+	}
+	var found []Violation
+	err := t.Eval(ctx, "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => "+
+		"({id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map(n => ({target: n.target, failureSummary: n.failureSummary}))})))", &found)
+	if err != nil {
+		return nil, fmt.Errorf("run axe-core: %w", err)
+	}
+	return found, nil
+}
