@@ -1,0 +1,307 @@
+// Package app puts the rooms together and runs them: it alone knows all.
+//
+//	err := app.Run(ctx, cfg)
+//
+// serves until ctx ends. Start does the same and returns once requests are
+// taken, for the demo and for tests.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/channel"
+	"tocsin/internal/channel/browser"
+	"tocsin/internal/config"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/live"
+	"tocsin/internal/source"
+	"tocsin/internal/source/generic"
+	"tocsin/internal/source/nagios"
+	"tocsin/internal/source/openitcockpit"
+	"tocsin/internal/store"
+	"tocsin/internal/web/api"
+)
+
+// Version is set by the linker: -X tocsin/internal/app.Version=v1.2.3.
+var Version = "development"
+
+// Options are what Start needs besides the configuration. All may be left zero.
+type Options struct {
+	Log *slog.Logger
+}
+
+// App is a running Tocsin.
+type App struct {
+	cfg     config.Config
+	log     *slog.Logger
+	started time.Time
+
+	db       *store.DB
+	auth     *auth.Service
+	dispatch *dispatch.Service
+	worker   *delivery.Worker
+	hub      *live.Hub
+	api      *api.API
+	links    *links
+	metrics  *metrics
+	health   healthCache
+	state    workers
+
+	listener net.Listener
+	server   *http.Server
+	failed   chan error // of what must not stop
+	stop     func()
+	stopped  sync.WaitGroup
+}
+
+// Kinds are the kinds of source, in the order in which they are offered.
+func Kinds() []source.Kind {
+	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), generic.New()}
+}
+
+// Run serves until ctx ends, then finishes what was begun.
+func Run(ctx context.Context, cfg config.Config) error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	a, err := Start(ctx, cfg, Options{Log: log})
+	if err != nil {
+		return err
+	}
+	a.greet(ctx)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case err = <-a.failed:
+		log.Error("stopping because a part failed", "error", err)
+	}
+	return errors.Join(err, a.Stop())
+}
+
+// Start opens the database, starts the workers and takes requests. ctx bounds
+// the starting only; Stop ends it.
+func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{cfg: cfg, log: o.Log, started: time.Now(), failed: make(chan error, 8)}
+	if a.cfg.Node == "" {
+		a.cfg.Node = nodeName(cfg.Listen)
+	}
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.listener.Close())
+	}
+	if err := a.assemble(); err != nil {
+		return nil, errors.Join(err, a.db.Close(), a.listener.Close())
+	}
+	a.run()
+	a.log.Info("serving", "url", a.cfg.BaseURL, "listen", a.listener.Addr().String(), "database", a.db.Engine(), "node", a.cfg.Node, "version", Version)
+	return a, nil
+}
+
+// URL is how browsers reach it.
+func (a *App) URL() string { return a.cfg.BaseURL }
+
+// Auth answers who somebody is; the demo makes its users with it.
+func (a *App) Auth() *auth.Service { return a.auth }
+
+// Store is the open database.
+func (a *App) Store() *store.DB { return a.db }
+
+// Hub keeps the streams of open tabs.
+func (a *App) Hub() *live.Hub { return a.hub }
+
+func nodeName(listen string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	if _, port, err := net.SplitHostPort(listen); err == nil {
+		host += ":" + port
+	}
+	return host
+}
+
+// listen comes first: that a port is taken is the commonest mistake, and
+// nothing has been touched then.
+func (a *App) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", a.cfg.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use by another program, perhaps another Tocsin: stop it, or choose another address with --listen or TOCSIN_LISTEN", a.cfg.Listen)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("this user may not listen on %s: choose a port from 1024 on with --listen or TOCSIN_LISTEN, and put a proxy in front", a.cfg.Listen)
+	case err != nil:
+		return fmt.Errorf("listen on %s (--listen, TOCSIN_LISTEN): %w", a.cfg.Listen, err)
+	}
+	a.listener = l
+	// With port 0 the system chose one.
+	if u, err := url.Parse(a.cfg.BaseURL); err == nil && u.Port() == "0" {
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		a.cfg.BaseURL = u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)
+	}
+	return nil
+}
+
+func (a *App) open(ctx context.Context) error {
+	if !a.cfg.Postgres() {
+		if err := writable(a.cfg.DataDir); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL, DataDir: a.cfg.DataDir, Node: a.cfg.Node, Exclusive: true, Log: a.log})
+	if err != nil {
+		if a.cfg.Postgres() {
+			return fmt.Errorf("open the database: %w: look at TOCSIN_DATABASE_URL, and whether PostgreSQL runs and lets this user in", err)
+		}
+		return fmt.Errorf("open the database: %w", err)
+	}
+	a.db = db
+	return nil
+}
+
+// writable makes the data folder and says in plain words when it cannot be used.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("the data folder %s cannot be made: %w: make it for this user, or name another one with --data or TOCSIN_DATA", dir, cause(err))
+	}
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("the data folder %s cannot be written to: %w: give it to this user, or name another one with --data or TOCSIN_DATA", dir, cause(err))
+	}
+	return errors.Join(probe.Close(), os.Remove(filepath.Clean(probe.Name())))
+}
+
+// cause is a file error without the path, which the sentence names already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (a *App) assemble() error {
+	var err error
+	a.auth, err = auth.NewService(a.db, auth.Options{
+		Secure:       a.cfg.Secure(),
+		SessionEnded: func(s string) { a.hub.CloseSession(s) },
+		UserEnded:    func(id string) { a.hub.CloseUser(id) },
+		Log:          a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.links = &links{db: a.db}
+	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, Settings: a.db.Settings, Log: a.log})
+	tabs := browser.New(a.db, a.hub, a.db.Settings)
+	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
+
+	a.db.OnWake("live", a.hub.Wake)
+	a.db.OnWake("delivery", a.worker.Wake)
+	a.hub.OnReach(a.worker.Wake)
+
+	a.metrics = newMetrics(a)
+	a.api = api.New(api.Deps{
+		Store: a.db, Dispatch: a.dispatch, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
+		Health: a.Health, Pending: a.pending, Test: a.test, BaseURL: a.cfg.BaseURL, Version: Version,
+		Log: a.log, Ingested: a.metrics.ingested,
+	})
+	a.server = &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// run starts everything that goes on by itself. It stops in the order of the
+// data: first no more requests, then what they left behind is committed.
+func (a *App) run() {
+	edge, stopEdge := context.WithCancel(context.Background()) // watchers and upkeep
+	work, stopWork := context.WithCancel(context.Background()) // committer, delivery, hub
+	loop := func(ctx context.Context, name string, f func(context.Context) error) {
+		a.stopped.Go(func() {
+			err := f(ctx)
+			if ctx.Err() == nil {
+				if err == nil {
+					err = errors.New("it ended by itself")
+				}
+				a.state.stop(name)
+				a.failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	loop(work, "committer", a.dispatch.Run)
+	loop(work, "delivery", a.worker.Run)
+	loop(work, "live", a.hub.Run)
+	changed := make(chan struct{}, 1)
+	a.db.OnWake("config", func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	loop(edge, "watch of users", func(ctx context.Context) error { return a.watchUsers(ctx, changed) })
+	loop(edge, "watch of health", a.watchHealth)
+	loop(edge, "upkeep", a.upkeep)
+	a.stopped.Go(func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
+	a.stop = func() {
+		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		stopEdge()
+		a.hub.Drain(drain) // streams never end by themselves, and Shutdown would wait for them
+		if err := a.server.Shutdown(drain); err != nil {
+			a.log.Warn("requests were cut off", "error", err)
+			_ = a.server.Close()
+		}
+		stopWork()
+		a.stopped.Wait()
+	}
+}
+
+// Stop takes no more requests, finishes what was begun and closes the database.
+func (a *App) Stop() error {
+	a.stop()
+	if err := a.db.Close(); err != nil {
+		return fmt.Errorf("close the database: %w", err)
+	}
+	a.log.Info("stopped")
+	return nil
+}
+
+// greet tells a newcomer what comes next.
+func (a *App) greet(ctx context.Context) {
+	fmt.Fprintf(os.Stderr, "\n  Tocsin is at %s\n", a.cfg.BaseURL)
+	users, err := a.db.Users(ctx)
+	if err == nil && len(users) == 0 {
+		fmt.Fprint(os.Stderr, "  Nobody can sign in yet. Make a first user, from another terminal in the same folder:\n"+
+			"      tocsin user add NAME --role admin\n")
+	}
+	fmt.Fprintln(os.Stderr)
+}

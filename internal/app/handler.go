@@ -1,0 +1,139 @@
+package app
+
+import (
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"tocsin/internal/web/api"
+	"tocsin/internal/web/console"
+	"tocsin/internal/web/static"
+)
+
+// handler is everything that is served.
+func (a *App) handler() http.Handler {
+	pages := a.auth.Sessions(console.New(console.Deps{
+		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(),
+		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
+	}))
+	mux := http.NewServeMux()
+	mux.Handle("/console/", pages)
+	mux.Handle("/console", http.RedirectHandler("/console/", http.StatusSeeOther))
+	mux.Handle("/static/", static.Handler())
+	mux.Handle("/sw-push.js", static.WorkerHandler())
+	mux.HandleFunc("GET /healthz", api.Healthz)
+	mux.HandleFunc("GET /readyz", a.api.Readyz)
+	mux.Handle("GET /metrics", a.metrics.handler(a))
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.URL("icons/app.png"), http.StatusFound))
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
+
+	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+			a.api.ServeHTTP(w, r)
+			return
+		}
+		guardHeaders(w.Header())
+		mux.ServeHTTP(w, r)
+	})
+	return a.calm(a.trust(a.timed(inner)))
+}
+
+// guardHeaders are for every page: nothing from elsewhere, in nobody's frame.
+func guardHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+}
+
+// timed measures each kind of request. Streams are left out: they last.
+func (a *App) timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		next.ServeHTTP(w, r)
+		if area := area(r); area != "" {
+			a.metrics.served(area, time.Since(begin))
+		}
+	})
+}
+
+// area is a request's kind, of which there are few.
+func area(r *http.Request) string {
+	path := r.URL.Path
+	switch {
+	case path == api.Prefix+"/live":
+		return ""
+	case strings.HasPrefix(path, api.Prefix+"/sources/") && strings.HasSuffix(path, "/events"):
+		return "events"
+	case strings.HasPrefix(path, api.Prefix+"/"):
+		return "api"
+	case strings.HasPrefix(path, "/console"):
+		return "console"
+	case strings.HasPrefix(path, "/static/"):
+		return "static"
+	}
+	return "other"
+}
+
+// trust puts the address that a trusted proxy names in the place of the proxy's.
+func (a *App) trust(next http.Handler) http.Handler {
+	if len(a.cfg.TrustedProxies) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, ok := forwarded(r, a.cfg.TrustedProxies); ok {
+			r = r.Clone(r.Context())
+			r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forwarded answers the last address of X-Forwarded-For that is none of ours:
+// those before it anybody could have written.
+func forwarded(r *http.Request, trusted []netip.Prefix) (netip.Addr, bool) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !within(peer.Addr().Unmap(), trusted) {
+		return netip.Addr{}, false
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		if addr = addr.Unmap(); !within(addr, trusted) || i == 0 {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func within(addr netip.Addr, nets []netip.Prefix) bool {
+	for _, n := range nets {
+		if n.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// calm keeps one request's panic from being more than that request's.
+func (a *App) calm(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v)
+			default:
+				a.log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				http.Error(w, "Something went wrong here; the program's log says what.", http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

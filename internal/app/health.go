@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tocsin/internal/health"
+)
+
+// healthFor is how long a report is good for: every page view asks for one.
+const healthFor = time.Second
+
+type healthCache struct {
+	mu     sync.Mutex
+	report health.Report
+}
+
+// Health says how everything here is.
+func (a *App) Health(ctx context.Context) health.Report {
+	a.health.mu.Lock()
+	defer a.health.mu.Unlock()
+	if time.Since(a.health.report.At) < healthFor {
+		return a.health.report
+	}
+	// The caller may go away; the report is for the next one too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	a.health.report = health.Assess(a.facts(ctx))
+	return a.health.report
+}
+
+func (a *App) facts(ctx context.Context) health.Facts {
+	f := health.Facts{Now: time.Now(), Started: a.started, Node: a.cfg.Node, Version: Version}
+	begin := time.Now()
+	f.Database.Engine = a.db.Engine()
+	f.Database.Err = a.db.Ping(ctx)
+	f.Database.Latency = time.Since(begin)
+	if f.Database.Err == nil {
+		f.Database.Schema, _ = a.db.SchemaVersion(ctx) // a figure; the ping speaks for the rest
+	}
+	if path, ok := strings.CutPrefix(a.cfg.DatabaseURL, "sqlite:"); ok {
+		f.Database.Size = fileSizes(path, path+"-wal")
+	}
+	f.Disk = disk(a.cfg.DataDir)
+	a.workerFacts(&f)
+
+	q, err := a.db.QueueFigures(ctx)
+	f.Queue = health.Queue{
+		Waiting: q.Waiting, Handed: q.Handed, Oldest: q.Oldest,
+		Sent: q.Sent24h, Expired: q.Expired24h, DeadDay: q.Dead24h, Err: err,
+	}
+	if s, err := a.db.Settings(ctx); err == nil {
+		f.Quiet = time.Duration(s.SourceQuietMinutes) * time.Minute
+		f.Longest = time.Duration(s.BrowserTTL) * time.Minute
+	}
+	titles := map[string]string{}
+	for _, k := range Kinds() {
+		titles[k.Name()] = k.Title()
+	}
+	sources, _ := a.db.Sources(ctx) // without the database, its part says so
+	for _, s := range sources {
+		f.Sources = append(f.Sources, health.Source{
+			Name: s.Name, Title: titles[s.Kind], Disabled: s.Disabled, LastEvent: s.LastEventAt,
+			LastError: s.LastError, LastErrorAt: s.LastErrorAt, Spooled: s.Spooled, SpooledAt: s.SpooledAt,
+		})
+	}
+	return f
+}
+
+func (a *App) workerFacts(f *health.Facts) {
+	d := a.dispatch.Stats()
+	c := health.Worker{Name: "committer", Title: "Committer", Last: d.LastCommit, Stopped: a.state.stopped("committer"), Figures: []health.Figure{
+		{Name: "waiting", Value: strconv.Itoa(d.Queue) + " of " + strconv.Itoa(d.QueueLimit)},
+		{Name: "events taken", Value: strconv.FormatInt(d.Events, 10)},
+		{Name: "last commit took", Value: d.LastTook.Round(10 * time.Microsecond).String()},
+	}}
+	if d.LastErrorAt.After(d.LastCommit) && d.LastError != "" {
+		c.Err = errors.New(d.LastError)
+	}
+	f.Committer = c
+
+	w := health.Worker{Name: "delivery", Title: "Delivery worker", Every: 10 * time.Second, Stopped: a.state.stopped("delivery")}
+	s := a.worker.Stats()
+	w.Last = s.LastLoop
+	for _, ch := range s.Channels {
+		// An error that a later round did not meet again is past.
+		if ch.LastError != "" && f.Now.Sub(ch.LastErrorAt) < 10*time.Second {
+			w.Err = errors.New(ch.Name + ": " + ch.LastError)
+		}
+	}
+	f.Delivery = []health.Worker{w}
+
+	h := a.hub.Stats()
+	f.Live = health.Live{Streams: h.Streams, Users: h.Users, LastTail: h.LastTail, Stopped: a.state.stopped("live")}
+}
+
+func fileSizes(paths ...string) int64 {
+	var sum int64
+	for _, p := range paths {
+		var st syscall.Stat_t
+		if err := syscall.Stat(filepath.Clean(p), &st); err == nil {
+			sum += st.Size
+		}
+	}
+	return sum
+}
+
+// disk answers the room left, nil where it cannot be told.
+func disk(path string) *health.Disk {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil || st.Bsize <= 0 {
+		return nil
+	}
+	size := uint64(st.Bsize)
+	return &health.Disk{Path: path, Free: st.Bavail * size, Total: st.Blocks * size}
+}

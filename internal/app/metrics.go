@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tocsin/internal/auth"
+)
+
+// metrics are the figures for Prometheus. What the workers count themselves is
+// read when somebody asks.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	calls    *prometheus.CounterVec
+	events   prometheus.Counter
+}
+
+func newMetrics(a *App) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tocsin_http_request_duration_seconds", Help: "Time to answer, by area; streams left out.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"area"}),
+		calls:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tocsin_ingest_calls_total", Help: "Calls of the events route, by status."}, []string{"status"}),
+		events: prometheus.NewCounter(prometheus.CounterOpts{Name: "tocsin_ingest_events_total", Help: "Events that were answered with success, duplicates included."}),
+	}
+	m.registry.MustRegister(m.requests, m.calls, m.events, &figures{a}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) served(area string, d time.Duration) {
+	m.requests.WithLabelValues(area).Observe(d.Seconds())
+}
+
+func (m *metrics) ingested(status, events int) {
+	m.calls.WithLabelValues(strconv.Itoa(status)).Inc()
+	if status == http.StatusOK {
+		m.events.Add(float64(events))
+	}
+}
+
+// handler serves /metrics to this machine, and to others with an API key of
+// the scope config:read: figures tell much about a company.
+func (m *metrics) handler(a *App) http.Handler {
+	serve := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !local(r) {
+			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			p, err := a.auth.Key(r.Context(), strings.TrimSpace(token))
+			if !strings.EqualFold(scheme, "Bearer") || err != nil || !p.May(auth.ReadConfig) {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="Tocsin"`)
+				http.Error(w, "From another machine, /metrics asks for an API key with the scope config:read.", http.StatusUnauthorized)
+				return
+			}
+		}
+		serve.ServeHTTP(w, r)
+	})
+}
+
+// local says whether the request comes from this machine, and not through a
+// proxy on it.
+func local(r *http.Request) bool {
+	for _, h := range []string{"X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && peer.Addr().Unmap().IsLoopback()
+}
+
+// figures collects what the workers count.
+type figures struct{ a *App }
+
+// Describe sends nothing: which deliveries there are is seen when they end.
+func (f *figures) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the workers' figures.
+func (f *figures) Collect(out chan<- prometheus.Metric) {
+	count := func(name, help string, v float64, kv ...string) { send(out, prometheus.CounterValue, name, help, v, kv...) }
+	gauge := func(name, help string, v float64, kv ...string) { send(out, prometheus.GaugeValue, name, help, v, kv...) }
+
+	d := f.a.dispatch.Stats()
+	gauge("tocsin_ingest_queue_events", "Events that wait for the committer.", float64(d.Queue))
+	count("tocsin_commits_total", "Transactions of the committer.", float64(d.Groups))
+	count("tocsin_commit_failures_total", "Transactions of the committer that failed.", float64(d.Failures))
+	count("tocsin_commit_seconds_total", "Time spent in transactions of the committer.", d.TotalTook.Seconds())
+	gauge("tocsin_commit_last_events", "Events in the last transaction.", float64(d.LastGroup))
+	gauge("tocsin_commit_largest_events", "Events in the largest transaction.", float64(d.LargestSize))
+	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Events), "kind", "new")
+	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Duplicates), "kind", "duplicate")
+	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Joined), "kind", "joined")
+	count("tocsin_acknowledgements_total", "Acknowledgements made or taken back here.", float64(d.Acks))
+	count("tocsin_ingest_busy_total", "Calls refused because the queue was full.", float64(d.Busy))
+	count("tocsin_deliveries_made_total", "Deliveries made, decisions not to tell included.", float64(d.Deliveries))
+
+	w := f.a.worker.Stats()
+	count("tocsin_deliveries_swept_total", "Deliveries whose time ran out before they were tried.", float64(w.Swept))
+	for _, ch := range w.Channels {
+		for state, n := range ch.Ended {
+			count("tocsin_delivery_attempts_total", "Attempts, by what became of the delivery.", float64(n), "channel", ch.Name, "state", string(state))
+		}
+	}
+	h := f.a.hub.Stats()
+	gauge("tocsin_live_streams", "Open streams.", float64(h.Streams))
+	gauge("tocsin_live_users", "Users with an open stream.", float64(h.Users))
+	count("tocsin_live_frames_total", "Frames written to streams.", float64(h.FramesOut))
+	count("tocsin_live_dropped_total", "Streams closed because they were too slow.", float64(h.Dropped))
+
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	report := f.a.Health(ctx)
+	gauge("tocsin_healthy", "1 when System health has no warning.", truth(report.OK))
+	gauge("tocsin_ready", "1 when fit to take requests.", truth(report.Ready))
+	q, err := f.a.db.QueueFigures(ctx)
+	if err != nil {
+		return
+	}
+	gauge("tocsin_deliveries_open", "Deliveries that go on, by state.", float64(q.Waiting), "state", "waiting")
+	gauge("tocsin_deliveries_open", "Deliveries that go on, by state.", float64(q.Handed), "state", "handed")
+	age := 0.0
+	if !q.Oldest.IsZero() {
+		age = time.Since(q.Oldest).Seconds()
+	}
+	gauge("tocsin_delivery_oldest_seconds", "Age of the oldest delivery that goes on.", age)
+}
+
+func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name, help string, v float64, kv ...string) {
+	labels := prometheus.Labels{}
+	for i := 0; i+1 < len(kv); i += 2 {
+		labels[kv[i]] = kv[i+1]
+	}
+	out <- prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, labels), kind, v)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/channel/browser"
+	"tocsin/internal/delivery"
+	"tocsin/internal/fault"
+	"tocsin/internal/source"
+	"tocsin/internal/store"
+)
+
+// links answers where a click leads. It keeps the sources at hand.
+type links struct {
+	db *store.DB
+
+	mu      sync.Mutex
+	version int64
+	byID    map[string]source.Source
+}
+
+func (l *links) source(ctx context.Context, id string) source.Source {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v := l.db.ConfigVersion(); l.byID == nil || l.version != v {
+		all, err := l.db.Sources(ctx)
+		if err != nil {
+			return source.Source{} // a message without the engine's page is better than none
+		}
+		l.version, l.byID = v, make(map[string]source.Source, len(all))
+		for _, s := range all {
+			l.byID[s.ID] = s
+		}
+	}
+	return l.byID[id]
+}
+
+// of answers the page that a click opens and the engine's own page. Our own
+// pages are given by their path: the tab knows best how it reaches us.
+func (l *links) of(ctx context.Context, o alert.Object, alertID string) (page, engine string) {
+	s := l.source(ctx, o.SourceID)
+	engine = o.URL
+	if engine == "" {
+		if u, err := s.ObjectURL(o); err == nil {
+			engine = u
+		}
+	}
+	switch {
+	case s.Straight && engine != "":
+		return engine, engine
+	case alertID != "":
+		return "/console/alerts/" + alertID, engine
+	}
+	return "/console/objects/" + o.ID, engine
+}
+
+// pending renders unfinished deliveries as the live channel does. One whose
+// event or object is gone, or that is no longer true, is left out.
+func (a *App) pending(ctx context.Context, ds []delivery.Delivery) ([]json.RawMessage, error) {
+	settings, err := a.db.Settings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	var out []json.RawMessage
+	for _, d := range ds {
+		c := delivery.Claimed{Delivery: d}
+		ok, err := a.complete(ctx, &c)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || c.Untrue() != "" {
+			continue
+		}
+		page, engine := a.links.of(ctx, c.Object, c.AlertID)
+		m := c.Message(page, engine)
+		frame, err := json.Marshal(browser.Frame(&m, settings))
+		if err != nil {
+			return nil, fmt.Errorf("render delivery %s: %w", d.ID, err)
+		}
+		out = append(out, frame)
+	}
+	return out, nil
+}
+
+// complete looks up what a delivery is about.
+func (a *App) complete(ctx context.Context, c *delivery.Claimed) (bool, error) {
+	o, err := a.db.Object(ctx, c.ObjectID)
+	if errors.Is(err, fault.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("object %s: %w", c.ObjectID, err)
+	}
+	c.Object = o
+	if c.AlertID != "" {
+		al, err := a.db.Alert(ctx, c.AlertID)
+		switch {
+		case errors.Is(err, fault.ErrNotFound):
+		case err != nil:
+			return false, fmt.Errorf("alert %s: %w", c.AlertID, err)
+		default:
+			c.Alert = &al
+		}
+	}
+	events, err := a.db.Events(ctx, c.AlertID, c.ObjectID, 1000)
+	if err != nil {
+		return false, fmt.Errorf("events of %s: %w", c.ObjectID, err)
+	}
+	for i := range events {
+		if events[i].ID == c.EventID {
+			c.Event = events[i]
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// test renders a test notification.
+func (a *App) test(ctx context.Context, id string) (json.RawMessage, error) {
+	settings, err := a.db.Settings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	n := browser.TestFrame("/console/me", time.Now(), settings)
+	n.Tag = "test-" + id
+	return json.Marshal(n)
+}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/health"
+	"tocsin/internal/live"
+)
+
+// workers remembers what has stopped though it must not.
+type workers struct {
+	mu   sync.Mutex
+	dead map[string]bool
+}
+
+func (w *workers) stop(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dead == nil {
+		w.dead = map[string]bool{}
+	}
+	w.dead[name] = true
+}
+
+func (w *workers) stopped(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead[name]
+}
+
+// watchUsers closes the streams of users who were changed: also when that was
+// done by the command line, or on another node.
+func (a *App) watchUsers(ctx context.Context, changed <-chan struct{}) error {
+	before := map[string]auth.User{}
+	for {
+		users, err := a.db.Users(ctx)
+		if err == nil {
+			now := make(map[string]auth.User, len(users))
+			for _, u := range users {
+				now[u.ID] = u
+			}
+			for id, old := range before {
+				u, there := now[id]
+				if !there || u.Disabled || u.Role != old.Role || u.PasswordHash != old.PasswordHash {
+					a.hub.CloseUser(id)
+				}
+			}
+			before = now
+		} else if ctx.Err() == nil {
+			a.log.Warn("users not read", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// watchHealth tells all tabs when something is no longer well, and when it is
+// again, so that their header says so without a reload.
+func (a *App) watchHealth(ctx context.Context) error {
+	type summary struct {
+		OK       bool `json:"ok"`
+		Warnings int  `json:"warnings"`
+	}
+	last := summary{OK: true}
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		r := a.Health(ctx)
+		if s := (summary{r.OK, len(r.Warnings)}); s != last && ctx.Err() == nil {
+			body, err := json.Marshal(s)
+			if err != nil {
+				return fmt.Errorf("render health: %w", err)
+			}
+			err = a.db.AppendLive(ctx, []live.Frame{{Kind: "health", Body: string(body), At: time.Now()}})
+			if err == nil {
+				last = s
+				a.logHealth(r)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) logHealth(r health.Report) {
+	if r.OK {
+		a.log.Info("all is well again")
+	}
+	for _, w := range r.Warnings {
+		a.log.Warn("not well", "part", w.Part, "problem", w.Problem, "mend", w.Mend)
+	}
+}
+
+// How long the live log is kept: a tab that was away longer loads its page anew.
+const keepLive = 48 * time.Hour
+
+// upkeep deletes what is past its time, now and then, a little at a time.
+func (a *App) upkeep(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := a.tidy(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("upkeep not finished", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *App) tidy(ctx context.Context) error {
+	now := time.Now()
+	if err := a.auth.Sweep(ctx); err != nil {
+		return fmt.Errorf("sweep sessions: %w", err)
+	}
+	if err := a.db.PruneLive(ctx, now.Add(-keepLive)); err != nil {
+		return fmt.Errorf("prune the live log: %w", err)
+	}
+	s, err := a.db.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	before := now.AddDate(0, 0, -s.RetentionDays)
+	for ctx.Err() == nil {
+		n, err := a.db.Prune(ctx, before, 200)
+		if err != nil {
+			return fmt.Errorf("prune alerts: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
