@@ -1,0 +1,14 @@
+package dispatch_test
+
+import "testing"
+
+type engine struct {
+	name string
+	url  func(tb testing.TB) string
+}
+
+func engines() []engine {
+	return []engine{
+		{"sqlite", func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" }},
+	}
+}
