@@ -158,7 +158,7 @@ func (c *decider) unknown(name, why string) {
 // byRules decides for the contacts that the rules choose.
 func (c *decider) byRules(preface string) {
 	o := c.object
-	f := facts{
+	f := &facts{
 		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
 		host: strings.ToLower(o.Host), hostShown: strings.ToLower(o.HostName()),
 		service: strings.ToLower(o.Service), serviceShown: strings.ToLower(o.ServiceName()),

@@ -9,21 +9,30 @@ import (
 // Case does not count.
 type glob struct {
 	pattern string // in lower case
+	prefix  string // of the pattern, up to its first * or ?
 	literal bool   // no * and no ?
 }
 
 func newGlob(pattern string) glob {
-	return glob{strings.ToLower(pattern), !strings.ContainsAny(pattern, "*?")}
+	g := glob{pattern: strings.ToLower(pattern)}
+	g.prefix, g.literal = g.pattern, true
+	if i := strings.IndexAny(g.pattern, "*?"); i >= 0 {
+		g.prefix, g.literal = g.pattern[:i], false
+	}
+	return g
 }
 
 // fits compares with a text in lower case. It goes back only to the last *
 // it met, so it takes at most len(pattern)·len(text) steps, whatever the
 // pattern.
-func (g glob) fits(text string) bool {
+func (g *glob) fits(text string) bool {
 	if g.literal {
 		return g.pattern == text
 	}
-	p, t := 0, 0
+	if !strings.HasPrefix(text, g.prefix) { // most are decided here
+		return false
+	}
+	p, t := len(g.prefix), len(g.prefix)
 	star, mark := -1, 0 // the last * and the text it covers up to
 	for t < len(text) {
 		switch {
@@ -49,5 +58,6 @@ func (g glob) fits(text string) bool {
 // Match says whether a rule's pattern fits a text: * stands for any text, ?
 // for one character, and case does not count.
 func Match(pattern, text string) bool {
-	return newGlob(pattern).fits(strings.ToLower(text))
+	g := newGlob(pattern)
+	return g.fits(strings.ToLower(text))
 }

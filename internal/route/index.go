@@ -157,7 +157,7 @@ type facts struct {
 
 // fitting calls yield with each rule that fits, in order, until one that fits
 // says Stop.
-func (x *index) fitting(f facts, yield func(*preparedRule)) {
+func (x *index) fitting(f *facts, yield func(*preparedRule)) {
 	lists := [][]int{x.anyHost, x.byHost[f.host], nil}
 	if f.hostShown != f.host {
 		lists[2] = x.byHost[f.hostShown]
@@ -189,14 +189,14 @@ func (x *index) fitting(f facts, yield func(*preparedRule)) {
 }
 
 // fits compares what is cheap first.
-func (r *preparedRule) fits(f facts) bool {
+func (r *preparedRule) fits(f *facts) bool {
 	if len(r.States) > 0 && !slices.Contains(r.States, f.state) {
 		return false
 	}
 	if len(r.SourceIDs) > 0 && !slices.Contains(r.SourceIDs, f.source) {
 		return false
 	}
-	if len(r.hosts) > 0 && !slices.ContainsFunc(r.hosts, func(g glob) bool { return g.fits(f.host) || g.fits(f.hostShown) }) {
+	if len(r.hosts) > 0 && !f.hostFits(r.hosts) {
 		return false
 	}
 	if len(r.services) > 0 && !slices.ContainsFunc(r.services, f.serviceFits) {
@@ -210,8 +210,17 @@ func (r *preparedRule) fits(f facts) bool {
 	return true
 }
 
+func (f *facts) hostFits(globs []glob) bool {
+	for i := range globs {
+		if globs[i].fits(f.host) || f.hostShown != f.host && globs[i].fits(f.hostShown) {
+			return true
+		}
+	}
+	return false
+}
+
 // serviceFits: the empty pattern means the host itself, and only it does.
-func (f facts) serviceFits(g glob) bool {
+func (f *facts) serviceFits(g glob) bool {
 	if f.isHost || g.pattern == "" {
 		return f.isHost && g.pattern == ""
 	}
@@ -220,7 +229,7 @@ func (f facts) serviceFits(g glob) bool {
 
 // labelFits: a label that the object does not have fits the empty pattern
 // alone.
-func (f facts) labelFits(l labelGlob) bool {
+func (f *facts) labelFits(l labelGlob) bool {
 	value, ok := f.labels[l.name]
 	if !ok {
 		return l.value.pattern == ""
