@@ -280,6 +280,18 @@ func TestSloppyEventsAreMarked(t *testing.T) {
 	}
 }
 
+func TestResultsOfOneSituationAreApart(t *testing.T) {
+	s := play(at(10, alert.Problem, alert.Critical)).Situation
+	s.Alert.Marks = make([]alert.Mark, 0, 8)
+	late, cut := at(5, alert.Recovery, alert.OK), at(20, alert.Problem, alert.Critical)
+	cut.Marks = []alert.Mark{alert.MarkCut}
+	first := alert.Apply(s, late, ids())
+	alert.Apply(s, cut, ids())
+	if !slices.Equal(first.Alert.Marks, []alert.Mark{alert.MarkOutOfOrder}) {
+		t.Errorf("the second event wrote %v into the first one's result", first.Alert.Marks)
+	}
+}
+
 func TestTableHasAnAnswerToEverything(t *testing.T) {
 	for _, typ := range alert.Types() {
 		for _, from := range []alert.Status{alert.None, alert.Firing, alert.Acknowledged} {

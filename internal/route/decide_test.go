@@ -154,6 +154,8 @@ func TestWhoIsACandidate(t *testing.T) {
 			[]string{"Anna browser rule", "-Cleo outside_period", "Bob browser rule"}, "rule “Ops” chose group “Operators”"},
 		{"each contact once", office(all, all, route.Rule{Name: "More", ContactIDs: []string{"b", "a"}, GroupIDs: []string{"g"}}), problem(host, alert.Down),
 			[]string{"Anna browser rule", "Bob browser rule", "Cleo browser rule"}, ""},
+		{"who is kept from it is so once", office(ops, ops), problem(service, alert.Critical),
+			[]string{"-Cleo outside_period", "Bob browser rule"}, ""},
 		{"stop is honoured", office(route.Rule{Name: "First", ContactIDs: []string{"b"}, Stop: true}, all), problem(service, alert.Critical),
 			[]string{"Bob browser rule"}, ""},
 		{"a rule that does not fit stops nothing", office(route.Rule{Name: "First", Hosts: []string{"db*"}, ContactIDs: []string{"b"}, Stop: true}, all), problem(service, alert.Critical),
