@@ -88,8 +88,12 @@ func (f *figures) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the workers' figures.
 func (f *figures) Collect(out chan<- prometheus.Metric) {
-	count := func(name, help string, v float64, kv ...string) { send(out, prometheus.CounterValue, name, help, v, kv...) }
-	gauge := func(name, help string, v float64, kv ...string) { send(out, prometheus.GaugeValue, name, help, v, kv...) }
+	count := func(name, help string, v float64, kv ...string) {
+		send(out, prometheus.CounterValue, name, help, v, kv...)
+	}
+	gauge := func(name, help string, v float64, kv ...string) {
+		send(out, prometheus.GaugeValue, name, help, v, kv...)
+	}
 
 	d := f.a.dispatch.Stats()
 	gauge("tocsin_ingest_queue_events", "Events that wait for the committer.", float64(d.Queue))

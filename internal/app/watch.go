@@ -126,7 +126,7 @@ func (a *App) tidy(ctx context.Context) error {
 	if err := a.auth.Sweep(ctx); err != nil {
 		return fmt.Errorf("sweep sessions: %w", err)
 	}
-	if err := a.db.PruneLive(ctx, now.Add(-keepLive)); err != nil {
+	if _, err := a.db.PruneLive(ctx, now.Add(-keepLive)); err != nil {
 		return fmt.Errorf("prune the live log: %w", err)
 	}
 	s, err := a.db.Settings(ctx)
