@@ -1,6 +1,10 @@
 package dispatch_test
 
-import "testing"
+import (
+	"testing"
+
+	"tocsin/test/postgres"
+)
 
 type engine struct {
 	name string
@@ -10,5 +14,6 @@ type engine struct {
 func engines() []engine {
 	return []engine{
 		{"sqlite", func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" }},
+		{"postgres", postgres.URL},
 	}
 }
