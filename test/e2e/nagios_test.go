@@ -1,0 +1,247 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/test/browser"
+	"tocsin/test/browser/notifyd"
+	"tocsin/test/hub"
+	"tocsin/test/nagios"
+)
+
+// engine starts Nagios with contacts that are told by `tocsin notify`, as the
+// documentation says. It notes the time of each call.
+func (w *world) engine(contacts ...string) *nagios.Nagios {
+	w.Helper()
+	dir := w.TempDir()
+	common := "/bin/date +%s%N >> " + filepath.Join(w.dir, "calls") + "; " + bin + ` notify --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" ` +
+		`--ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$" `
+	n, err := nagios.Start(w.ctx, nagios.Config{
+		Dir: dir, Contacts: contacts, Hosts: []string{"web01", "db01"},
+		Services:    []nagios.Service{{Host: "web01", Name: "HTTP Check"}, {Host: "web01", Name: "Disk /"}, {Host: "db01", Name: "Replication"}},
+		HostCommand: common + `--type=Host --state="$HOSTSTATEID$" --output="$HOSTOUTPUT$" --longoutput="$LONGHOSTOUTPUT$"`,
+		ServiceCommand: common + `--type=Service --service="$SERVICEDESC$" --state="$SERVICESTATEID$" ` +
+			`--output="$SERVICEOUTPUT$" --longoutput="$LONGSERVICEOUTPUT$"`,
+		Env: []string{
+			"TOCSIN_URL=http://" + w.hub.Listen, "TOCSIN_TOKEN=" + w.token, "TOCSIN_SOURCE=nagios",
+			"TOCSIN_SPOOL=" + filepath.Join(dir, "spool"),
+		},
+	})
+	w.must(err)
+	w.Cleanup(func() {
+		n.Stop()
+		if w.Failed() {
+			w.Logf("Nagios said:\n%s", n.Log())
+		}
+	})
+	return n
+}
+
+// called answers when the notification command was last called.
+func (w *world) called() time.Time {
+	w.Helper()
+	b, err := os.ReadFile(filepath.Join(w.dir, "calls"))
+	w.must(err)
+	lines := bytes.Fields(b)
+	ns, err := strconv.ParseInt(string(lines[len(lines)-1]), 10, 64)
+	w.must(err)
+	return time.Unix(0, ns)
+}
+
+// fields of an external command of Nagios for a downtime from now on.
+func downtime(length time.Duration) []string {
+	now := time.Now()
+	return []string{fmt.Sprint(now.Unix()), fmt.Sprint(now.Add(length).Unix()), "1", "0", fmt.Sprint(int(length.Seconds())), "anna", "New disk"}
+}
+
+func TestFromNagiosToTheDesktop(t *testing.T) {
+	w := begin(t, hub.Options{})
+	w.user("anna", "operator")
+	w.user("ben", "operator")
+	w.cli("", "contact", "add", "carl") // known, but without a user
+	w.serve()
+	anna, ben := w.sit("anna", browser.Chromium, browser.Granted), w.sit("ben", browser.Firefox, browser.Granted)
+	anna.signIn()
+	ben.signIn()
+	n := w.engine("anna", "ben", "carl", "stranger")
+
+	const problem = "PROBLEM: HTTP Check on web01 is Critical!"
+	w.must(n.Service("web01", "HTTP Check", 2, "CRITICAL - Socket timeout after 10 seconds"))
+	for _, p := range []*person{anna, ben} {
+		shown := p.sees(problem)
+		if !strings.Contains(shown.Body, "Socket timeout after 10 seconds") {
+			t.Errorf("%s reads %q", p.name, shown.Body)
+		}
+		if len(shown.Image) == 0 && shown.Hints["image-path"] == "" {
+			t.Errorf("%s sees no icon: %v", p.name, shown.Hints)
+		}
+		took := shown.Shown.Sub(w.called())
+		t.Logf("%s saw it in %s %v after the last call of the command", p.name, p.browser.Name(), took.Round(time.Millisecond))
+		if took > time.Second {
+			t.Errorf("%s saw it only %v after the call", p.name, took)
+		}
+	}
+
+	alertPath := "/console/alerts/" + w.alertOf("web01", "HTTP Check").ID
+	pages := map[string]browser.Tab{}
+	for _, p := range []*person{anna, ben} {
+		w.must(p.desktop.Click(p.sees(problem).ID, "default"))
+		ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+		tab, err := browser.UntilTab(ctx, p.browser, alertPath)
+		cancel()
+		w.must(err)
+		if tab.ID() == p.tab.ID() {
+			t.Errorf("the click of %s took the open tab instead of a new one", p.name)
+		}
+		p.live(tab)
+		p.reads(tab, "Critical", "web01", "HTTP Check", "Socket timeout after 10 seconds")
+		pages[p.name] = tab
+	}
+
+	t.Run("the page says who was told and why, and why not", func(*testing.T) {
+		anna.reads(pages["anna"], "Who was told", "anna", "ben", "Not told", "carl", "stranger")
+		reasons := map[string]string{}
+		w.eventually("both deliveries have their receipts", func() bool {
+			sent := 0
+			for _, d := range w.alertOf("web01", "HTTP Check").Deliveries {
+				reasons[d.ContactName] = d.State + " " + d.Reason
+				if d.State == "sent" && d.Detail != "" && len(d.Attempts) > 0 {
+					sent++
+				}
+			}
+			return sent == 2
+		})
+		for name, want := range map[string]string{
+			"anna": "sent named_by_engine", "ben": "sent named_by_engine", "carl": "skipped no_user", "stranger": "skipped contact_unknown",
+		} {
+			if reasons[name] != want {
+				t.Errorf("%s: %q, want %q", name, reasons[name], want)
+			}
+		}
+	})
+
+	t.Run("an acknowledgement in one browser shows in the other's open tab", func(*testing.T) {
+		w.must(pages["anna"].Front(w.ctx))
+		w.must(browser.Type(w.ctx, pages["anna"], "#comment", "On it"))
+		w.must(browser.Click(w.ctx, pages["anna"], "#ack-button"))
+		ben.reads(pages["ben"], "Acknowledged", "On it")
+		ben.sees("Acknowledgement for web01/HTTP Check (Critical)")
+		if a := w.alertOf("web01", "HTTP Check"); a.Status != "acknowledged" || a.Acknowledgement.Origin != "console" || a.Acknowledgement.Author != "anna" {
+			t.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
+		}
+	})
+
+	t.Run("a recovery takes what is on screen away and goes away itself", func(*testing.T) {
+		w.must(n.Service("web01", "HTTP Check", 0, "HTTP OK: 200"))
+		for _, p := range []*person{anna, ben} {
+			shown := p.sees("RECOVERY: HTTP Check on web01 is OK!")
+			w.empties(p, 20*time.Second)
+			gone, err := p.desktop.WaitClosed(w.ctx, shown.ID)
+			w.must(err)
+			t.Logf("%s saw the recovery for %v", p.name, gone.Closed.Sub(gone.Shown).Round(time.Millisecond))
+			p.reads(pages[p.name], "Resolved")
+		}
+	})
+
+	t.Run("a host that is down is acknowledged in Nagios", func(*testing.T) {
+		w.must(n.Host("db01", 1, "PING CRITICAL - 100 % lost"))
+		anna.sees("PROBLEM: db01 is Down!")
+		ben.sees("PROBLEM: db01 is Down!")
+		w.must(n.Command("ACKNOWLEDGE_HOST_PROBLEM", "db01", "2", "1", "1", "Ben", "Disk ordered"))
+		for _, p := range []*person{anna, ben} {
+			if shown := p.sees("Acknowledgement for db01 (Down)"); !strings.Contains(shown.Body, "Ben: Disk ordered") {
+				t.Errorf("%s reads %q", p.name, shown.Body)
+			}
+		}
+		a := w.alertOf("db01", "")
+		if a.Status != "acknowledged" || a.Acknowledgement.Origin != "engine" || a.Acknowledgement.Comment != "Disk ordered" {
+			t.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
+		}
+		anna.reads(anna.open("/console/alerts/"+a.ID), "Ben", "Disk ordered", "Acknowledged")
+	})
+
+	t.Run("a downtime begins and ends", func(*testing.T) {
+		w.must(n.Command(append([]string{"SCHEDULE_HOST_DOWNTIME", "db01"}, downtime(3*time.Second)...)...))
+		w.eventually("the downtime of db01", func() bool { return w.alertOf("db01", "").Object.Downtime })
+		w.eventually("its end", func() bool { return !w.alertOf("db01", "").Object.Downtime })
+		var types []string
+		for _, e := range w.alertOf("db01", "").Timeline {
+			types = append(types, e.Type)
+		}
+		if got := strings.Join(types, " "); got != "PROBLEM ACKNOWLEDGEMENT DOWNTIMESTART DOWNTIMEEND" {
+			t.Errorf("the timeline is %s", got)
+		}
+		started, ended := false, false
+		for _, shown := range anna.desktop.List() {
+			started = started || strings.Contains(strings.ToLower(shown.Summary), "downtime") && strings.Contains(shown.Summary, "db01")
+			ended = ended || strings.Contains(strings.ToLower(shown.Summary), "downtime") && strings.Contains(strings.ToLower(shown.Summary), "end")
+		}
+		if !started || !ended {
+			t.Errorf("anna saw no beginning (%v) or no end (%v) of the downtime: %s", started, ended, anna.desktop)
+		}
+	})
+}
+
+// empties waits until a person's screen has no notification.
+func (w *world) empties(p *person, patience time.Duration) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	_, err := p.desktop.Wait(ctx, func(notifyd.Notification) bool { return len(p.desktop.OnScreen()) == 0 })
+	if err != nil {
+		w.Fatalf("the screen of %s is not empty: %v", p.name, err)
+	}
+}
+
+func TestSpool(t *testing.T) {
+	w := begin(t, hub.Options{})
+	w.user("anna", "operator")
+	w.serve()
+	anna := w.sit("anna", browser.Chromium, browser.Granted)
+	anna.signIn()
+	n := w.engine("anna")
+	w.must(n.Service("web01", "Disk /", 1, "DISK WARNING - 9 % free"))
+	anna.sees("PROBLEM: Disk / on web01 is Warning!")
+
+	w.must(w.hub.Stop(w.ctx))
+	w.must(n.Service("web01", "Disk /", 2, "DISK CRITICAL - 2 % free"))
+	w.must(n.UntilLogged(w.ctx, "SERVICE NOTIFICATION: anna;web01;Disk /;CRITICAL", 1))
+	w.must(n.Service("web01", "Disk /", 0, "DISK OK - 40 % free"))
+	w.must(n.UntilLogged(w.ctx, "SERVICE NOTIFICATION: anna;web01;Disk /;OK", 1))
+	w.must(n.Service("web01", "Disk /", 2, "DISK CRITICAL - 1 % free"))
+	w.must(n.UntilLogged(w.ctx, "SERVICE NOTIFICATION: anna;web01;Disk /;CRITICAL", 2))
+	w.eventually("three events in the spool", func() bool { return len(bytes.Fields(w.callsFile())) == 4 })
+	w.must(w.hub.Start(w.ctx))
+	// The next call hands in what waits, before its own.
+	w.must(n.Service("db01", "Replication", 2, "REPLICATION CRITICAL - 900 s behind"))
+	anna.sees("PROBLEM: Replication on db01 is Critical!")
+	anna.sees("PROBLEM: Disk / on web01 is Critical!")
+
+	w.eventually("the events of the disk in their order, each once", func() bool {
+		var o struct {
+			Timeline []struct{ Type, Output string }
+		}
+		w.must(w.hub.Get(w.ctx, "/objects/"+w.alertOf("web01", "Disk /").Object.ID, &o))
+		var got []string
+		for _, e := range o.Timeline {
+			got = append(got, e.Type+" "+e.Output)
+		}
+		return strings.Join(got, "; ") == "PROBLEM DISK WARNING - 9 % free; PROBLEM DISK CRITICAL - 2 % free; RECOVERY DISK OK - 40 % free; PROBLEM DISK CRITICAL - 1 % free"
+	})
+	if a := w.alertOf("web01", "Disk /"); a.Status != "firing" || a.State != "critical" {
+		t.Errorf("the disk is %s, %s", a.Status, a.State)
+	}
+}
+
+func (w *world) callsFile() []byte {
+	b, _ := os.ReadFile(filepath.Join(w.dir, "calls")) // none before the first call
+	return b
+}
