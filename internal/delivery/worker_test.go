@@ -1,0 +1,358 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/channel"
+	"tocsin/internal/delivery"
+)
+
+// outbox is a store in memory for the tests where time matters: it keeps to
+// the contract of claims, and nothing more. The others run on the real one.
+type outbox struct {
+	mu      sync.Mutex
+	rows    map[string]*row
+	claims  []delivery.Claim
+	expired int
+}
+
+type row struct {
+	delivery.Claimed
+	history []delivery.Completion
+}
+
+func newOutbox(cs ...delivery.Claimed) *outbox {
+	o := &outbox{rows: map[string]*row{}}
+	for _, c := range cs {
+		o.rows[c.ID] = &row{Claimed: c}
+	}
+	return o
+}
+
+func open(s delivery.State) bool { return s == delivery.Waiting || s == delivery.Handed }
+
+func (o *outbox) ClaimDeliveries(_ context.Context, c delivery.Claim) ([]delivery.Claimed, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.claims = append(o.claims, c)
+	var out []delivery.Claimed
+	for _, id := range o.ids() {
+		r := o.rows[id]
+		if open(r.State) && r.Channel == c.Channel && !r.Due.After(time.Now()) && len(out) < c.Limit &&
+			(c.Users == nil || slices.Contains(c.Users, r.UserID)) {
+			r.Due = time.Now().Add(c.Lease)
+			r.Attempt++
+			out = append(out, r.Claimed)
+		}
+	}
+	return out, nil
+}
+
+func (o *outbox) ids() []string {
+	var ids []string
+	for id := range o.rows {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (o *outbox) CompleteDeliveries(_ context.Context, _ string, cs []delivery.Completion) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range cs {
+		if r := o.rows[c.ID]; open(r.State) && r.Attempt == c.Attempt {
+			r.State, r.Due, r.Detail = c.State, c.Due, c.Detail
+			r.history = append(r.history, c)
+		}
+	}
+	return nil
+}
+
+func (o *outbox) ExpireDeliveries(context.Context, int) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for _, r := range o.rows {
+		if open(r.State) && !r.Expires.IsZero() && !time.Now().Before(r.Expires) {
+			r.State = delivery.Expired
+			n++
+		}
+	}
+	o.expired += n
+	return n, nil
+}
+
+func (o *outbox) NextDue(_ context.Context, c delivery.Claim) (next time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.rows {
+		if open(r.State) && r.Channel == c.Channel && (next.IsZero() || r.Due.Before(next)) {
+			next = r.Due
+		}
+	}
+	return next, nil
+}
+
+func (o *outbox) row(id string) row {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := *o.rows[id]
+	r.history = slices.Clone(r.history)
+	return r
+}
+
+// teller is a channel that does as it is told.
+type teller struct {
+	name string
+	send func(msgs []channel.Message) []error
+	sent []channel.Message
+	mu   sync.Mutex
+}
+
+func (c *teller) Name() string { return c.name }
+
+func (c *teller) SendAll(_ context.Context, msgs []channel.Message) []error {
+	c.mu.Lock()
+	c.sent = append(c.sent, msgs...)
+	c.mu.Unlock()
+	return c.send(msgs)
+}
+
+func (c *teller) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.sent)
+}
+
+// tabs is a teller that reaches some users only.
+type tabs struct {
+	teller
+	users []string
+}
+
+func (c *tabs) ReachableUsers() []string { return c.users }
+
+func all(err error) func([]channel.Message) []error {
+	return func(msgs []channel.Message) []error { return slices.Repeat([]error{err}, len(msgs)) }
+}
+
+// waiting is a delivery that is due now and lives for an hour.
+func waiting(id string) delivery.Claimed {
+	return delivery.Claimed{Delivery: delivery.Delivery{ID: id, Channel: "test", Notice: alert.NoticeProblem, State: delivery.Waiting,
+		UserID: "u1", Due: time.Now(), Expires: time.Now().Add(time.Hour)}}
+}
+
+// during runs a worker for d of the bubble's time.
+func during(t *testing.T, d time.Duration, st delivery.Store, o delivery.WorkerOptions, chs ...channel.Channel) *delivery.Worker {
+	t.Helper()
+	w := delivery.NewWorker(st, chs, o)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	if err := w.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	return w
+}
+
+func TestAFailureIsTriedAgainMoreAndMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox(waiting("d1"))
+		st.rows["d1"].Expires = time.Time{}
+		during(t, 3*time.Hour, st, delivery.WorkerOptions{MaxAttempts: 10}, &teller{name: "test", send: all(errors.New("away"))})
+		r := st.row("d1")
+		if r.State != delivery.Dead || len(r.history) != 10 || !strings.Contains(r.Detail, "given up after 10 attempts: away") {
+			t.Fatalf("%s after %d attempts: %s", r.State, len(r.history), r.Detail)
+		}
+		for i, c := range r.history[:9] {
+			wait, base := c.Due.Sub(c.At), min(10*time.Minute, 2*time.Second<<i)
+			if wait < base*3/4 || wait > base*5/4 {
+				t.Errorf("after attempt %d it waits %s", i+1, wait)
+			}
+		}
+	})
+}
+
+func TestTheChannelsWordCounts(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer error
+		state  delivery.State
+		result string
+		wait   time.Duration
+	}{
+		{"sent", nil, delivery.Sent, "sent", 0},
+		{"permanent", channel.Permanent(errors.New("no such room")), delivery.Dead, "refused", 0},
+		{"retry after", channel.RetryAfter(errors.New("slow down"), time.Hour), delivery.Waiting, "failed", time.Hour},
+		{"handed", channel.Handed("handed to tabs", 20*time.Second), delivery.Handed, "handed", 20 * time.Second},
+		{"wrapped", fmt.Errorf("post: %w", channel.Permanent(errors.New("gone"))), delivery.Dead, "refused", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := newOutbox(waiting("d1"))
+				during(t, time.Second, st, delivery.WorkerOptions{}, &teller{name: "test", send: all(c.answer)})
+				r := st.row("d1")
+				if r.State != c.state || len(r.history) != 1 || r.history[0].Result != c.result {
+					t.Fatalf("%+v", r.history)
+				}
+				if c.wait > 0 && r.Due.Sub(r.history[0].At) != c.wait {
+					t.Errorf("waits %s", r.Due.Sub(r.history[0].At))
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsNoLongerTrueIsNotSent(t *testing.T) {
+	resolved := &alert.Alert{Status: alert.Resolved, Resolved: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	acked := &alert.Alert{Status: alert.Acknowledged, Ack: &alert.Ack{Author: "jane"}}
+	for _, c := range []struct {
+		name   string
+		notice alert.Notice
+		alert  *alert.Alert
+		state  delivery.State
+		detail string
+	}{
+		{"a problem that recovered", alert.NoticeProblem, resolved, delivery.Cancelled, "recovered before it was sent, at 2026-03-01T12:00:00Z"},
+		{"a problem that somebody took", alert.NoticeProblem, acked, delivery.Cancelled, "acknowledged by jane before it was sent"},
+		{"a problem that is still there", alert.NoticeProblem, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
+		{"a recovery", alert.NoticeRecovery, resolved, delivery.Sent, "sent"},
+		{"a recovery of what fires again", alert.NoticeRecovery, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
+		{"an acknowledgement of what recovered", alert.NoticeAck, resolved, delivery.Sent, "sent"},
+		{"an object without alert", alert.NoticeProblem, nil, delivery.Sent, "sent"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := waiting("d1")
+				d.Notice, d.Alert = c.notice, c.alert
+				st := newOutbox(d)
+				ch := &teller{name: "test", send: all(nil)}
+				during(t, time.Second, st, delivery.WorkerOptions{}, ch)
+				if r := st.row("d1"); r.State != c.state || !strings.HasPrefix(r.Detail, c.detail) || ch.count() != map[bool]int{true: 1}[c.state == delivery.Sent] {
+					t.Errorf("%s: %s, sent %d", r.State, r.Detail, ch.count())
+				}
+			})
+		})
+	}
+}
+
+func TestWithoutAReceiptItIsHandedAgainAndThenLeftForTheNextTab(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox(waiting("d1"))
+		expires := st.rows["d1"].Expires
+		ch := &tabs{teller: teller{name: "test", send: all(channel.Handed("handed", 20*time.Second))}, users: []string{"u1"}}
+		during(t, 50*time.Minute, st, delivery.WorkerOptions{MaxHandings: 3}, ch)
+		r := st.row("d1")
+		if ch.count() != 3 || r.State != delivery.Handed || !r.Due.Equal(expires) || !strings.Contains(r.Detail, "the next tab that opens gets it") {
+			t.Errorf("handed %d times, %s until %s: %s", ch.count(), r.State, r.Due, r.Detail)
+		}
+		if wait := r.history[1].At.Sub(r.history[0].At); wait < 20*time.Second || wait > 22*time.Second {
+			t.Errorf("handed again after %s", wait)
+		}
+		during(t, 20*time.Minute, st, delivery.WorkerOptions{}, ch)
+		if r := st.row("d1"); r.State != delivery.Expired || ch.count() != 3 {
+			t.Errorf("at the end %s, handed %d times", r.State, ch.count())
+		}
+	})
+}
+
+func TestOnlyReachableUsersAreClaimedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := waiting("d2")
+		other.UserID = "u2"
+		st := newOutbox(waiting("d1"), other)
+		ch := &tabs{teller: teller{name: "test", send: all(nil)}}
+		during(t, time.Minute, st, delivery.WorkerOptions{}, ch)
+		if len(st.claims) != 0 {
+			t.Fatalf("claimed with nobody there: %+v", st.claims)
+		}
+		ch.users = []string{"u2"}
+		during(t, time.Minute, st, delivery.WorkerOptions{}, ch)
+		if a, b := st.row("d1"), st.row("d2"); a.State != delivery.Waiting || b.State != delivery.Sent {
+			t.Errorf("%s, %s", a.State, b.State)
+		}
+	})
+}
+
+func TestAPanicFailsItsBatchOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := waiting("d2")
+		other.Channel = "good"
+		st := newOutbox(waiting("d1"), other)
+		bad := &teller{name: "test", send: func([]channel.Message) []error { panic("a defect") }}
+		short := func([]channel.Message) []error { return nil }
+		during(t, time.Second, st, delivery.WorkerOptions{}, bad, &teller{name: "good", send: all(nil)})
+		a, b := st.row("d1"), st.row("d2")
+		if a.State != delivery.Waiting || !strings.Contains(a.Detail, "panicked: a defect") || b.State != delivery.Sent {
+			t.Errorf("%s %s, %s", a.State, a.Detail, b.State)
+		}
+		bad.send = short
+		during(t, time.Minute, st, delivery.WorkerOptions{}, bad)
+		if a := st.row("d1"); a.State != delivery.Waiting || !strings.Contains(a.Detail, "0 results for 1 messages") {
+			t.Errorf("%s %s", a.State, a.Detail)
+		}
+	})
+}
+
+func TestWakeIsFasterThanThePoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox()
+		ch := &teller{name: "test", send: all(nil)}
+		w := delivery.NewWorker(st, []channel.Channel{ch}, delivery.WorkerOptions{Poll: time.Hour, Sweep: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = w.Run(ctx) })
+		synctest.Wait()
+		d := waiting("d1")
+		st.mu.Lock()
+		st.rows["d1"] = &row{Claimed: d}
+		st.mu.Unlock()
+		w.Wake()
+		w.Wake()
+		synctest.Wait()
+		if ch.count() != 1 {
+			t.Error("a wake was not heard")
+		}
+		if s := w.Stats(); s.LastLoop.IsZero() || s.Channels[0].Ended[delivery.Sent] != 1 || s.Channels[0].Name != "test" {
+			t.Errorf("stats %+v", s)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+func TestWhatIsUnderWayIsFinishedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox(waiting("d1"))
+		slow := func(msgs []channel.Message) []error {
+			time.Sleep(5 * time.Second) // the bubble's time
+			return make([]error, len(msgs))
+		}
+		during(t, time.Second, st, delivery.WorkerOptions{}, &teller{name: "test", send: slow})
+		if r := st.row("d1"); r.State != delivery.Sent {
+			t.Errorf("%s", r.State)
+		}
+	})
+}
+
+func TestADeliveryThatKillsItsWorkerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := waiting("d1")
+		d.Attempt = 12 // claimed so often, and nothing was written down
+		st := newOutbox(d)
+		ch := &teller{name: "test", send: all(nil)}
+		during(t, time.Second, st, delivery.WorkerOptions{}, ch)
+		if r := st.row("d1"); r.State != delivery.Dead || ch.count() != 0 {
+			t.Errorf("%s, sent %d", r.State, ch.count())
+		}
+	})
+}
