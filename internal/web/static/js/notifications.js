@@ -14,6 +14,11 @@ export { agent, explain };
 
 const WORKER = '/sw-push.js';
 
+// Chromium forgets a notification that is asked for (getNotifications) after
+// showNotification was answered but before the desktop has drawn it: it is then
+// never seen. So nobody asks within so many milliseconds.
+const SETTLE = 1000;
+
 // state says how far we are: 'unsupported', 'insecure' (only https and localhost
 // may notify), 'default' (not asked yet), 'granted', 'denied'.
 export function state() {
@@ -124,6 +129,10 @@ export function startNotifications({
   let sweeping = null;
   let registered = null;
 
+  let showing = 0;        // showNotification calls under way
+  let settledAt = 0;      // when what was shown last is surely on screen
+  let listing = Promise.resolve();
+
   const registration = () => (registered ??= worker().catch((error) => { registered = null; throw error; }));
   if (state() === 'granted') registration().then(sweep, () => {});
 
@@ -157,8 +166,24 @@ export function startNotifications({
 
   async function display(body) {
     const reg = await registration();
-    await reg.showNotification(body.title, options(body));
-    sweep();
+    await listing;
+    showing++;
+    try {
+      await reg.showNotification(body.title, options(body));
+    } finally {
+      showing--;
+      settledAt = Date.now() + SETTLE;
+    }
+    sweep().catch(() => {});
+  }
+
+  // list waits until what was just shown is on screen (see SETTLE).
+  async function list(filter) {
+    const reg = await registration();
+    while (showing || Date.now() < settledAt) await sleep(Math.max(50, settledAt - Date.now()));
+    const found = reg.getNotifications(filter);
+    listing = found.catch(() => {});
+    return found;
   }
 
   // sweep closes what had its time. The time is kept in the notification, not
@@ -167,7 +192,7 @@ export function startNotifications({
     clearTimeout(sweeping);
     if (state() !== 'granted') return;
     let next = 0;
-    for (const n of await (await registration()).getNotifications()) {
+    for (const n of await list()) {
       const at = n.data?.close_at || 0;
       if (!at) continue;
       if (at <= Date.now()) n.close();
@@ -181,8 +206,7 @@ export function startNotifications({
   async function settled(alert) {
     if (state() !== 'granted') return;
     if (alert.status !== 'resolved' && alert.status !== 'acknowledged') return;
-    const reg = await registration();
-    for (const n of await reg.getNotifications({ tag: `alert-${alert.id || alert.object_id}` })) {
+    for (const n of await list({ tag: `alert-${alert.id || alert.object_id}` })) {
       const notice = n.data?.notice;
       if (notice === 'problem' || (notice === 'acknowledgement' && alert.status === 'resolved')) n.close();
     }
@@ -191,7 +215,7 @@ export function startNotifications({
   // reconcile looks at each notification on screen after frames were missed.
   async function reconcile() {
     if (state() !== 'granted') return;
-    const shown = await (await registration()).getNotifications();
+    const shown = await list();
     for (const n of shown.slice(0, 20)) {
       if (!n.data?.alert_id) continue;
       try {
@@ -335,7 +359,8 @@ export async function* selftest({ live, notes, api = '/api/v1', wait = 10_000 })
     ['show', 'The browser shows it', async () => {
       const body = await arrived;
       const reg = await navigator.serviceWorker.ready;
-      for (const end = Date.now() + wait; ; await sleep(100)) {
+      await sleep(SETTLE); // the tab that shows it may be another one
+      for (const end = Date.now() + wait; ; await sleep(SETTLE / 2)) {
         const shown = await reg.getNotifications(body.tag ? { tag: body.tag } : {});
         if (shown.some((n) => n.title === body.title)) return 'If you do not see it: the operating system’s “Do not disturb” or its settings for this browser keep it back.';
         if (Date.now() > end) throw problem('The browser took it but does not list it.', 'Look into the operating system’s notification settings: is this browser allowed there, is “Do not disturb” or “Focus” on?');
