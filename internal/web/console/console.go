@@ -30,7 +30,6 @@ import (
 //go:embed templates/*.html
 var templates embed.FS
 
-
 type console struct {
 	Deps
 	pages map[string]*template.Template

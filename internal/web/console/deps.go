@@ -3,10 +3,10 @@ package console
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/auth"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
 	"tocsin/internal/source"
@@ -19,19 +19,16 @@ type Acks interface {
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 }
 
-// Auth starts and ends the sessions of browsers; *auth.Service is one. The
-// console learns who somebody is from auth.From alone.
+// Auth signs people in and out and changes users and API keys; *auth.Service
+// is one. Who makes a request comes from auth.From alone.
 type Auth interface {
-	// SignInRequest checks the name and the password and starts a session in
-	// the request's context. It answers auth.ErrSignIn when either is wrong, and
-	// an error with a method RetryAfter() time.Duration when there were too
-	// many attempts.
-	SignInRequest(r *http.Request, name, password string) error
-	// SignOutRequest ends the request's session and its event streams.
-	SignOutRequest(r *http.Request) error
-	// EndSessions signs a user out everywhere: the password changed, the user
-	// was disabled or deleted.
-	EndSessions(ctx context.Context, userID string) error
+	SignIn(ctx context.Context, name, password, remote string) (auth.User, error)
+	SignOut(ctx context.Context) error
+	AddUser(ctx context.Context, n auth.NewUser) (auth.User, error)
+	ChangeUser(ctx context.Context, id string, c auth.UserChange) (auth.User, error)
+	RemoveUser(ctx context.Context, id string) error
+	AddKey(ctx context.Context, name string, scopes []auth.Scope, expires time.Time) (auth.APIKey, string, error)
+	RevokeKey(ctx context.Context, id string) error
 }
 
 // Deps is all that the console stands on.

@@ -26,8 +26,9 @@ type shell struct {
 	Flash   *flash
 	Health  health.Report
 	Version string
-	MayAck  bool
 	May     may
+	// Collapse is how many missed notifications a tab shows one by one.
+	Collapse int
 }
 
 // may is what the page offers; the handlers check again.
@@ -96,6 +97,9 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	}
 	if v.Header.Get("Tocsin-Fragment") == "" {
 		s.Flash = heard(w, v.Request)
+	}
+	if set, err := c.Store.Settings(v.Context()); err == nil {
+		s.Collapse = set.CollapseAfter
 	}
 	add := func(group string, scope auth.Scope, title, path, icon string) {
 		if !v.may(scope) {

@@ -24,7 +24,7 @@ import (
 	"sync"
 )
 
-//go:embed icons js sw-push.js
+//go:embed css icons js sw-push.js
 var files embed.FS
 
 // file is one embedded file, ready to be served.

@@ -1,0 +1,209 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/source"
+)
+
+const timelineLimit = 500
+
+type alertView struct {
+	shell
+	A         alert.Alert
+	Source    source.Source
+	EngineURL string
+	MayAck    bool
+	MayUnack  bool
+	Sticky    bool
+	Timeline  []moment
+	Told      []toldRow
+	NotTold   []toldRow
+	Length    string // how long it lasted, once resolved
+	Cut       bool   // the timeline is longer than what is shown
+}
+
+// moment is one event of a timeline, with what it made us tell.
+type moment struct {
+	alert.Event
+	Told    int
+	NotTold int
+}
+
+// toldRow is one contact and channel with one message, told or not.
+type toldRow struct {
+	delivery.Delivery
+	First bool // the first row of its contact
+	Span  int  // rows of its contact
+}
+
+// DoneOrDue is the time that the row is about.
+func (r toldRow) DoneOrDue() time.Time {
+	if !r.Done.IsZero() {
+		return r.Done
+	}
+	return r.Created
+}
+
+func (c *console) alert(w http.ResponseWriter, v *visit) error {
+	ctx := v.Context()
+	a, err := c.Store.Alert(ctx, v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	events, err := c.Store.Events(ctx, a.ID, "", timelineLimit)
+	if err != nil {
+		return err
+	}
+	ds, err := c.Store.AlertDeliveries(ctx, a.ID, "")
+	if err != nil {
+		return err
+	}
+	s, err := c.Store.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	view := alertView{
+		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: a, Sticky: s.AckSticky,
+		MayAck:   a.Status == alert.Firing && v.may("alerts:acknowledge"),
+		MayUnack: a.Status == alert.Acknowledged && v.may("alerts:acknowledge"),
+		Timeline: timeline(events, ds), Cut: len(events) == timelineLimit,
+	}
+	if !a.Resolved.IsZero() {
+		view.Length = length(a.Resolved.Sub(a.Since))
+	}
+	view.Told, view.NotTold = split(ds)
+	view.Source, view.EngineURL = c.engine(ctx, a.Object)
+	return c.show(w, v, "alert", view)
+}
+
+// engine is the source of an object and the engine's own page of it.
+func (c *console) engine(ctx context.Context, o alert.Object) (source.Source, string) {
+	src, err := c.Store.SourceByID(ctx, o.SourceID)
+	if err != nil {
+		return source.Source{Name: "a source that is gone"}, ""
+	}
+	link, err := src.ObjectURL(o)
+	if err != nil {
+		return src, ""
+	}
+	return src, link
+}
+
+// timeline turns the events round, the newest first, and counts who was told.
+func timeline(events []alert.Event, ds []delivery.Delivery) []moment {
+	out := make([]moment, 0, len(events))
+	for _, e := range slices.Backward(events) {
+		m := moment{Event: e}
+		for _, d := range ds {
+			switch {
+			case d.EventID != e.ID:
+			case d.State == delivery.Skipped:
+				m.NotTold++
+			default:
+				m.Told++
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// split sorts deliveries into those that tell and those that were decided not
+// to, contact by contact, the newest message first.
+func split(ds []delivery.Delivery) (told, not []toldRow) {
+	for _, d := range ds {
+		if d.State == delivery.Skipped {
+			not = append(not, toldRow{Delivery: d})
+		} else {
+			told = append(told, toldRow{Delivery: d})
+		}
+	}
+	for _, rows := range [][]toldRow{told, not} {
+		slices.SortStableFunc(rows, func(a, b toldRow) int {
+			if n := strings.Compare(strings.ToLower(a.ContactName), strings.ToLower(b.ContactName)); n != 0 {
+				return n
+			}
+			if n := strings.Compare(a.Channel, b.Channel); n != 0 {
+				return n
+			}
+			return b.Created.Compare(a.Created)
+		})
+		first := -1
+		for i := range rows {
+			if first < 0 || rows[i].ContactName != rows[first].ContactName || rows[i].Channel != rows[first].Channel {
+				rows[i].First, first = true, i
+			}
+			rows[first].Span++
+		}
+	}
+	return told, not
+}
+
+type objectView struct {
+	shell
+	O         alert.Object
+	Source    source.Source
+	EngineURL string
+	Alerts    []alertRow
+	Timeline  []moment
+	Told      []toldRow
+	NotTold   []toldRow
+}
+
+func (c *console) object(w http.ResponseWriter, v *visit) error {
+	ctx := v.Context()
+	o, err := c.Store.Object(ctx, v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	items, _, err := c.Store.Alerts(ctx, alert.Filter{ObjectID: o.ID, Limit: 20})
+	if err != nil {
+		return err
+	}
+	events, err := c.Store.Events(ctx, "", o.ID, 200)
+	if err != nil {
+		return err
+	}
+	// Events of an alert have their deliveries on the alert's page; here are
+	// those of the others, the latest only.
+	var ds []delivery.Delivery
+	asked := 0
+	for _, e := range slices.Backward(events) {
+		if e.AlertID != "" || asked == 20 {
+			continue
+		}
+		asked++
+		of, err := c.Store.AlertDeliveries(ctx, "", e.ID)
+		if err != nil {
+			return err
+		}
+		ds = append(ds, of...)
+	}
+	view := objectView{shell: c.shell(w, v, "/console/alerts", o.Name()), O: o, Timeline: timeline(events, ds)}
+	view.Source, view.EngineURL = c.engine(ctx, o)
+	view.Alerts = c.rowsOf(v, items, []source.Source{view.Source}, v.URL.RequestURI())
+	view.Told, view.NotTold = split(ds)
+	return c.show(w, v, "object", view)
+}
+
+// Icon is the picture of what happened.
+func (m moment) Icon() string {
+	switch m.Type {
+	case alert.Acknowledgement, alert.Unacknowledged:
+		return "acknowledgement"
+	case alert.FlappingStart, alert.FlappingStop, alert.FlappingDisabled:
+		return "flapping"
+	case alert.DowntimeStart, alert.DowntimeEnd, alert.DowntimeCancelled:
+		return "downtime"
+	case alert.Custom:
+		return "custom"
+	}
+	return stateOf(m.State).Icon
+}

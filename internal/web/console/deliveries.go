@@ -1,0 +1,67 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"tocsin/internal/delivery"
+)
+
+type deliveriesView struct {
+	shell
+	Queue    delivery.Queue
+	States   []option
+	Channels []option
+	Contacts []option
+	Rows     []delivery.Delivery
+	Older    string
+	First    string
+	Narrow   bool
+}
+
+func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
+	ctx := v.Context()
+	in := v.URL.Query()
+	f := delivery.Filter{Channel: in.Get("channel"), ContactID: in.Get("contact"), Cursor: in.Get("cursor"), Limit: 100}
+	q := url.Values{}
+	for _, key := range []string{"state", "channel", "contact"} {
+		if s := in.Get(key); s != "" {
+			q.Set(key, s)
+		}
+	}
+	all := []delivery.State{delivery.Waiting, delivery.Handed, delivery.Sent, delivery.Expired, delivery.Cancelled, delivery.Dead, delivery.Skipped}
+	if s := delivery.State(in.Get("state")); slices.Contains(all, s) {
+		f.States = []delivery.State{s}
+	}
+	rows, next, err := c.Store.Deliveries(ctx, f)
+	if err != nil {
+		return err
+	}
+	queue, err := c.Store.QueueFigures(ctx)
+	if err != nil {
+		return err
+	}
+	contacts, err := c.Store.Contacts(ctx)
+	if err != nil {
+		return err
+	}
+	view := deliveriesView{shell: c.shell(w, v, "/console/deliveries", "Deliveries"), Queue: queue, Rows: rows, Narrow: len(q) > 0}
+	view.States = []option{{"", "Any state", f.States == nil}}
+	for _, s := range all {
+		view.States = append(view.States, option{string(s), toldOf(s).Word, slices.Contains(f.States, s)})
+	}
+	view.Channels = []option{{"", "Any channel", f.Channel == ""}, {"browser", channelWord("browser"), f.Channel == "browser"}}
+	view.Contacts = []option{{"", "Any contact", f.ContactID == ""}}
+	for _, k := range contacts {
+		view.Contacts = append(view.Contacts, option{k.ID, contactLabel(k), f.ContactID == k.ID})
+	}
+	if f.Cursor != "" {
+		view.First = "/console/deliveries?" + q.Encode()
+	}
+	if next != "" {
+		q.Set("cursor", next)
+		view.Older = "/console/deliveries?" + q.Encode()
+	}
+	return c.show(w, v, "deliveries", view)
+}

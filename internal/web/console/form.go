@@ -1,0 +1,168 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/contact"
+	"tocsin/internal/fault"
+	"tocsin/internal/source"
+)
+
+// form is one form as the template "form" draws it. Names of fields are those
+// of the API, so that an error that names a field finds it.
+type form struct {
+	Action   string
+	Submit   string
+	Cancel   string
+	Delete   string // address of the page that asks before deleting, empty if there is none
+	Problem  string // what is wrong with the form as a whole
+	Locked   bool   // the visitor may look only
+	Sections []section
+}
+
+type section struct {
+	Title  string
+	Hint   string
+	Fields []field
+}
+
+// field is one control. Kind is text, email, number, password, date, textarea,
+// select, checkbox or checks (several checkboxes under one name).
+type field struct {
+	Name, Label, Kind, Value string
+	Hint                     string
+	Problem, Mend            string
+	Options                  []option
+	Checked                  bool
+	Required                 bool
+	Mono                     bool
+	Half                     bool // may stand beside another
+	List                     string
+	Auto                     string // autocomplete
+	Rows                     int
+	Min, Max                 string
+	Empty                    string // said in place of options when there are none
+}
+
+type option struct {
+	Value, Title string
+	Selected     bool
+}
+
+// blame puts a problem to the field it is about; where there is no such field,
+// to the form.
+func (f *form) blame(name, problem, mend string) {
+	// The form has a field for each weekday, the API one list.
+	if rest, ok := strings.CutPrefix(name, "weekdays["); ok {
+		day, _, _ := strings.Cut(rest, "]")
+		name = "day_" + day
+	}
+	name, _, _ = strings.Cut(name, "[")
+	name, _, _ = strings.Cut(name, ".")
+	for i := range f.Sections {
+		for j := range f.Sections[i].Fields {
+			if x := &f.Sections[i].Fields[j]; x.Name == name {
+				x.Problem, x.Mend = sentence(problem), sentence(mend)
+				return
+			}
+		}
+	}
+	f.Problem = sentence(problem) + " " + sentence(mend)
+}
+
+// sentence makes one of the half that a FieldError holds.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	r := []rune(s)
+	out := strings.ToUpper(string(r[:1])) + string(r[1:])
+	if !strings.ContainsAny(out[len(out)-1:], ".!?…") {
+		out += "."
+	}
+	return out
+}
+
+// refused puts an error that the person can mend to its field, and says
+// whether it was one.
+func (f *form) refused(err error) bool {
+	var c *contact.FieldError
+	var s *source.FieldError
+	var a *auth.FieldError
+	switch {
+	case errors.As(err, &c):
+		f.blame(c.Field, c.Problem, c.Mend)
+	case errors.As(err, &s):
+		f.blame(s.Field, s.Problem, s.Mend)
+	case errors.As(err, &a):
+		f.blame(a.Field, a.Problem, a.Mend)
+	case errors.Is(err, fault.ErrTaken):
+		f.blame("name", "This name is taken", "Choose another one")
+	default:
+		return false
+	}
+	return true
+}
+
+func text(v url.Values, name string) string { return strings.TrimSpace(v.Get(name)) }
+
+// chosen are the values of checks, without repeats.
+func chosen(v url.Values, name string) []string {
+	out := []string{}
+	for _, s := range v[name] {
+		if s != "" && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+type formView struct {
+	shell
+	Heading string
+	Intro   string
+	Form    form
+	Aside   string // name of a part that the page adds, empty for none
+	Period  *periodNow
+}
+
+// showForm draws a form; with a problem in it the answer is 422.
+func (c *console) showForm(w http.ResponseWriter, v *visit, status int, view formView) error {
+	c.write(w, v.Request, status, "edit", "shell", view)
+	return nil
+}
+
+// confirmView asks before something is deleted and says what refers to it.
+type confirmView struct {
+	shell
+	Heading string
+	What    string
+	Effects []string
+	Action  string
+	Back    string
+	Button  string
+	Refused string // why it cannot be done now
+}
+
+func (c *console) confirm(w http.ResponseWriter, v *visit, section string, view confirmView) error {
+	view.shell = c.shell(w, v, section, view.Heading)
+	return c.show(w, v, "confirm", view)
+}
+
+// deleted ends a delete: what is in use is said, not failed.
+func (c *console) deleted(w http.ResponseWriter, v *visit, err error, back, good, inUse string) error {
+	if errors.Is(err, fault.ErrInUse) {
+		say(w, "bad", inUse)
+		http.Redirect(w, v.Request, back, http.StatusSeeOther)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return done(w, v, back, good)
+}

@@ -1,0 +1,67 @@
+package console
+
+import (
+	"net/http"
+
+	"tocsin/internal/auth"
+)
+
+type meView struct {
+	shell
+	Contact  *contactRow
+	Password form
+}
+
+func (c *console) me(w http.ResponseWriter, v *visit) error {
+	return c.showMe(w, v, http.StatusOK, nil)
+}
+
+func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error) error {
+	contacts, err := c.Store.Contacts(v.Context())
+	if err != nil {
+		return err
+	}
+	view := meView{Password: form{Action: "/console/me", Submit: "Change password", Sections: []section{{Fields: []field{
+		{Name: "current", Label: "Password now", Kind: "password", Required: true, Half: true, Auto: "current-password"},
+		{Name: "password", Label: "New password", Kind: "password", Required: true, Half: true, Auto: "new-password", Hint: "At least 10 characters. You sign in again with it."},
+	}}}}}
+	for _, k := range contacts {
+		if k.UserID == v.who.UserID {
+			view.Contact = &contactRow{Contact: k, Hosts: hearsOfHosts(k), Services: hearsOfServices(k)}
+		}
+	}
+	if why != nil && !view.Password.refused(why) {
+		return why
+	}
+	view.shell = c.shell(w, v, "/console/me", "My notifications")
+	c.write(w, v.Request, status, "me", "shell", view)
+	return nil
+}
+
+func (c *console) changePassword(w http.ResponseWriter, v *visit) error {
+	u, err := c.Store.UserByID(v.Context(), v.who.UserID)
+	if err != nil {
+		return err
+	}
+	ok, err := auth.VerifyPassword(u.PasswordHash, v.PostFormValue("current"))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return c.showMe(w, v, http.StatusUnprocessableEntity, &auth.FieldError{Field: "current", Problem: "this is not your password", Mend: "type the one that you signed in with"})
+	}
+	password := v.PostFormValue("password")
+	if _, err := c.Auth.ChangeUser(v.Context(), u.ID, auth.UserChange{Password: &password}); err != nil {
+		return c.showMe(w, v, http.StatusUnprocessableEntity, err)
+	}
+	http.Redirect(w, v.Request, "/console/sign-in", http.StatusSeeOther)
+	return nil
+}
+
+type healthView struct {
+	shell
+}
+
+func (c *console) health(w http.ResponseWriter, v *visit) error {
+	return c.show(w, v, "health", healthView{c.shell(w, v, "/console/health", "System health")})
+}

@@ -1,0 +1,206 @@
+// The console's behaviour on every page: what is live, notifications, theme.
+// Everything here is an addition; pages and forms work without it.
+
+import { startLive } from './live.js';
+import { startNotifications, state as permission, ask, explain, selftest } from './notifications.js';
+import { keepTimes } from './console-times.js';
+import { toast } from './console-toast.js';
+import { startAlerts } from './console-alerts.js';
+import { startPage } from './console-page.js';
+
+const root = document.documentElement;
+const { user, collapse } = root.dataset;
+
+keepTimes();
+theme();
+copyButtons();
+help();
+
+const parts = [startAlerts(), startPage()];
+const notes = startNotifications({ userId: user, collapseAfter: Number(collapse) || 5, onPage: shown });
+const live = startLive({
+  userId: user,
+  onFrame(frame) {
+    notes.frame(frame);
+    for (const p of parts) p.frame(frame);
+  },
+  onState: showState,
+});
+nudge();
+selfTest();
+
+// shown draws a notification that the desktop cannot show.
+function shown(body) {
+  toast({ title: body.title, text: body.body, icon: body.icon, url: body.url, seconds: body.auto_close });
+}
+
+// showState keeps the word and the shape in the header; a channel that is away
+// for longer than a moment is a warning.
+function showState({ state, retryIn }) {
+  const el = document.getElementById('live-state');
+  const [shape, word] = {
+    live: ['live', 'Live'],
+    connecting: ['connecting', 'Connecting'],
+    reconnecting: ['offline', retryIn > 1 ? `Not live, again in ${retryIn} s` : 'Reconnecting'],
+    offline: ['offline', 'No network'],
+    'signed-out': ['offline', 'Signed out'],
+  }[state] || ['offline', state];
+  el.dataset.state = shape;
+  // Counting down would be read out each second: only a change of state is.
+  el.setAttribute('aria-live', el.dataset.was === state ? 'off' : 'polite');
+  el.dataset.was = state;
+  el.querySelector('.live-word').textContent = word;
+  const note = document.getElementById('health-live');
+  const gone = shape === 'offline';
+  if (note) {
+    note.hidden = !gone;
+    note.textContent = gone ? `The live channel of this browser is away (${word.toLowerCase()}): nothing new is shown here, and notifications wait. It reconnects by itself; if it does not, look whether a proxy cuts long answers.` : '';
+  }
+  badge(gone, word);
+  if (state === 'signed-out') toast({ title: 'You are signed out', text: 'Sign in again to be told.', url: '/console/sign-in', seconds: 0 });
+}
+
+// badge shows the header's warning also when only the live channel is away.
+function badge(gone) {
+  let b = document.getElementById('health-badge-live');
+  if (!gone) { b?.remove(); return; }
+  if (b || document.getElementById('health-badge')) return;
+  b = document.createElement('a');
+  b.id = 'health-badge-live';
+  b.className = 'badge badge-warn';
+  b.href = '/console/health';
+  b.textContent = '⚠ 1 warning';
+  document.querySelector('.bar-right').prepend(b);
+}
+
+// nudge asks for permission: why first, and only on a click.
+function nudge() {
+  const el = document.getElementById('nudge');
+  const draw = () => {
+    el.replaceChildren();
+    el.hidden = true;
+    const now = permission();
+    if (now === 'granted' || sessionStorage.getItem('tocsin-nudge') === 'later') return;
+    const p = document.createElement('p');
+    const act = [];
+    const button = (text, cls, run) => {
+      const b = document.createElement('button');
+      b.type = 'button';
+      b.className = cls;
+      b.textContent = text;
+      b.addEventListener('click', run);
+      act.push(b);
+    };
+    if (now === 'default') {
+      p.textContent = 'Let this browser show desktop notifications, so that you hear of a problem while you work in another window.';
+      button('Turn on notifications', 'button primary', async () => { await ask(); draw(); selfTest(); });
+    } else {
+      const why = explain();
+      p.textContent = `${why.reason} ${why.steps.join(' ')}`;
+    }
+    button('Not now', 'button plain', () => { sessionStorage.setItem('tocsin-nudge', 'later'); draw(); });
+    el.append(p, ...act);
+    el.hidden = false;
+  };
+  draw();
+  navigator.permissions?.query({ name: 'notifications' }).then((s) => s.addEventListener('change', draw), () => {});
+}
+
+// selfTest drives "Send me a test notification" on the page of one's own.
+function selfTest() {
+  const b = document.getElementById('self-test');
+  if (!b) return;
+  const line = document.getElementById('permission');
+  const now = permission();
+  const why = explain();
+  line.textContent = {
+    granted: 'This browser may show notifications.',
+    default: 'This browser has not been asked yet. Turn notifications on above, or send a test: it asks.',
+  }[now] || `${why.reason} ${why.steps.join(' ')}`;
+  b.hidden = false;
+  b.onclick = async () => {
+    b.disabled = true;
+    const steps = document.getElementById('self-test-steps');
+    steps.replaceChildren();
+    try {
+      if (permission() === 'default') await ask();
+      for await (const s of selftest({ live, notes })) {
+        let li = steps.querySelector(`[data-step="${CSS.escape(s.name)}"]`);
+        if (!li) {
+          li = document.createElement('li');
+          li.dataset.step = s.name;
+          steps.append(li);
+        }
+        const word = { running: ['…', 'is tried'], ok: ['✓', 'works'], failed: ['✕', 'failed'], skipped: ['–', 'not tried'] }[s.status];
+        li.replaceChildren();
+        const mark = document.createElement('strong');
+        mark.textContent = word[0];
+        mark.className = s.status === 'ok' ? 'ok' : s.status === 'failed' ? 'no' : '';
+        const text = document.createElement('div');
+        const head = document.createElement('p');
+        head.textContent = `${s.title}: ${word[1]}${s.ms ? ` (${Math.round(s.ms)} ms)` : ''}`;
+        text.append(head);
+        for (const more of [s.detail, s.mend].flat()) {
+          if (!more) continue;
+          const p = document.createElement('p');
+          p.className = 'dim';
+          p.textContent = more;
+          text.append(p);
+        }
+        li.append(mark, text);
+      }
+    } finally {
+      b.disabled = false;
+    }
+  };
+}
+
+function theme() {
+  const b = document.getElementById('theme-button');
+  b.hidden = false;
+  const words = { system: 'as the system', light: 'light', dark: 'dark' };
+  const name = () => {
+    b.title = `Theme: ${words[root.dataset.wish]}`;
+    b.setAttribute('aria-label', b.title);
+  };
+  name();
+  b.addEventListener('click', () => {
+    const next = { system: 'dark', dark: 'light', light: 'system' }[root.dataset.wish];
+    try {
+      if (next === 'system') localStorage.removeItem('tocsin-theme');
+      else localStorage.setItem('tocsin-theme', next);
+    } catch { /* it then holds for this page alone */ }
+    dispatchEvent(new Event('tocsin-theme'));
+    name();
+  });
+}
+
+function copyButtons() {
+  if (!navigator.clipboard) return;
+  for (const b of document.querySelectorAll('[data-copy]')) {
+    b.hidden = false;
+    b.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(document.querySelector(b.dataset.copy).textContent);
+      b.textContent = 'Copied';
+      setTimeout(() => { b.textContent = 'Copy'; }, 2000);
+    });
+  }
+}
+
+function help() {
+  const dialog = document.getElementById('keys-help');
+  const b = document.getElementById('keys-button');
+  b.hidden = false;
+  b.addEventListener('click', () => dialog.showModal());
+  const menu = document.querySelector('.user-menu');
+  document.addEventListener('click', (e) => { if (!menu.contains(e.target)) menu.open = false; });
+  document.addEventListener('keydown', (e) => {
+    if (e.key === 'Escape') menu.open = false;
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches('input:not([type="checkbox"]), textarea, select')) return;
+    if (e.key === '?') dialog.showModal();
+    if (e.key === '/') {
+      const search = document.getElementById('search');
+      if (search) { e.preventDefault(); search.focus(); search.select(); }
+    }
+  });
+}
