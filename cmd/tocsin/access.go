@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/app"
+	"tocsin/internal/auth"
+	"tocsin/internal/fault"
+	"tocsin/internal/source"
+	"tocsin/internal/store"
+)
+
+type sourceJSON struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"`
+	Kind        string     `json:"kind"`
+	Token       string     `json:"token,omitempty"` // where it was just made
+	TokenHint   string     `json:"token_hint"`
+	HostURL     string     `json:"host_url"`
+	ServiceURL  string     `json:"service_url"`
+	Disabled    bool       `json:"disabled"`
+	CreatedAt   time.Time  `json:"created_at"`
+	LastEventAt *time.Time `json:"last_event_at"`
+}
+
+func sourceOut(s source.Source, token string) sourceJSON {
+	return sourceJSON{s.ID, s.Name, s.Kind, token, s.TokenHint, s.HostURL, s.ServiceURL, s.Disabled, s.CreatedAt.UTC(), maybe(s.LastEventAt)}
+}
+
+func (c *cli) sources() *cobra.Command {
+	root := &cobra.Command{Use: "source", Short: "Sources, the monitoring engines"}
+	kinds := []string{}
+	for _, k := range app.Kinds() {
+		kinds = append(kinds, k.Name())
+	}
+	var kind, hostURL, serviceURL string
+	var straight bool
+	add := &cobra.Command{
+		Use: "add NAME", Short: "Make a source and print its token", Args: oneName,
+		Example: "  tocsin source add nagios-berlin --kind nagios",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
+				s := source.Source{
+					ID: newID(), Name: strings.ToLower(args[0]), Kind: kind, HostURL: hostURL, ServiceURL: serviceURL,
+					Straight: straight, CreatedAt: time.Now(),
+				}
+				if err := s.Validate(app.Kinds()); err != nil {
+					return err
+				}
+				if _, err := db.SourceByName(cmd.Context(), s.Name); !errors.Is(err, fault.ErrNotFound) {
+					if err == nil {
+						err = fault.ErrTaken
+					}
+					return named(err, "source", s.Name)
+				}
+				return c.saveWithToken(cmd.Context(), db, s, "Source "+s.Name+" is ready. Its token, shown this once:")
+			})
+		},
+	}
+	f := add.Flags()
+	f.StringVar(&kind, "kind", "", "which engine: "+strings.Join(kinds, ", "))
+	f.StringVar(&hostURL, "host-url", "", "its page of a host, with {host}")
+	f.StringVar(&serviceURL, "service-url", "", "its page of a service, with {host} and {service}")
+	f.BoolVar(&straight, "straight", false, "a click on a notification leads straight to that page")
+	_ = add.MarkFlagRequired("kind") // fails only for a flag that there is not
+	list := &cobra.Command{
+		Use: "list", Short: "List sources", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
+				all, err := db.Sources(cmd.Context())
+				if err != nil {
+					return err
+				}
+				out := func(s source.Source) sourceJSON { return sourceOut(s, "") }
+				return answerList(c, all, out, "NAME\tKIND\tTOKEN\tLAST EVENT", func(s source.Source) string {
+					name := s.Name
+					if s.Disabled {
+						name += " (disabled)"
+					}
+					return name + "\t" + s.Kind + "\t…" + s.TokenHint + "\t" + when(s.LastEventAt)
+				})
+			})
+		},
+	}
+	remove := &cobra.Command{
+		Use: "remove NAME", Short: "Remove a source that has no open alerts", Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
+				s, err := db.SourceByName(cmd.Context(), args[0])
+				if err != nil {
+					return named(err, "source", args[0])
+				}
+				if err := db.DeleteSource(cmd.Context(), s.ID); err != nil {
+					return named(err, "source", s.Name)
+				}
+				return c.answer(sourceOut(s, ""), "Source "+s.Name+" is removed.")
+			})
+		},
+	}
+	token := &cobra.Command{
+		Use: "token NAME", Short: "Make a new token; the old one is void", Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
+				s, err := db.SourceByName(cmd.Context(), args[0])
+				if err != nil {
+					return named(err, "source", args[0])
+				}
+				return c.saveWithToken(cmd.Context(), db, s, "The new token of "+s.Name+", shown this once; the old one is void:")
+			})
+		},
+	}
+	c.jsonFlag(add, list, remove, token)
+	root.AddCommand(add, list, remove, token)
+	return root
+}
+
+func (c *cli) saveWithToken(ctx context.Context, db *store.DB, s source.Source, text string) error {
+	var token string
+	token, s.TokenHash, s.TokenHint = auth.NewToken(auth.SourcePrefix)
+	if err := db.SaveSource(ctx, s); err != nil {
+		return named(err, "source", s.Name)
+	}
+	return c.answer(sourceOut(s, token), text+"\n\n    "+token+"\n\nThe engine's notification command gets it as TOCSIN_TOKEN or TOCSIN_TOKEN_FILE, with TOCSIN_SOURCE="+s.Name+".")
+}
+
+type keyJSON struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Key        string     `json:"key,omitempty"` // where it was just made
+	Hint       string     `json:"hint"`
+	Scopes     []string   `json:"scopes"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	RevokedAt  *time.Time `json:"revoked_at"`
+}
+
+func keyOut(k auth.APIKey, key string) keyJSON {
+	return keyJSON{k.ID, k.Name, key, k.Hint, scopeNames(k), k.CreatedAt.UTC(), maybe(k.LastUsedAt), maybe(k.ExpiresAt), maybe(k.RevokedAt)}
+}
+
+func scopeNames(k auth.APIKey) []string {
+	out := make([]string, 0, len(k.Scopes))
+	for _, s := range k.Scopes {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func (c *cli) apikeys() *cobra.Command {
+	root := &cobra.Command{Use: "apikey", Short: "API keys, which let programs in"}
+	var scopes []string
+	var days int
+	add := &cobra.Command{
+		Use: "add NAME", Short: "Make an API key and print it", Args: oneName,
+		Example: "  tocsin apikey add dashboard --scope alerts:read\n  tocsin apikey add chatbot --scope alerts:read,alerts:acknowledge --days 90",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(_ *store.DB, who *auth.Service) error {
+				var expires time.Time
+				if days > 0 {
+					expires = time.Now().AddDate(0, 0, days)
+				}
+				wanted := make([]auth.Scope, 0, len(scopes))
+				for _, s := range scopes {
+					wanted = append(wanted, auth.Scope(strings.TrimSpace(s)))
+				}
+				k, key, err := who.AddKey(cmd.Context(), args[0], wanted, expires)
+				if err != nil {
+					return named(err, "apikey", args[0])
+				}
+				return c.answer(keyOut(k, key), "API key "+k.Name+", shown this once:\n\n    "+key+"\n\nIt may: "+strings.Join(scopeNames(k), ", ")+".")
+			})
+		},
+	}
+	add.Flags().StringSliceVar(&scopes, "scope", nil, "alerts:read, alerts:acknowledge, config:read, config:write or admin; several with commas")
+	add.Flags().IntVar(&days, "days", 0, "days until it expires (default: never)")
+	list := &cobra.Command{
+		Use: "list", Short: "List API keys", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
+				all, err := db.APIKeys(cmd.Context())
+				if err != nil {
+					return err
+				}
+				out := func(k auth.APIKey) keyJSON { return keyOut(k, "") }
+				return answerList(c, all, out, "NAME\tKEY\tSCOPES\tLAST USED\tSTATE", func(k auth.APIKey) string {
+					state := "in force"
+					if !k.RevokedAt.IsZero() {
+						state = "revoked"
+					} else if !k.Live(time.Now()) {
+						state = "expired"
+					}
+					return k.Name + "\t…" + k.Hint + "\t" + strings.Join(scopeNames(k), ",") + "\t" + when(k.LastUsedAt) + "\t" + state
+				})
+			})
+		},
+	}
+	revoke := &cobra.Command{
+		Use: "revoke NAME", Short: "End an API key at once", Args: oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(db *store.DB, who *auth.Service) error {
+				all, err := db.APIKeys(cmd.Context())
+				if err != nil {
+					return err
+				}
+				i := slices.IndexFunc(all, func(k auth.APIKey) bool { return k.RevokedAt.IsZero() && strings.EqualFold(k.Name, args[0]) })
+				if i < 0 {
+					return named(fault.ErrNotFound, "apikey", args[0])
+				}
+				if err := who.RevokeKey(cmd.Context(), all[i].ID); err != nil {
+					return fmt.Errorf("revoke %s: %w", args[0], err)
+				}
+				return c.answer(keyOut(all[i], ""), "API key "+all[i].Name+" is revoked.")
+			})
+		},
+	}
+	c.jsonFlag(add, list, revoke)
+	root.AddCommand(add, list, revoke)
+	return root
+}

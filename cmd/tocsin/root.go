@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/app"
+	"tocsin/internal/auth"
+	"tocsin/internal/config"
+	"tocsin/internal/demo"
+	"tocsin/internal/notify"
+	"tocsin/internal/store"
+)
+
+// cli is what all commands share.
+type cli struct {
+	in       io.Reader
+	out, err io.Writer
+	code     int // of a command that answers with one of its own
+
+	file  string             // --config
+	flags map[string]*string // configuration key to its flag's value
+	json  bool
+}
+
+// execute runs one command and answers the exit code.
+func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	c := &cli{in: in, out: out, err: errOut, flags: map[string]*string{}}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	if err := root.ExecuteContext(ctx); err != nil {
+		var wrong *usageError
+		fmt.Fprintln(errOut, "tocsin: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		if errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command") {
+			return 2
+		}
+		return 1
+	}
+	return c.code
+}
+
+// usageError is a command that was written wrongly.
+type usageError struct{ error }
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tocsin",
+		Short:         "From the monitoring engine to the right person's browser",
+		Long:          "Tocsin takes the notifications of monitoring engines and shows them to the people who\nmust know, in their browsers, and says who was told, by which way, when, and if not, why not.\n\nTo see it at once: tocsin demo",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
+	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
+	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
+	root.AddCommand(c.serve(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.demo(), c.version(),
+		notify.Command(func(code int) { c.code = code }))
+	return root
+}
+
+// setting makes a flag for a configuration key. A flag that was not given
+// leaves the key to the environment and the files.
+func (c *cli) setting(cmd *cobra.Command, name, key, text string) {
+	v := new(string)
+	c.flags[key] = v
+	set := cmd.Flags()
+	if cmd.Parent() == nil && cmd.Name() == "tocsin" {
+		set = cmd.PersistentFlags()
+	}
+	set.StringVar(v, name, "", text)
+}
+
+func (c *cli) load() (config.Config, error) {
+	given := map[string]string{}
+	for key, v := range c.flags {
+		if *v != "" {
+			given[key] = *v
+		}
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = ""
+	}
+	return config.Load(config.Sources{Flags: given, Environ: os.Environ(), File: c.file, WorkDir: dir})
+}
+
+func (c *cli) serve() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the hub",
+		Long:  "Run the hub until it gets SIGTERM or Ctrl-C. It is configured by flags, by TOCSIN_… in the\nenvironment, or by a file of KEY=VALUE lines; see docs/configuration.md.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			return app.Run(cmd.Context(), cfg)
+		},
+	}
+	c.setting(cmd, "listen", "TOCSIN_LISTEN", "host:port to listen on (default 127.0.0.1:8080)")
+	c.setting(cmd, "base-url", "TOCSIN_BASE_URL", "how browsers reach it, e.g. https://alerts.example.com")
+	c.setting(cmd, "log-level", "TOCSIN_LOG_LEVEL", "debug, info, warn or error (default info)")
+	return cmd
+}
+
+func (c *cli) demo() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run everything with a made-up company, to look around",
+		Long:  "Run the hub on an embedded database with sample users, contacts and rules, and a simulated\nmonitoring engine. Its data is deleted at the end, unless --data names a folder.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demo.Run(cmd.Context(), demo.Options{Listen: listen, DataDir: *c.flags["TOCSIN_DATA"], Out: c.out})
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "host:port to listen on")
+	return cmd
+}
+
+func (c *cli) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(c.out, "tocsin "+app.Version)
+			return err
+		},
+	}
+}
+
+// noArgs and oneName say what was wrong in the words of the command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("%s takes no %q; see %s --help", cmd.CommandPath(), args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+func oneName(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return &usageError{fmt.Errorf("%s takes one name, not %d; see %s --help", cmd.CommandPath(), len(args), cmd.CommandPath())}
+	}
+	return nil
+}
+
+// with opens the database for a command. The hub may be serving from it: what
+// is changed is in force there at once.
+func (c *cli) with(ctx context.Context, f func(db *store.DB, who *auth.Service) error) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if !cfg.Postgres() {
+		if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
+	}
+	db, err := store.Open(ctx, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command"})
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	who, err := auth.NewService(db, auth.Options{})
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return errors.Join(f(db, who), db.Close())
+}
+
+// answer prints v as JSON with --json, else the text.
+func (c *cli) answer(v any, text string) error {
+	if !c.json {
+		_, err := fmt.Fprintln(c.out, strings.TrimRight(text, "\n"))
+		return err
+	}
+	enc := json.NewEncoder(c.out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// jsonFlag lets a command answer in JSON.
+func (c *cli) jsonFlag(cmds ...*cobra.Command) {
+	for _, cmd := range cmds {
+		cmd.Flags().BoolVar(&c.json, "json", false, "answer in JSON, for scripts")
+	}
+}
