@@ -134,7 +134,8 @@ export function startNotifications({
   let listing = Promise.resolve();
 
   const registration = () => (registered ??= worker().catch((error) => { registered = null; throw error; }));
-  if (state() === 'granted') registration().then(sweep, () => {});
+  // Early, so that the first notification need not wait for it.
+  if (state() === 'granted') registration().catch(() => {});
 
   // first says whether a delivery is new here, and from now on it is not.
   function first(id) {
@@ -165,10 +166,10 @@ export function startNotifications({
   }
 
   async function display(body) {
-    const reg = await registration();
-    await listing;
-    showing++;
+    showing++; // before anything is awaited: list looks at it
     try {
+      const reg = await registration();
+      await listing;
       await reg.showNotification(body.title, options(body));
     } finally {
       showing--;
@@ -180,7 +181,7 @@ export function startNotifications({
   // list waits until what was just shown is on screen (see SETTLE).
   async function list(filter) {
     const reg = await registration();
-    while (showing || Date.now() < settledAt) await sleep(Math.max(50, settledAt - Date.now()));
+    while (showing || Date.now() < settledAt) await sleep(showing ? 50 : settledAt - Date.now());
     const found = reg.getNotifications(filter);
     listing = found.catch(() => {});
     return found;
@@ -287,7 +288,7 @@ export function startNotifications({
   function frame(f) {
     for (const listen of listeners) listen(f);
     if (!f.leader) return;
-    if (f.kind === 'hello') { catchUp(); sweep().catch(() => {}); }
+    if (f.kind === 'hello') catchUp().then(sweep).catch(() => {});
     if (f.kind === 'reset') reconcile().catch(() => {});
     if (f.kind === 'alert') settled(f.data).catch(() => {});
     if (f.kind !== 'notification') return;

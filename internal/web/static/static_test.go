@@ -1,0 +1,127 @@
+package static_test
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tocsin/internal/web/static"
+)
+
+func get(t *testing.T, h http.Handler, target string, header ...string) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestFiles(t *testing.T) {
+	t.Run("are kept for a year under their version and revalidated without", func(t *testing.T) {
+		a := get(t, static.Handler(), static.URL("js/live.js"))
+		if a.StatusCode != 200 || !strings.Contains(a.Header.Get("Cache-Control"), "immutable") {
+			t.Fatalf("%d %v", a.StatusCode, a.Header)
+		}
+		if a.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Fatalf("%v", a.Header)
+		}
+		for _, target := range []string{"/static/js/live.js", "/static/js/live.js?v=old"} {
+			b := get(t, static.Handler(), target)
+			if b.Header.Get("Cache-Control") != "no-cache" {
+				t.Fatalf("%s: %v", target, b.Header)
+			}
+			if c := get(t, static.Handler(), target, "If-None-Match", "W/"+b.Header.Get("ETag")); c.StatusCode != 304 || body(t, c) != "" {
+				t.Fatalf("with its tag: %d", c.StatusCode)
+			}
+		}
+	})
+	t.Run("are compressed for who takes it", func(t *testing.T) {
+		plain := get(t, static.Handler(), "/static/js/live.js", "Accept-Encoding", "br, gzip;q=0")
+		small := get(t, static.Handler(), "/static/js/live.js", "Accept-Encoding", "br, gzip;q=0.5")
+		if plain.Header.Get("Content-Encoding") != "" || small.Header.Get("Content-Encoding") != "gzip" || small.Header.Get("Vary") != "Accept-Encoding" {
+			t.Fatalf("plain %v, small %v", plain.Header, small.Header)
+		}
+		if plain.Header.Get("ETag") == small.Header.Get("ETag") {
+			t.Fatal("one tag for two representations")
+		}
+		z, err := gzip.NewReader(small.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil || string(text) != body(t, plain) {
+			t.Fatalf("uncompressed differs (%v)", err)
+		}
+	})
+	t.Run("that are none are not found", func(t *testing.T) {
+		for _, target := range []string{"/static/", "/static/js", "/static/static.go", "/static/../static.go", "/static/js/none.js", "/static/%2e%2e/go.mod"} {
+			if a := get(t, static.Handler(), target); a.StatusCode != 404 {
+				t.Errorf("%s: %d", target, a.StatusCode)
+			}
+		}
+	})
+	t.Run("the worker may look after the whole site and is never old", func(t *testing.T) {
+		a := get(t, static.WorkerHandler(), "/sw-push.js")
+		if a.Header.Get("Service-Worker-Allowed") != "/" || a.Header.Get("Cache-Control") != "no-cache" || !strings.Contains(body(t, a), "notificationclick") {
+			t.Fatalf("%v", a.Header)
+		}
+	})
+}
+
+// What a module, a style sheet or the worker names has to be there: nothing else
+// would notice before a person does.
+func TestEveryReferenceExists(t *testing.T) {
+	imports := regexp.MustCompile(`(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]`)
+	absolute := regexp.MustCompile("['\"`(]/static/([A-Za-z0-9._/-]+\\.[a-z0-9]+)")
+	urls := regexp.MustCompile(`url\(['"]?(\.[^'")?#]+)`)
+	checked := 0
+	for _, name := range static.Names() {
+		if ext := path.Ext(name); ext != ".js" && ext != ".css" {
+			continue
+		}
+		target := "/static/" + name
+		text := body(t, get(t, static.Handler(), target))
+		var wants []string
+		for _, re := range []*regexp.Regexp{imports, urls} {
+			for _, m := range re.FindAllStringSubmatch(text, -1) {
+				wants = append(wants, path.Join(path.Dir(name), m[1]))
+			}
+		}
+		for _, m := range absolute.FindAllStringSubmatch(text, -1) {
+			wants = append(wants, m[1])
+		}
+		for _, want := range wants {
+			checked++
+			if !static.Exists(want) {
+				t.Errorf("%s names %s, which does not exist", name, want)
+			}
+		}
+	}
+	// The icons that notifications name by state.
+	for _, icon := range strings.Fields("host-up host-down host-unreachable service-ok service-warning service-critical service-unknown acknowledgement downtime flapping custom app") {
+		checked++
+		if !static.Exists("icons/" + icon + ".png") {
+			t.Errorf("icon %s does not exist", icon)
+		}
+	}
+	if checked < 15 {
+		t.Fatalf("only %d references found: the patterns no longer fit", checked)
+	}
+}
