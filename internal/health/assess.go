@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -225,7 +226,7 @@ func (r *Report) source(f Facts, s Source) {
 		return
 	}
 	if s.LastError != "" {
-		r.Warn(name, fmt.Sprintf("The last call of source %s was refused %s ago: %s.", s.Name, Age(f.Now.Sub(s.LastErrorAt)), s.LastError), "Compare the notification command's token and arguments with the source's page.")
+		r.Warn(name, fmt.Sprintf("The last call of source %s was refused %s ago: %s.", s.Name, Age(f.Now.Sub(s.LastErrorAt)), strings.TrimRight(s.LastError, ". ")), "Compare the notification command's token and arguments with the source's page.")
 	}
 	if s.Spooled > 0 {
 		r.Warn(name, fmt.Sprintf("%s in the spool of source %s.", Count(s.Spooled, "event waits", "events wait"), s.Name), "Run tocsin notify --flush on the engine's machine; the next notification hands them in as well.")

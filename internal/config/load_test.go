@@ -1,0 +1,156 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/config"
+)
+
+// write makes a file and answers its path.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLoad(t *testing.T) {
+	t.Run("nothing given is a local hub on SQLite in the data folder", func(t *testing.T) {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		c, err := config.Load(config.Sources{WorkDir: dir, File: os.DevNull})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{c.Listen, c.DataDir, c.DatabaseURL, c.BaseURL, c.LogLevel.String()}
+		want := []string{"127.0.0.1:8080", filepath.Join(dir, "data"), "sqlite:" + filepath.Join(dir, "data", "tocsin.db"), "http://127.0.0.1:8080", "INFO"}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	})
+	t.Run("flags beat the environment, that beats the named file, that beats .env", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, ".env", "TOCSIN_LISTEN=:1\nTOCSIN_NODE=dotenv\nTOCSIN_LOG_LEVEL=debug\nTOCSIN_DATA=/dotenv\n")
+		file := write(t, dir, "named.env", "TOCSIN_LISTEN=:2\nTOCSIN_NODE=file\nTOCSIN_LOG_LEVEL=warn\n")
+		c, err := config.Load(config.Sources{
+			WorkDir: dir, File: file, Environ: []string{"TOCSIN_LISTEN=:3", "TOCSIN_NODE=environment"},
+			Flags: map[string]string{"TOCSIN_LISTEN": ":4"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{":4", "environment", "WARN", "/dotenv"}, []string{c.Listen, c.Node, c.LogLevel.String(), c.DataDir}); d != "" {
+			t.Error(d)
+		}
+	})
+	t.Run("comments, export, quotes and blank lines are understood", func(t *testing.T) {
+		dir := t.TempDir()
+		write(t, dir, ".env", "\ufeff# head\n\nexport TOCSIN_NODE = \"a \\\"b\\\" # c\" # said\r\nTOCSIN_BASE_URL='https://x.example.com/' \nTOCSIN_LISTEN=:9 # port\nOTHER=ignored\n")
+		c, err := config.Load(config.Sources{WorkDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{`a "b" # c`, "https://x.example.com", ":9"}, []string{c.Node, c.BaseURL, c.Listen}); d != "" {
+			t.Error(d)
+		}
+		if !c.Secure() {
+			t.Error("an https base URL is not secure")
+		}
+	})
+	t.Run("a secret comes from its file without the line break", func(t *testing.T) {
+		dir := t.TempDir()
+		secret := write(t, dir, "url", "postgres://u:p@h/d\n")
+		c, err := config.Load(config.Sources{Environ: []string{"TOCSIN_DATABASE_URL_FILE=" + secret}, File: os.DevNull})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.DatabaseURL != "postgres://u:p@h/d" || !c.Postgres() {
+			t.Errorf("database URL %q", c.DatabaseURL)
+		}
+	})
+	t.Run("keys of notify, of tests and of Kubernetes do no harm", func(t *testing.T) {
+		env := []string{"TOCSIN_URL=x", "TOCSIN_TOKEN=x", "TOCSIN_SPOOL=x", "TOCSIN_TEST_POSTGRES=x", "TOCSIN_PORT=tcp://10.0.0.1:80", "TOCSIN_SERVICE_HOST=10.0.0.1"}
+		if _, err := config.Load(config.Sources{Environ: env, File: os.DevNull}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("nobody can browse to 0.0.0.0, so the default base URL says localhost", func(t *testing.T) {
+		c, err := config.Load(config.Sources{Environ: []string{"TOCSIN_LISTEN=0.0.0.0:80"}, File: os.DevNull})
+		if err != nil || c.BaseURL != "http://localhost:80" {
+			t.Errorf("base URL %q, error %v", c.BaseURL, err)
+		}
+	})
+}
+
+func TestLoadRefusals(t *testing.T) {
+	for name, row := range map[string]struct {
+		env, file string
+		want      []string
+	}{
+		"unknown key in the file":        {file: "# a\nTOCSIN_LISTN=:1\n", want: []string{"f.env line 2", "TOCSIN_LISTN", "did you mean TOCSIN_LISTEN?"}},
+		"unknown key in the environment": {env: "TOCSIN_BASEURL=x", want: []string{"environment", "did you mean TOCSIN_BASE_URL?"}},
+		"foreign key in our file":        {file: "PATH=/bin\n", want: []string{"f.env line 1", "PATH is not known"}},
+		"no KEY=VALUE":                   {file: "TOCSIN_LISTEN\n", want: []string{"f.env line 1", "KEY=VALUE"}},
+		"no closing quote":               {file: "TOCSIN_NODE=\"a\n", want: []string{"no closing quote"}},
+		"given twice":                    {file: "TOCSIN_NODE=a\n\nTOCSIN_NODE=b\n", want: []string{"line 3", "first in line 1"}},
+		"no port":                        {env: "TOCSIN_LISTEN=localhost", want: []string{"TOCSIN_LISTEN", "host:port"}},
+		"database of another kind":       {env: "TOCSIN_DATABASE_URL=mysql://u:secret@h/d", want: []string{"TOCSIN_DATABASE_URL", "postgres://"}},
+		"base URL without scheme":        {env: "TOCSIN_BASE_URL=alerts.example.com", want: []string{"https://alerts.example.com"}},
+		"base URL with a path":           {env: "TOCSIN_BASE_URL=https://a.example.com/tocsin", want: []string{"has a path"}},
+		"level that is none":             {env: "TOCSIN_LOG_LEVEL=loud", want: []string{"debug, info, warn or error"}},
+		"proxy that is none":             {env: "TOCSIN_TRUSTED_PROXIES=10.0.0.0/8,proxy", want: []string{`"proxy"`}},
+		"secret file that is not there":  {env: "VAPID_PRIVATE_KEY_FILE=/nowhere/key", want: []string{"VAPID_PRIVATE_KEY_FILE", "/nowhere/key"}},
+		"secret given both ways":         {file: "VAPID_PRIVATE_KEY=x\nVAPID_PRIVATE_KEY_FILE=/y\n", want: []string{"as well as"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := config.Sources{File: write(t, t.TempDir(), "f.env", row.file)}
+			if row.env != "" {
+				s.Environ = []string{row.env}
+			}
+			_, err := config.Load(s)
+			var e *config.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error %v is no *config.Error", err)
+			}
+			for _, part := range row.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			if strings.Contains(err.Error(), "secret") && !strings.Contains(name, "secret") {
+				t.Errorf("%q tells a secret", err)
+			}
+		})
+	}
+}
+
+func TestSettingsValidate(t *testing.T) {
+	if err := config.Defaults().Validate(); err != nil {
+		t.Errorf("the defaults will not do: %v", err)
+	}
+	for field, change := range map[string]func(*config.Settings){
+		"auto_close.critical":  func(s *config.Settings) { s.AutoClose["critical"] = -1 },
+		"auto_close.severe":    func(s *config.Settings) { s.AutoClose["severe"] = 1 },
+		"browser_ttl_minutes":  func(s *config.Settings) { s.BrowserTTL = 0 },
+		"collapse_after":       func(s *config.Settings) { s.CollapseAfter = 51 },
+		"retention_days":       func(s *config.Settings) { s.RetentionDays = 0 },
+		"source_quiet_minutes": func(s *config.Settings) { s.SourceQuietMinutes = -1 },
+	} {
+		t.Run(field+" out of bounds is named", func(t *testing.T) {
+			s := config.Defaults()
+			change(&s)
+			var fe *config.FieldError
+			if err := s.Validate(); !errors.As(err, &fe) || fe.Field != field {
+				t.Errorf("error %v does not name %s", err, field)
+			}
+		})
+	}
+}
