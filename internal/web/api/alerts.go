@@ -93,7 +93,7 @@ type ObjectDetail struct {
 }
 
 type alertsIn struct {
-	paging
+	Paging
 	Status  []string `query:"status" enum:"firing,acknowledged,resolved" doc:"Only these"`
 	State   []string `query:"state" doc:"Only these states"`
 	Source  []string `query:"source_id" doc:"Only of these sources"`
@@ -321,7 +321,7 @@ func deliveryOut(d delivery.Delivery) DeliveryOut {
 }
 
 type deliveriesIn struct {
-	paging
+	Paging
 	State   []string `query:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped" doc:"Only these"`
 	Channel string   `query:"channel" doc:"Only by this channel"`
 	Contact string   `query:"contact_id" doc:"Only to this contact"`

@@ -84,7 +84,7 @@ type postIn[T any] struct{ Body T }
 // registerCRUD adds the five routes.
 func registerCRUD[In, Out, T any](a *API, c crud[In, Out, T]) {
 	register(a, c.read, route(c.tag, http.MethodGet, c.path, "list-"+dashed(c.many), "List "+c.many),
-		func(ctx context.Context, in *paging) (*body[list[Out]], error) {
+		func(ctx context.Context, in *Paging) (*body[list[Out]], error) {
 			all, err := c.list(ctx)
 			if err != nil {
 				return nil, err

@@ -110,8 +110,9 @@ type list[T any] struct {
 	Next  string `json:"next" doc:"Give it back as cursor for the next page; empty on the last one"`
 }
 
-// paging is asked for by every list.
-type paging struct {
+// Paging is asked for by every list. It is exported because huma passes over
+// embedded fields that are not.
+type Paging struct {
 	Cursor string `query:"cursor" maxLength:"500" doc:"next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"How many at most"`
 }
@@ -123,7 +124,7 @@ type byID struct {
 
 // cut answers the page of a list that is read as a whole, ordered by key. The
 // cursor is a key, so that a page stays right when something before it goes.
-func cut[T any](items []T, p paging, key func(T) string) (list[T], error) {
+func cut[T any](items []T, p Paging, key func(T) string) (list[T], error) {
 	slices.SortFunc(items, func(x, y T) int { return cmp.Compare(key(x), key(y)) })
 	if p.Cursor != "" {
 		after, err := base64.RawURLEncoding.DecodeString(p.Cursor)

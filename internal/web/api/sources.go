@@ -59,7 +59,7 @@ func (a *API) sourceOut(s source.Source) SourceOut {
 func (a *API) sourceRoutes() {
 	st := a.d.Store
 	register(a, readConfig, route("sources", http.MethodGet, "/sources", "list-sources", "List sources"),
-		func(ctx context.Context, in *paging) (*body[list[SourceOut]], error) {
+		func(ctx context.Context, in *Paging) (*body[list[SourceOut]], error) {
 			all, err := st.Sources(ctx)
 			if err != nil {
 				return nil, err
@@ -194,7 +194,7 @@ func userOut(u auth.User) UserOut {
 
 func (a *API) userRoutes() {
 	register(a, administer, route("administration", http.MethodGet, "/users", "list-users", "List users"),
-		func(ctx context.Context, in *paging) (*body[list[UserOut]], error) {
+		func(ctx context.Context, in *Paging) (*body[list[UserOut]], error) {
 			all, err := a.d.Store.Users(ctx)
 			if err != nil {
 				return nil, err
@@ -279,7 +279,7 @@ func keyOut(k auth.APIKey) KeyOut {
 
 func (a *API) keyRoutes() {
 	register(a, administer, route("administration", http.MethodGet, "/apikeys", "list-api-keys", "List API keys"),
-		func(ctx context.Context, in *paging) (*body[list[KeyOut]], error) {
+		func(ctx context.Context, in *Paging) (*body[list[KeyOut]], error) {
 			all, err := a.d.Store.APIKeys(ctx)
 			if err != nil {
 				return nil, err
