@@ -7,7 +7,7 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The program needs no C library: one file that runs on any Linux.
-BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)"
+BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Version=$(VERSION)"
 
 # What the tests drive for real: both browsers and a desktop's message bus,
 # Nagios, PostgreSQL; and a C compiler for the race detector.

@@ -23,12 +23,12 @@ import (
 
 // Options say what is measured.
 type Options struct {
-	Bin      string        // the built program
-	Dir      string        // for data
-	Postgres func() string // address of a new, empty database
-	Clients  []int         // numbers of clients
-	For      time.Duration // length of each run
-	Rounds   int           // runs of each; the median counts
+	Bin      string                                // the built program
+	Dir      string                                // for data
+	Postgres func(context.Context) (string, error) // makes an empty database and answers its address
+	Clients  []int                                 // numbers of clients
+	For      time.Duration                         // length of each run
+	Rounds   int                                   // runs of each; the median counts
 }
 
 // peer is one thing that takes events.
@@ -85,16 +85,20 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 // start starts everybody; who was started is answered with an error, too.
 func start(ctx context.Context, o Options) ([]*peer, error) {
 	var peers []*peer
+	each := []string{"TOCSIN_TEST_INGEST_GROUP=1"}
 	for _, h := range []struct {
-		name, database string
-		env            []string
-	}{
-		{sqlite, "", nil},
-		{sqliteEach, "", []string{"TOCSIN_TEST_INGEST_GROUP=1"}},
-		{postgres, o.Postgres(), nil},
-		{pgEach, o.Postgres(), []string{"TOCSIN_TEST_INGEST_GROUP=1"}},
-	} {
-		p, err := startHub(ctx, o, h.name, h.database, h.env)
+		name     string
+		postgres bool
+		env      []string
+	}{{sqlite, false, nil}, {sqliteEach, false, each}, {postgres, true, nil}, {pgEach, true, each}} {
+		database := ""
+		if h.postgres {
+			var err error
+			if database, err = o.Postgres(ctx); err != nil {
+				return peers, err
+			}
+		}
+		p, err := startHub(ctx, o, h.name, database, h.env)
 		if err != nil {
 			return peers, fmt.Errorf("%s: %w", h.name, err)
 		}

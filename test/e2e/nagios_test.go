@@ -22,7 +22,8 @@ import (
 func (w *world) engine(contacts ...string) *nagios.Nagios {
 	w.Helper()
 	dir := w.TempDir()
-	common := "/bin/date +%s%N >> " + filepath.Join(w.dir, "calls") + "; " + bin + ` notify --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" ` +
+	// A semicolon would begin a comment in Nagios' files.
+	common := "exec 2>> " + filepath.Join(w.dir, "complaints") + " && /bin/date +%s%N >> " + filepath.Join(w.dir, "calls") + " && " + bin + ` notify --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" ` +
 		`--ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$" `
 	n, err := nagios.Start(w.ctx, nagios.Config{
 		Dir: dir, Contacts: contacts, Hosts: []string{"web01", "db01"},
@@ -39,7 +40,8 @@ func (w *world) engine(contacts ...string) *nagios.Nagios {
 	w.Cleanup(func() {
 		n.Stop()
 		if w.Failed() {
-			w.Logf("Nagios said:\n%s", n.Log())
+			complaints, _ := os.ReadFile(filepath.Join(w.dir, "complaints")) // none: no call yet
+			w.Logf("Nagios said:\n%s\nand its notification command:\n%s", n.Log(), complaints)
 		}
 	})
 	return n

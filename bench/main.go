@@ -1,0 +1,184 @@
+// Command bench measures the program on this machine, prints tables, and
+// writes them to docs/benchmarks.md with the machine named.
+//
+//	make bench                      everything
+//	go run ./bench -parts ingest    one part; the file is left as it is
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tocsin/bench/ingest"
+	"tocsin/bench/kill"
+	"tocsin/bench/notify"
+	"tocsin/bench/streams"
+	"tocsin/bench/table"
+	"tocsin/test/postgres"
+)
+
+// part is one of the things that are measured.
+type part struct {
+	name, title string
+	run         func(ctx context.Context, w io.Writer, b *bench) error
+}
+
+// bench is what the parts have in common.
+type bench struct {
+	bin     string // the built program
+	dir     string // for data, removed at the end
+	rounds  int
+	seconds int
+	kills   int
+	server  *postgres.Server
+	bases   int // databases made
+}
+
+func parts() []part {
+	return []part{
+		{"ingest", "Durable ingest over HTTP", (*bench).ingest},
+		{"notify", "`tocsin notify` as a whole process", (*bench).notify},
+		{"streams", "Open event streams", (*bench).streams},
+		{"kill", "kill -9 while events come in", (*bench).kill},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	b := &bench{}
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill; empty: all, and write the file")
+	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
+	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
+	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest; the median counts")
+	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest")
+	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
+	flag.Parse()
+	bin, err := filepath.Abs(b.bin)
+	if err != nil {
+		return err
+	}
+	b.bin = bin
+	if b.dir, err = os.MkdirTemp("", "tocsin-bench-"); err != nil {
+		return fmt.Errorf("folder for data: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(b.dir) }()
+	if b.server, err = postgres.Start(postgres.Options{}); err != nil {
+		return err
+	}
+	defer func() { _ = b.server.Stop() }()
+
+	var text bytes.Buffer
+	w := io.MultiWriter(os.Stdout, &text)
+	if err := b.head(ctx, w); err != nil {
+		return err
+	}
+	for _, p := range parts() {
+		if *names != "" && !strings.Contains(","+*names+",", ","+p.name+",") {
+			continue
+		}
+		fmt.Fprintf(w, "## %s\n\n", p.title)
+		if err := p.run(b, ctx, w); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	if *names != "" {
+		return nil
+	}
+	if err := os.WriteFile(*file, text.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write the tables: %w", err)
+	}
+	return nil
+}
+
+// head names the machine.
+func (b *bench) head(ctx context.Context, w io.Writer) error {
+	m, err := machine(b.bin)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, b.server.URL)
+	if err != nil {
+		return fmt.Errorf("PostgreSQL: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var version string
+	if err := conn.QueryRow(ctx, "SHOW server_version").Scan(&version); err != nil {
+		return fmt.Errorf("PostgreSQL's version: %w", err)
+	}
+	fmt.Fprintf(w, "# Benchmarks\n\nWritten by `make bench` on %s. Client, server and database share the machine; "+
+		"figures of different machines cannot be compared, the ratios within one run can.\n\n", time.Now().UTC().Format("2 January 2006"))
+	t := table.Table{Head: []string{"machine", ""}}
+	for _, row := range append(m, [2]string{"PostgreSQL", version}) {
+		t.Add(row[0], row[1])
+	}
+	return t.Write(w)
+}
+
+// database makes an empty database.
+func (b *bench) database(ctx context.Context) (string, error) {
+	b.bases++
+	name := fmt.Sprintf("bench%d", b.bases)
+	conn, err := pgx.Connect(ctx, b.server.URL)
+	if err != nil {
+		return "", fmt.Errorf("PostgreSQL: %w", err)
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
+	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+		return "", fmt.Errorf("make database %s: %w", name, err)
+	}
+	return strings.Replace(b.server.URL, "/postgres?", "/"+name+"?", 1), nil
+}
+
+func (b *bench) ingest(ctx context.Context, w io.Writer) error {
+	return ingest.Run(ctx, w, ingest.Options{
+		Bin: b.bin, Dir: b.dir, Postgres: b.database,
+		Clients: []int{1, 8, 64, 256}, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds,
+	})
+}
+
+func (b *bench) notify(_ context.Context, w io.Writer) error { return notify.Run(w, b.bin) }
+
+func (b *bench) streams(_ context.Context, w io.Writer) error { return streams.Run(w) }
+
+func (b *bench) kill(ctx context.Context, w io.Writer) error {
+	base, err := b.database(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(w, "The hub is killed while six clients send events, started again, and what was not answered is sent once more. "+
+		"At the end every answered event is there once, and both contacts were told of each.\n\n")
+	t := table.Table{Head: []string{"database", "kills", "events answered", "sent again", "of these had been taken", "notifications shown", "lost", "slowest start"}}
+	for i, k := range []struct{ name, base string }{{"SQLite", ""}, {"PostgreSQL", base}} {
+		dir := filepath.Join(b.dir, fmt.Sprintf("kill%d", i))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return fmt.Errorf("data folder: %w", err)
+		}
+		seed := uint64(time.Now().UnixNano())
+		r, err := kill.Run(ctx, kill.Options{Bin: b.bin, Dir: dir, Database: k.base, Rounds: b.kills, Clients: 6, Most: 150, Seed: seed})
+		if err != nil {
+			return fmt.Errorf("%s (seed %d): %w", k.name, seed, err)
+		}
+		t.Add(k.name, fmt.Sprint(r.Rounds), table.Thousands(float64(r.Answered)), fmt.Sprint(r.Again), fmt.Sprint(r.Duplicates),
+			table.Thousands(float64(r.Told)), "0", r.Slowest.Round(time.Millisecond).String())
+	}
+	return t.Write(w)
+}
