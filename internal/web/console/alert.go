@@ -16,7 +16,7 @@ const timelineLimit = 500
 
 type alertView struct {
 	shell
-	A         alert.Alert
+	A         *alert.Alert
 	Source    source.Source
 	EngineURL string
 	MayAck    bool
@@ -70,7 +70,7 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	view := alertView{
-		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: a, Sticky: s.AckSticky,
+		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: &a, Sticky: s.AckSticky,
 		MayAck:   a.Status == alert.Firing && v.may("alerts:acknowledge"),
 		MayUnack: a.Status == alert.Acknowledged && v.may("alerts:acknowledge"),
 		Timeline: timeline(events, ds), Cut: len(events) == timelineLimit,

@@ -40,7 +40,7 @@ export function toast({ title, text = '', icon = '', url = '', action = null, se
   close.addEventListener('click', () => el.remove());
   el.append(close);
   box.append(el);
-  while (box.children.length > 5) box.firstChild.remove();
+  while (box.children.length > 3) box.firstChild.remove();
   if (seconds > 0) {
     const end = () => {
       if (el.matches(':hover, :focus-within')) setTimeout(end, 2000);

@@ -29,9 +29,10 @@ const live = startLive({
 nudge();
 selfTest();
 
-// shown draws a notification that the desktop cannot show.
+// shown draws a notification that the desktop cannot show. It does not stay for
+// ever even where the desktop's would: the list behind it does.
 function shown(body) {
-  toast({ title: body.title, text: body.body, icon: body.icon, url: body.url, seconds: body.auto_close });
+  toast({ title: body.title, text: body.body, icon: body.icon, url: body.url, seconds: body.auto_close || 30 });
 }
 
 // showState keeps the word and the shape in the header; a channel that is away
