@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -192,9 +191,6 @@ func (c *cli) contacts() *cobra.Command {
 				if err := k.Validate(); err != nil {
 					return err
 				}
-				if err := notTaken(cmd.Context(), db, k.Name); err != nil {
-					return err
-				}
 				if err := db.SaveContact(cmd.Context(), k); err != nil {
 					return named(err, "contact", k.Name)
 				}
@@ -241,19 +237,6 @@ func (c *cli) contacts() *cobra.Command {
 	c.jsonFlag(add, list)
 	root.AddCommand(add, list)
 	return root
-}
-
-func notTaken(ctx context.Context, db *store.DB, name string) error {
-	all, err := db.Contacts(ctx)
-	if err != nil {
-		return err
-	}
-	for _, k := range all {
-		if strings.EqualFold(k.Name, name) {
-			return named(fault.ErrTaken, "contact", name)
-		}
-	}
-	return nil
 }
 
 // named says in plain words that a name is taken, or that there is none.

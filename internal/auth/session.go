@@ -36,6 +36,9 @@ const (
 
 func newSessions(st Store, secure bool) *scs.SessionManager {
 	m := scs.New()
+	if unused, ok := m.Store.(interface{ StopCleanup() }); ok {
+		unused.StopCleanup() // New starts a goroutine for a store that we do not use
+	}
 	m.Store = sessionStore{st}
 	m.Codec = jsonCodec{}
 	m.IdleTimeout = idleTimeout

@@ -105,12 +105,15 @@ type alertsIn struct {
 }
 
 type ackIn struct {
-	ID   string `path:"id" maxLength:"100" doc:"The alert's id"`
-	Body struct {
-		Comment string `json:"comment,omitempty" maxLength:"2000" doc:"What you do about it" example:"On it, disk is being replaced"`
-		Sticky  *bool  `json:"sticky,omitempty" doc:"Stays until recovery, also when the state changes; none: as in the settings"`
-		Origin  string `json:"origin,omitempty" enum:"console,api,notification" doc:"Where it was made; none: console for a session, else api"`
-	} `required:"false"`
+	ID   string  `path:"id" maxLength:"100" doc:"The alert's id"`
+	Body *AckBody // none is fine
+}
+
+// AckBody is what somebody says when they take an alert.
+type AckBody struct {
+	Comment string `json:"comment,omitempty" maxLength:"2000" doc:"What you do about it" example:"On it, disk is being replaced"`
+	Sticky  *bool  `json:"sticky,omitempty" doc:"Stays until recovery, also when the state changes; none: as in the settings"`
+	Origin  string `json:"origin,omitempty" enum:"console,api,notification" doc:"Where it was made; none: console for a session, else api"`
 }
 
 func (a *API) alertRoutes() {
@@ -152,18 +155,21 @@ func (a *API) alertRoutes() {
 	take.Description = "409 when it is acknowledged already, or resolved."
 	take.Errors = []int{http.StatusNotFound, http.StatusConflict}
 	register(a, ack, take, func(ctx context.Context, in *ackIn) (*body[AlertOut], error) {
-		sticky := false
-		if in.Body.Sticky != nil {
-			sticky = *in.Body.Sticky
+		said := AckBody{}
+		if in.Body != nil {
+			said = *in.Body
+		}
+		r := ackRequest(ctx, said.Origin)
+		r.Comment = said.Comment
+		if said.Sticky != nil {
+			r.Sticky = *said.Sticky
 		} else {
 			s, err := a.d.Store.Settings(ctx)
 			if err != nil {
 				return nil, err
 			}
-			sticky = s.AckSticky
+			r.Sticky = s.AckSticky
 		}
-		r := ackRequest(ctx, in.Body.Origin)
-		r.Comment, r.Sticky = in.Body.Comment, sticky
 		got, err := a.d.Dispatch.Acknowledge(ctx, in.ID, r)
 		if err != nil {
 			return nil, err

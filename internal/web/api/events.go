@@ -55,7 +55,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	events, err := kind.Decode(buf.Bytes(), a.d.Now())
 	if err != nil {
-		a.refuse(w, s, 0, decodeProblem(err))
+		a.refuse(w, s, 0, decodeProblem(err, buf.Bytes()))
 		return
 	}
 	receipts, err := a.d.Dispatch.Receive(r.Context(), s.ID, events)
@@ -120,16 +120,17 @@ func (a *API) refuse(w http.ResponseWriter, s *known, events int, p *huma.ErrorM
 	}
 }
 
-func decodeProblem(err error) *huma.ErrorModel {
+func decodeProblem(err error, body []byte) *huma.ErrorModel {
 	var fe *source.FieldError
 	if !errors.As(err, &fe) {
 		return problem(http.StatusBadRequest, "The body cannot be read: "+err.Error()+".")
 	}
-	status := http.StatusUnprocessableEntity
-	where := "body." + fe.Field
+	status, where := http.StatusUnprocessableEntity, "body."+fe.Field
 	if fe.Field == "" || fe.Field == "body" {
-		// Not a wrong field but no JSON at all.
-		status, where = http.StatusBadRequest, "body"
+		where = "body"
+	}
+	if !json.Valid(body) {
+		status = http.StatusBadRequest // no wrong field but no JSON; where it breaks is still told
 	}
 	return problem(status, fe.Error(), &huma.ErrorDetail{Location: where, Message: fe.Problem + "; " + fe.Mend})
 }

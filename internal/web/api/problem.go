@@ -63,6 +63,8 @@ func (a *API) refusal(err error) error {
 		return fieldProblem(onSource.Field, onSource.Problem+"; "+onSource.Mend, nil)
 	case errors.Is(err, fault.ErrNotFound):
 		return problem(http.StatusNotFound, "There is none with this id.")
+	case errors.Is(err, fault.ErrCursor):
+		return badCursor()
 	case errors.Is(err, fault.ErrTaken):
 		return problem(http.StatusConflict, "The name is taken.", &huma.ErrorDetail{Location: "body.name", Message: "is taken; choose another one"})
 	case errors.Is(err, fault.ErrInUse):
