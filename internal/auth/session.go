@@ -34,21 +34,19 @@ const (
 	keyTouched = "touched" // Unix seconds of the last write
 )
 
+// newSessions is not made by scs.New, which starts a goroutine, for a store that
+// we do not use, that cannot be stopped without a race.
 func newSessions(st Store, secure bool) *scs.SessionManager {
-	m := scs.New()
-	if unused, ok := m.Store.(interface{ StopCleanup() }); ok {
-		unused.StopCleanup() // New starts a goroutine for a store that we do not use
+	return &scs.SessionManager{
+		IdleTimeout:      idleTimeout,
+		Lifetime:         lifetime,
+		Store:            sessionStore{st},
+		Codec:            jsonCodec{},
+		HashTokenInStore: true,
+		Cookie: scs.SessionCookie{
+			Name: Cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure, Persist: true,
+		},
 	}
-	m.Store = sessionStore{st}
-	m.Codec = jsonCodec{}
-	m.IdleTimeout = idleTimeout
-	m.Lifetime = lifetime
-	m.HashTokenInStore = true
-	m.Cookie.Name = Cookie
-	m.Cookie.HttpOnly = true
-	m.Cookie.SameSite = http.SameSiteLaxMode
-	m.Cookie.Secure = secure
-	return m
 }
 
 // carrier takes the response along in the context, so that SignIn and SignOut
