@@ -49,6 +49,9 @@ type DB struct {
 	wakes  wakes
 	stop   context.CancelFunc
 	done   sync.WaitGroup
+
+	closing sync.Once
+	closed  error
 }
 
 // Open opens the database and brings its schema up to date. It fails with a
@@ -97,9 +100,14 @@ func (db *DB) start(ctx context.Context, loops ...func(context.Context)) error {
 	return nil
 }
 
-// Close ends the work in the background and closes all connections. Calls that
-// are under way fail.
+// Close ends the work in the background and closes all connections, once; what
+// is being written is finished.
 func (db *DB) Close() error {
+	db.closing.Do(func() { db.closed = db.close() })
+	return db.closed
+}
+
+func (db *DB) close() error {
 	if db.stop != nil {
 		db.stop()
 		db.done.Wait()

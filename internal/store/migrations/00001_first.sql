@@ -32,8 +32,8 @@ CREATE TABLE session (
     data    TEXT NOT NULL,
     expires BIGINT NOT NULL
 );
-CREATE INDEX session_user ON session (user_id);
-CREATE INDEX session_expires ON session (expires);
+CREATE INDEX session_of_user ON session (user_id);
+CREATE INDEX session_end ON session (expires);
 
 CREATE TABLE api_key (
     id        TEXT NOT NULL PRIMARY KEY,

@@ -43,9 +43,8 @@ func run(args []string) int {
 		}
 	}
 	// Ctrl-C goes to the whole group: the command ends by it, and we after it.
-	signal.Ignore(os.Interrupt)
 	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM)
+	signal.Notify(end, syscall.SIGTERM, os.Interrupt)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -54,7 +53,9 @@ func run(args []string) int {
 	}
 	go func() {
 		for s := range end {
-			_ = cmd.Process.Signal(s)
+			if s == syscall.SIGTERM {
+				_ = cmd.Process.Signal(s)
+			}
 		}
 	}()
 	err := cmd.Wait()
