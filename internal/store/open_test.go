@@ -1,0 +1,274 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"tocsin/internal/auth"
+	"tocsin/internal/fault"
+	"tocsin/internal/live"
+	"tocsin/internal/store"
+	"tocsin/test/postgres"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+func cursorError() error { return fault.ErrCursor }
+
+func frames(at time.Time, users ...string) (fs []live.Frame) {
+	for _, u := range users {
+		fs = append(fs, live.Frame{UserID: u, Kind: "alert", Body: `{"for":"` + u + `"}`, At: at})
+	}
+	return fs
+}
+
+// raw opens the database as another program would.
+func raw(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	driver, name := "pgx", url
+	if path, found := strings.CutPrefix(url, "sqlite:"); found {
+		driver, name = "sqlite", path
+	}
+	if driver == "sqlite" {
+		name = "file:" + strings.NewReplacer("%", "%25", "#", "%23", " ", "%20").Replace(name)
+	}
+	db, err := sql.Open(driver, name)
+	ok(t, err)
+	t.Cleanup(func() { ok(t, db.Close()) })
+	return db
+}
+
+func texts(t *testing.T, db *sql.DB, query string, args ...any) (list []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query, args...)
+	ok(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		ok(t, rows.Scan(&s))
+		list = append(list, s)
+	}
+	ok(t, rows.Err())
+	return list
+}
+
+// The whole SQL text relies on it: other SQLite drivers bind $2, $1 by order.
+func TestPlaceholdersAreBoundByNumber(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			openURL(t, url)
+			var a, b, c string
+			ok(t, raw(t, url).QueryRowContext(t.Context(), "SELECT CAST($2 AS TEXT), CAST($1 AS TEXT), CAST($2 AS TEXT)", "one", "two").Scan(&a, &b, &c))
+			same(t, "order", a+" "+b+" "+c, "two one two")
+		})
+	}
+}
+
+// The schema as the migrations leave it, for reviews. go test -update writes it.
+func TestSchema(t *testing.T) {
+	queries := map[string][]string{
+		"sqlite": {"SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' ORDER BY tbl_name, type DESC, name"},
+		"postgres": {`SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || COALESCE(collation_name, '') || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END
+			FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' ORDER BY table_name, ordinal_position`,
+			"SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT LIKE 'goose%' ORDER BY tablename, indexname",
+			"SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1"},
+	}
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			db := openURL(t, url)
+			same(t, "engine", db.Engine(), e.name)
+			ok(t, db.Ping(t.Context()))
+			v, err := db.SchemaVersion(t.Context())
+			ok(t, err)
+			same(t, "version", v, 1)
+			var dump []string
+			for _, q := range queries[e.name] {
+				dump = append(dump, texts(t, raw(t, url), q)...)
+			}
+			got := strings.Join(dump, "\n") + "\n"
+			golden := filepath.Join("testdata", "schema."+e.name+".txt")
+			if *update {
+				ok(t, os.MkdirAll("testdata", 0o755))
+				ok(t, os.WriteFile(golden, []byte(got), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			ok(t, err)
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Fatal(d)
+			}
+		})
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			ok(t, openURL(t, url).Close())
+			_, err := raw(t, url).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9000, TRUE)")
+			ok(t, err)
+			_, err = store.Open(t.Context(), store.Options{URL: url})
+			if err == nil || !strings.Contains(err.Error(), "made by a newer version of Tocsin (its schema is 9000") {
+				t.Fatalf("error is %v", err)
+			}
+		})
+	}
+}
+
+// Several nodes that start at once on an empty database.
+func TestManyOpenAtOnce(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			errs := make(chan error)
+			for range 4 {
+				go func() {
+					db, err := store.Open(t.Context(), store.Options{URL: url})
+					if err == nil {
+						err = db.Close()
+					}
+					errs <- err
+				}()
+			}
+			for range 4 {
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestURLs(t *testing.T) {
+	for url, want := range map[string]string{
+		"mysql://x":  `begins with "mysql:": write sqlite:PATH or postgres://`,
+		"postgres:/": "",
+		"postgres://tocsin:geheim@127.0.0.1:1/x?sslmode=disable": "connect to the PostgreSQL database x on 127.0.0.1:1",
+	} {
+		db, err := store.Open(t.Context(), store.Options{URL: url, DataDir: t.TempDir()})
+		if err == nil {
+			ok(t, db.Close())
+			t.Errorf("%s was opened", url)
+		} else if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// secondEnv makes this test binary the second process, see TestMain.
+const secondEnv = "TOCSIN_STORE_SECOND"
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv(secondEnv)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	db, err := store.Open(context.Background(), store.Options{DataDir: dir, Exclusive: true})
+	if err != nil {
+		os.Stderr.WriteString(err.Error())
+		os.Exit(3)
+	}
+	if err := db.Close(); err != nil {
+		os.Exit(4)
+	}
+}
+
+func TestSecondProcessOnOneSQLite(t *testing.T) {
+	dir := t.TempDir()
+	second := func() (string, error) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), secondEnv+"="+dir)
+		var out bytes.Buffer
+		cmd.Stderr = &out
+		err := cmd.Run()
+		return out.String(), err
+	}
+	hub, err := store.Open(t.Context(), store.Options{DataDir: dir, Exclusive: true})
+	ok(t, err)
+	if said, err := second(); err == nil || !strings.Contains(said, "is in use by another Tocsin that is serving") {
+		t.Fatalf("a second hub: %v, %s", err, said)
+	}
+	t.Run("a command beside it works, and the hub notices", func(t *testing.T) {
+		before := hub.ConfigVersion()
+		beside, err := store.Open(t.Context(), store.Options{DataDir: dir})
+		ok(t, err)
+		ok(t, beside.SaveUser(t.Context(), auth.User{ID: "u1", Name: "ann"}))
+		ok(t, beside.Close())
+		eventually(t, "the hub notices", func() bool { return hub.ConfigVersion() > before })
+		_, err = hub.UserByName(t.Context(), "ann")
+		ok(t, err)
+	})
+	ok(t, hub.Close())
+	if said, err := second(); err != nil {
+		t.Fatalf("after the first has ended: %v, %s", err, said)
+	}
+}
+
+func TestWakes(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		counts := map[string]*atomic.Int64{"live": {}, "delivery": {}, "config": {}}
+		for topic, n := range counts {
+			db.OnWake(topic, func() { n.Add(1) })
+		}
+		expect := func(live, delivery, config int64) {
+			t.Helper()
+			same(t, "live", counts["live"].Swap(0), live)
+			same(t, "delivery", counts["delivery"].Swap(0), delivery)
+			same(t, "config", counts["config"].Swap(0), config)
+		}
+		write(t, db, problem(1))
+		expect(1, 0, 0)
+		write(t, db, problem(2, "u1"))
+		expect(1, 1, 0)
+		before := db.ConfigVersion()
+		ok(t, db.SaveUser(t.Context(), auth.User{ID: "u1", Name: "ann"}))
+		expect(0, 0, 1)
+		if db.ConfigVersion() <= before {
+			t.Fatal("the version did not rise")
+		}
+		ok(t, db.AppendLive(t.Context(), frames(day(), "u1")))
+		expect(1, 0, 0)
+		if err := db.SaveUser(t.Context(), auth.User{ID: "u2", Name: "ann"}); err == nil {
+			t.Fatal("saved")
+		}
+		expect(0, 0, 0)
+	})
+}
+
+// Another node's commits are heard of, also after the connection that listens
+// was ended by the server.
+func TestOtherNodesAreHeard(t *testing.T) {
+	url := postgres.URL(t)
+	a, b := openURL(t, url), openURL(t, url)
+	var heard atomic.Int64
+	b.OnWake("live", func() { heard.Add(1) })
+	told := func() bool {
+		ok(t, a.AppendLive(t.Context(), frames(day(), "")))
+		return heard.Load() > 0
+	}
+	eventually(t, "a wake", told)
+
+	conn, err := pgx.Connect(t.Context(), url)
+	ok(t, err)
+	defer func() { ok(t, conn.Close(context.Background())) }()
+	var killed int
+	ok(t, conn.QueryRow(t.Context(), `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE datname = current_database() AND query LIKE 'LISTEN %'`).Scan(&killed))
+	same(t, "connections ended", killed, 2)
+	heard.Store(0)
+	eventually(t, "a wake after the connection was lost", told)
+}
