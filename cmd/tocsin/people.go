@@ -241,11 +241,15 @@ func (c *cli) contacts() *cobra.Command {
 
 // named says in plain words that a name is taken, or that there is none.
 func named(err error, what, name string) error {
+	command := what
+	if what == "apikey" {
+		what = "API key"
+	}
 	switch {
 	case errors.Is(err, fault.ErrTaken):
-		return fmt.Errorf("there is a %s %s already; choose another name", what, name)
+		return fmt.Errorf("the %s %s is there already; choose another name", what, name)
 	case errors.Is(err, fault.ErrNotFound):
-		return fmt.Errorf("there is no %s %s; tocsin %s list shows those there are", what, name, what)
+		return fmt.Errorf("there is no %s %s; tocsin %s list shows those there are", what, name, command)
 	case errors.Is(err, fault.ErrInUse):
 		return fmt.Errorf("the %s %s is in use and stays: %w", what, name, err)
 	}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"tocsin/internal/notify"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"tocsin": func() {
+			if len(os.Args) > 1 && os.Args[1] == "notify" {
+				os.Exit(notify.Run(context.Background(), os.Args[2:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+			}
+			os.Exit(run())
+		},
+	})
+}
+
+func TestStories(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata"})
+}
