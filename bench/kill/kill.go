@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -135,6 +134,7 @@ func (r *rounds) round(ctx context.Context) error {
 		mu       sync.Mutex
 		answered []int
 		cut      []int
+		failed   error
 		killed   = make(chan struct{})
 		once     sync.Once
 		after    = 1 + r.random.IntN(r.o.Most)
@@ -165,7 +165,7 @@ func (r *rounds) round(ctx context.Context) error {
 				if err == nil {
 					answered = append(answered, n)
 				} else {
-					cut = append(cut, n)
+					cut, failed = append(cut, n), err
 				}
 				enough := len(answered) >= after
 				mu.Unlock()
@@ -179,11 +179,10 @@ func (r *rounds) round(ctx context.Context) error {
 		})
 	}
 	senders.Wait()
-	select {
-	case <-killed:
-	default:
-		return errors.New("the hub stopped to answer before it was killed")
+	if len(answered) < after {
+		return fmt.Errorf("the hub stopped to answer after %d events, before it was killed: %w", len(answered), failed)
 	}
+	<-killed
 	r.all = append(r.all, answered...)
 	r.again = cut
 	begin := time.Now()

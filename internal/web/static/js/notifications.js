@@ -126,6 +126,7 @@ export function startNotifications({
   const known = ring(`tocsin-shown:${userId}`);
   const receipt = receipts(`${api}/live/receipts`);
   let missed = [];        // replayed notification frames, until it is known which still matter
+  let caught = Promise.resolve(); // settles when what was missed before the stream stood is shown
   let sweeping = null;
   let registered = null;
 
@@ -236,7 +237,7 @@ export function startNotifications({
     missed = [];
     let pending;
     try {
-      const answer = await fetch(`${api}/live/pending`, { credentials: 'same-origin', cache: 'no-store' });
+      const answer = await fetch(`${api}/live/pending`, { credentials: 'same-origin', cache: 'no-store', signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error(String(answer.status));
       const body = await answer.json();
       pending = Array.isArray(body) ? body : body.items || body.notifications || body.pending || [];
@@ -288,11 +289,13 @@ export function startNotifications({
   function frame(f) {
     for (const listen of listeners) listen(f);
     if (!f.leader) return;
-    if (f.kind === 'hello') catchUp().then(sweep).catch(() => {});
+    if (f.kind === 'hello') caught = caught.then(catchUp).then(sweep).catch(() => {});
     if (f.kind === 'reset') reconcile().catch(() => {});
     if (f.kind === 'alert') settled(f.data).catch(() => {});
     if (f.kind !== 'notification') return;
-    if (!f.replayed) show(f.data);
+    // The hub sends what waited for this browser as soon as the stream stands:
+    // that is what was missed, too, and must not come one by one before it.
+    if (!f.replayed) caught.then(() => show(f.data));
     else if (!f.data.test) missed.push(f.data);
   }
 
