@@ -1,0 +1,87 @@
+package health_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/internal/health"
+)
+
+// well are the facts of a program that has nothing to complain of.
+func well() health.Facts {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	return health.Facts{
+		Now: now, Started: now.Add(-time.Hour), Longest: 8 * time.Hour,
+		Database:  health.Database{Engine: "sqlite", Latency: time.Millisecond, Size: 4 << 20, Schema: 1},
+		Committer: health.Worker{Name: "committer", Title: "Committer", Last: now.Add(-time.Minute)},
+		Delivery:  []health.Worker{{Name: "delivery", Title: "Delivery worker", Last: now, Every: time.Second}},
+		Live:      health.Live{Streams: 3, Users: 2, LastTail: now},
+		Disk:      &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
+		Sources:   []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
+	}
+}
+
+func TestAssess(t *testing.T) {
+	t.Run("nothing to complain of is well and ready", func(t *testing.T) {
+		r := health.Assess(well())
+		if !r.OK || !r.Ready || len(r.Warnings) != 0 {
+			t.Errorf("report %+v", r)
+		}
+		if p := r.Part("live"); p == nil || p.Detail != "3 open tabs of 2 users" {
+			t.Errorf("live %+v", p)
+		}
+	})
+	for name, row := range map[string]struct {
+		change func(*health.Facts)
+		part   string
+		says   string
+		ready  bool
+	}{
+		"database away":             {func(f *health.Facts) { f.Database.Err = errors.New("refused") }, "database", "does not answer: refused", false},
+		"database slow":             {func(f *health.Facts) { f.Database.Latency = 3 * time.Second }, "database", "took 3s", true},
+		"clocks apart":              {func(f *health.Facts) { f.Database.Now = f.Now.Add(-time.Minute) }, "database", "differ by 1m0s", true},
+		"committer stopped":         {func(f *health.Facts) { f.Committer.Stopped = true }, "committer", "has stopped", false},
+		"commits fail":              {func(f *health.Facts) { f.Committer.Err = errors.New("disk full") }, "committer", "disk full", true},
+		"delivery worker stuck":     {func(f *health.Facts) { f.Delivery[0].Last = f.Now.Add(-time.Minute) }, "delivery", "sign of life for 1m0s", false},
+		"live channel never looked": {func(f *health.Facts) { f.Live.LastTail = time.Time{} }, "live", "sign of life", false},
+		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Oldest = 1, f.Now.Add(-9*time.Hour) }, "queue", "9 hours", true},
+		"undeliverable":             {func(f *health.Facts) { f.Queue.DeadDay = 2 }, "queue", "2 deliveries", true},
+		"disk almost full":          {func(f *health.Facts) { f.Disk.Free = 4 << 30 }, "disk", "almost full", true},
+		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},
+		"calls are refused":         {func(f *health.Facts) { f.Sources[0].LastError = "no token."; f.Sources[0].LastErrorAt = f.Now }, "source:lab", "refused a moment ago: no token.", true},
+		"a spool waits":             {func(f *health.Facts) { f.Sources[0].Spooled = 1 }, "source:lab", "1 event waits", true},
+		"a source is quiet":         {func(f *health.Facts) { f.Quiet = 10 * time.Minute }, "source:lab", "said nothing for 60 minutes", true},
+	} {
+		t.Run(name+" is warned of with a mend", func(t *testing.T) {
+			f := well()
+			row.change(&f)
+			r := health.Assess(f)
+			if r.OK || len(r.Warnings) != 1 || r.Ready != row.ready {
+				t.Fatalf("ok %v, ready %v, warnings %+v", r.OK, r.Ready, r.Warnings)
+			}
+			w := r.Warnings[0]
+			if w.Part != row.part || !strings.Contains(w.Problem, row.says) || strings.Contains(w.Problem, "..") || w.Mend == "" {
+				t.Errorf("warning %+v", w)
+			}
+			if p := r.Part(row.part); p == nil || p.OK {
+				t.Errorf("part %+v", p)
+			}
+		})
+	}
+	t.Run("a disabled source is not complained of", func(t *testing.T) {
+		f := well()
+		f.Sources[0].Disabled, f.Sources[0].LastError, f.Sources[0].Spooled = true, "no token", 4
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+	t.Run("waiting for somebody to open a tab is no fault", func(t *testing.T) {
+		f := well()
+		f.Queue.Waiting, f.Queue.Oldest = 5, f.Now.Add(-7*time.Hour)
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+}
