@@ -105,7 +105,7 @@ type alertsIn struct {
 }
 
 type ackIn struct {
-	ID   string  `path:"id" maxLength:"100" doc:"The alert's id"`
+	ID   string   `path:"id" maxLength:"100" doc:"The alert's id"`
 	Body *AckBody // none is fine
 }
 

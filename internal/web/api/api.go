@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -84,6 +85,9 @@ type API struct {
 	edge    http.Handler // everything but the events route
 	sources *sources
 	kinds   map[string]source.Kind
+
+	buffers  sync.Pool // of *bytes.Buffer
+	jsonType []string  // shared by all answers of the events route, which never change it
 }
 
 // New makes the API.
@@ -97,7 +101,7 @@ func New(d Deps) *API {
 	if d.Version == "" {
 		d.Version = "development"
 	}
-	a := &API{d: d, mux: http.NewServeMux(), kinds: map[string]source.Kind{}}
+	a := &API{d: d, mux: http.NewServeMux(), kinds: map[string]source.Kind{}, jsonType: []string{"application/json"}}
 	for _, k := range d.Kinds {
 		a.kinds[k.Name()] = k
 	}

@@ -5,12 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"reflect"
 	"strconv"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -38,7 +36,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	buf := a.buffer()
-	defer buffers.Put(buf)
+	defer a.buffers.Put(buf)
 	if err := readAll(w, r, buf); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
@@ -66,7 +64,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 	buf.Reset()
 	buf.Write(appendReceipts(buf.AvailableBuffer(), receipts))
 	h := w.Header()
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = a.jsonType
 	h["Content-Length"] = []string{strconv.Itoa(buf.Len())}
 	_, _ = w.Write(buf.Bytes())
 	if a.d.Ingested != nil {
@@ -75,15 +73,10 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 	a.noteSpool(r, s)
 }
 
-// jsonType is shared by all answers, which never change it.
-var jsonType = []string{"application/json"}
-
-// buffers are used again: a call's body and its answer.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
+// buffer is for a call's body and its answer; give it back to a.buffers.
 func (a *API) buffer() *bytes.Buffer {
-	b := buffers.Get().(*bytes.Buffer)
-	if b.Cap() > 64<<10 {
+	b, ok := a.buffers.Get().(*bytes.Buffer)
+	if !ok || b.Cap() > 64<<10 {
 		b = new(bytes.Buffer) // one large batch is not to hold its memory for ever
 	}
 	b.Reset()
@@ -266,6 +259,3 @@ type EventIn struct {
 type ReceiptsOut struct {
 	Receipts []dispatch.Receipt `json:"receipts" doc:"One for each event, in their order"`
 }
-
-// String names the source in logs.
-func (k *known) String() string { return fmt.Sprintf("%s (%s)", k.Name, k.Kind) }

@@ -29,7 +29,7 @@ type GroupOut struct {
 func (a *API) groupRoutes() {
 	st := a.d.Store
 	registerCRUD(a, crud[GroupIn, GroupOut, contact.Group]{
-		tag: "contacts", path: "/groups", one: "group", many: "groups", read: readConfig, write: writeConfig,
+		tag: "contacts", path: "/groups", one: "group", many: "groups", read: readConfig(), write: writeConfig(),
 		list: st.Groups, get: st.Group, save: st.SaveGroup, remove: st.DeleteGroup,
 		key: func(g contact.Group) string { return strings.ToLower(g.Name) + "\x00" + g.ID },
 		out: func(g contact.Group) GroupOut {
@@ -104,7 +104,7 @@ func ruleOut(r rules.Rule) RuleOut {
 func (a *API) ruleRoutes() {
 	st := a.d.Store
 	registerCRUD(a, crud[RuleIn, RuleOut, rules.Rule]{
-		tag: "contacts", path: "/rules", one: "rule", many: "rules", read: readConfig, write: writeConfig,
+		tag: "contacts", path: "/rules", one: "rule", many: "rules", read: readConfig(), write: writeConfig(),
 		list: st.Rules, get: st.Rule, save: st.SaveRule, remove: st.DeleteRule, out: ruleOut, fill: a.fillRule,
 		key: func(r rules.Rule) string { return fmt.Sprintf("%010d\x00%s", r.Position, r.ID) },
 	})

@@ -58,7 +58,7 @@ type PeriodOut struct {
 func (a *API) periodRoutes() {
 	st := a.d.Store
 	registerCRUD(a, crud[PeriodIn, PeriodOut, contact.TimePeriod]{
-		tag: "contacts", path: "/periods", one: "time period", many: "time periods", read: readConfig, write: writeConfig,
+		tag: "contacts", path: "/periods", one: "time period", many: "time periods", read: readConfig(), write: writeConfig(),
 		list: st.Periods, get: st.Period, save: st.SavePeriod, remove: st.DeletePeriod, out: a.periodOut,
 		key: func(p contact.TimePeriod) string { return strings.ToLower(p.Name) + "\x00" + p.ID },
 		fill: func(_ context.Context, id string, in PeriodIn) (contact.TimePeriod, error) {

@@ -58,7 +58,7 @@ func (a *API) sourceOut(s source.Source) SourceOut {
 
 func (a *API) sourceRoutes() {
 	st := a.d.Store
-	register(a, readConfig, route("sources", http.MethodGet, "/sources", "list-sources", "List sources"),
+	register(a, readConfig(), route("sources", http.MethodGet, "/sources", "list-sources", "List sources"),
 		func(ctx context.Context, in *Paging) (*body[list[SourceOut]], error) {
 			all, err := st.Sources(ctx)
 			if err != nil {
@@ -74,14 +74,14 @@ func (a *API) sourceRoutes() {
 	create.Description = "The answer has its token, this once."
 	create.DefaultStatus = http.StatusCreated
 	create.Errors = []int{http.StatusConflict}
-	register(a, administer, create, func(ctx context.Context, in *postIn[SourceIn]) (*body[SourceWithToken], error) {
+	register(a, administer(), create, func(ctx context.Context, in *postIn[SourceIn]) (*body[SourceWithToken], error) {
 		s := source.Source{ID: newID(), CreatedAt: a.d.Now()}
 		in.Body.into(&s)
 		return a.saveWithToken(ctx, s)
 	})
 	get := route("sources", http.MethodGet, "/sources/{id}", "get-source", "One source")
 	get.Errors = []int{http.StatusNotFound}
-	register(a, readConfig, get, func(ctx context.Context, in *byID) (*body[SourceOut], error) {
+	register(a, readConfig(), get, func(ctx context.Context, in *byID) (*body[SourceOut], error) {
 		s, err := a.source(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -90,7 +90,7 @@ func (a *API) sourceRoutes() {
 	})
 	put := route("sources", http.MethodPut, "/sources/{id}", "replace-source", "Replace a source; its token stays")
 	put.Errors = []int{http.StatusNotFound, http.StatusConflict}
-	register(a, administer, put, func(ctx context.Context, in *putIn[SourceIn]) (*body[SourceOut], error) {
+	register(a, administer(), put, func(ctx context.Context, in *putIn[SourceIn]) (*body[SourceOut], error) {
 		s, err := a.source(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func (a *API) sourceRoutes() {
 	})
 	rotate := route("sources", http.MethodPost, "/sources/{id}/token", "rotate-source-token", "Make a new token; the old one is void at once")
 	rotate.Errors = []int{http.StatusNotFound}
-	register(a, administer, rotate, func(ctx context.Context, in *byID) (*body[SourceWithToken], error) {
+	register(a, administer(), rotate, func(ctx context.Context, in *byID) (*body[SourceWithToken], error) {
 		s, err := a.source(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -116,7 +116,7 @@ func (a *API) sourceRoutes() {
 	del := route("sources", http.MethodDelete, "/sources/{id}", "delete-source", "Remove a source")
 	del.Description = "409 while it has open alerts."
 	del.Errors = []int{http.StatusNotFound, http.StatusConflict}
-	register(a, administer, del, func(ctx context.Context, in *byID) (*struct{}, error) {
+	register(a, administer(), del, func(ctx context.Context, in *byID) (*struct{}, error) {
 		s, err := a.source(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -193,7 +193,7 @@ func userOut(u auth.User) UserOut {
 }
 
 func (a *API) userRoutes() {
-	register(a, administer, route("administration", http.MethodGet, "/users", "list-users", "List users"),
+	register(a, administer(), route("administration", http.MethodGet, "/users", "list-users", "List users"),
 		func(ctx context.Context, in *Paging) (*body[list[UserOut]], error) {
 			all, err := a.d.Store.Users(ctx)
 			if err != nil {
@@ -208,7 +208,7 @@ func (a *API) userRoutes() {
 	create := route("administration", http.MethodPost, "/users", "create-user", "Make a user")
 	create.DefaultStatus = http.StatusCreated
 	create.Errors = []int{http.StatusConflict}
-	register(a, administer, create, func(ctx context.Context, in *postIn[UserIn]) (*body[UserOut], error) {
+	register(a, administer(), create, func(ctx context.Context, in *postIn[UserIn]) (*body[UserOut], error) {
 		u, err := a.d.Auth.AddUser(ctx, auth.NewUser{Name: in.Body.Name, DisplayName: in.Body.DisplayName, Role: auth.Role(in.Body.Role), Password: in.Body.Password})
 		if err != nil {
 			return nil, err
@@ -217,7 +217,7 @@ func (a *API) userRoutes() {
 	})
 	get := route("administration", http.MethodGet, "/users/{id}", "get-user", "One user")
 	get.Errors = []int{http.StatusNotFound}
-	register(a, administer, get, func(ctx context.Context, in *byID) (*body[UserOut], error) {
+	register(a, administer(), get, func(ctx context.Context, in *byID) (*body[UserOut], error) {
 		u, err := a.d.Store.UserByID(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -226,7 +226,7 @@ func (a *API) userRoutes() {
 	})
 	put := route("administration", http.MethodPut, "/users/{id}", "change-user", "Change a user")
 	put.Errors = []int{http.StatusNotFound}
-	register(a, administer, put, func(ctx context.Context, in *putIn[UserChangeIn]) (*body[UserOut], error) {
+	register(a, administer(), put, func(ctx context.Context, in *putIn[UserChangeIn]) (*body[UserOut], error) {
 		c := auth.UserChange{DisplayName: in.Body.DisplayName, Disabled: in.Body.Disabled, Password: in.Body.Password}
 		if in.Body.Role != nil {
 			r := auth.Role(*in.Body.Role)
@@ -240,7 +240,7 @@ func (a *API) userRoutes() {
 	})
 	del := route("administration", http.MethodDelete, "/users/{id}", "delete-user", "Remove a user; linked contacts stay")
 	del.Errors = []int{http.StatusNotFound}
-	register(a, administer, del, func(ctx context.Context, in *byID) (*struct{}, error) {
+	register(a, administer(), del, func(ctx context.Context, in *byID) (*struct{}, error) {
 		return nil, a.d.Auth.RemoveUser(ctx, in.ID)
 	})
 }
@@ -278,7 +278,7 @@ func keyOut(k auth.APIKey) KeyOut {
 }
 
 func (a *API) keyRoutes() {
-	register(a, administer, route("administration", http.MethodGet, "/apikeys", "list-api-keys", "List API keys"),
+	register(a, administer(), route("administration", http.MethodGet, "/apikeys", "list-api-keys", "List API keys"),
 		func(ctx context.Context, in *Paging) (*body[list[KeyOut]], error) {
 			all, err := a.d.Store.APIKeys(ctx)
 			if err != nil {
@@ -294,7 +294,7 @@ func (a *API) keyRoutes() {
 	create.Description = "The answer has the key, this once."
 	create.DefaultStatus = http.StatusCreated
 	create.Errors = []int{http.StatusConflict}
-	register(a, administer, create, func(ctx context.Context, in *postIn[KeyIn]) (*body[KeyWithSecret], error) {
+	register(a, administer(), create, func(ctx context.Context, in *postIn[KeyIn]) (*body[KeyWithSecret], error) {
 		var expires time.Time
 		if in.Body.ExpiresAt != nil {
 			expires = *in.Body.ExpiresAt
@@ -308,7 +308,7 @@ func (a *API) keyRoutes() {
 	})
 	get := route("administration", http.MethodGet, "/apikeys/{id}", "get-api-key", "One API key")
 	get.Errors = []int{http.StatusNotFound}
-	register(a, administer, get, func(ctx context.Context, in *byID) (*body[KeyOut], error) {
+	register(a, administer(), get, func(ctx context.Context, in *byID) (*body[KeyOut], error) {
 		all, err := a.d.Store.APIKeys(ctx)
 		if err != nil {
 			return nil, err
@@ -321,7 +321,7 @@ func (a *API) keyRoutes() {
 	})
 	del := route("administration", http.MethodDelete, "/apikeys/{id}", "revoke-api-key", "Revoke an API key; it stays in the list")
 	del.Errors = []int{http.StatusNotFound}
-	register(a, administer, del, func(ctx context.Context, in *byID) (*struct{}, error) {
+	register(a, administer(), del, func(ctx context.Context, in *byID) (*struct{}, error) {
 		return nil, a.d.Auth.RevokeKey(ctx, in.ID)
 	})
 }

@@ -115,11 +115,11 @@ func (a *API) systemRoutes() {
 			p, _ := auth.From(ctx)
 			return give(MeOut{UserID: p.UserID, Name: p.Name, DisplayName: p.Display, Role: string(p.Role), Scopes: words(p.Scopes)}), nil
 		})
-	register(a, readConfig, route("system", http.MethodGet, "/health", "health", "Is Tocsin well?"),
+	register(a, readConfig(), route("system", http.MethodGet, "/health", "health", "Is Tocsin well?"),
 		func(ctx context.Context, _ *struct{}) (*body[HealthOut], error) {
 			return give(healthOut(a.d.Health(ctx))), nil
 		})
-	register(a, readConfig, route("administration", http.MethodGet, "/settings", "get-settings", "The settings"),
+	register(a, readConfig(), route("administration", http.MethodGet, "/settings", "get-settings", "The settings"),
 		func(ctx context.Context, _ *struct{}) (*body[SettingsIO], error) {
 			s, err := a.d.Store.Settings(ctx)
 			if err != nil {
@@ -127,7 +127,7 @@ func (a *API) systemRoutes() {
 			}
 			return give(settingsOut(s)), nil
 		})
-	register(a, administer, route("administration", http.MethodPut, "/settings", "change-settings", "Change settings; in force at once"),
+	register(a, administer(), route("administration", http.MethodPut, "/settings", "change-settings", "Change settings; in force at once"),
 		func(ctx context.Context, in *postIn[SettingsIO]) (*body[SettingsIO], error) {
 			s, err := a.d.Store.Settings(ctx)
 			if err != nil {
