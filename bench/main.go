@@ -31,7 +31,7 @@ import (
 // part is one of the things that are measured.
 type part struct {
 	name, title string
-	run         func(ctx context.Context, w io.Writer, b *bench) error
+	run         func(ctx context.Context, w io.Writer) error
 }
 
 // bench is what the parts have in common.
@@ -45,12 +45,12 @@ type bench struct {
 	bases   int // databases made
 }
 
-func parts() []part {
+func (b *bench) parts() []part {
 	return []part{
-		{"ingest", "Durable ingest over HTTP", (*bench).ingest},
-		{"notify", "`tocsin notify` as a whole process", (*bench).notify},
-		{"streams", "Open event streams", (*bench).streams},
-		{"kill", "kill -9 while events come in", (*bench).kill},
+		{"ingest", "Durable ingest over HTTP", b.ingest},
+		{"notify", "`tocsin notify` as a whole process", b.notify},
+		{"streams", "Open event streams", b.streams},
+		{"kill", "kill -9 while events come in", b.kill},
 	}
 }
 
@@ -91,12 +91,12 @@ func run(ctx context.Context) error {
 	if err := b.head(ctx, w); err != nil {
 		return err
 	}
-	for _, p := range parts() {
+	for _, p := range b.parts() {
 		if *names != "" && !strings.Contains(","+*names+",", ","+p.name+",") {
 			continue
 		}
 		fmt.Fprintf(w, "## %s\n\n", p.title)
-		if err := p.run(b, ctx, w); err != nil {
+		if err := p.run(ctx, w); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -212,7 +213,9 @@ func (a *App) assemble() error {
 	}
 	a.links = &links{db: a.db}
 	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
-	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, Settings: a.db.Settings, Log: a.log})
+	// Set by `make bench`, which measures what a commit for each event costs.
+	group, _ := strconv.Atoi(os.Getenv("TOCSIN_TEST_INGEST_GROUP")) // else 0, the default
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Settings: a.db.Settings, Log: a.log})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
 	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
