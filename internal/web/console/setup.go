@@ -14,14 +14,17 @@ func setup(kind, base, name, token string) []step {
 		token = "ts_…the token that was shown once…"
 	}
 	credentials := step{"Give the command its hub and token",
-		"On the engine's machine, as root. The file is for the engine's user alone.",
+		"On the engine's machine, as root, with the engine's user in place of nagios if it has another name.",
 		fmt.Sprintf(`install -d -m 0755 /etc/tocsin
-install -m 0640 -g nagios /dev/null /etc/tocsin/notify.env
+install -d -m 0700 -o nagios -g nagios /var/spool/tocsin
+install -m 0600 -o nagios -g nagios /dev/null /etc/tocsin/token
+echo '%s' > /etc/tocsin/token
 cat > /etc/tocsin/notify.env <<'END'
 TOCSIN_URL=%s
 TOCSIN_SOURCE=%s
-TOCSIN_TOKEN=%s
-END`, base, name, token)}
+TOCSIN_TOKEN_FILE=/etc/tocsin/token
+TOCSIN_SPOOL=/var/spool/tocsin
+END`, token, base, name)}
 	try := step{"Try it", "This page turns green when it has arrived.",
 		`sudo -u nagios tocsin notify --type Service --notificationtype CUSTOM \
   --hostname "$(hostname)" --service Tocsin --state 0 --output "Hello from here"`}
@@ -45,11 +48,11 @@ define contact {
 }`}, try}
 	case "openitcockpit":
 		return []step{credentials, {"Replace the path in the commands",
-			"In openITCOCKPIT under Commands, Notifications. The flags stay as they are.",
+			"In openITCOCKPIT's notification commands. The flags of its own commands, --user-id too, are understood as they are; these also carry the names for people.",
 			`# host
-/usr/local/bin/tocsin notify --type Host --notificationtype "$NOTIFICATIONTYPE$" --hostuuid "$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --state "$HOSTSTATEID$" --output "$HOSTOUTPUT$" --ackauthor "$NOTIFICATIONAUTHOR$" --ackcomment "$NOTIFICATIONCOMMENT$" --user-id $_CONTACTOITCUSERID$
+/usr/local/bin/tocsin notify --type=Host --notificationtype="$NOTIFICATIONTYPE$" --hostuuid="$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --state="$HOSTSTATEID$" --output="$HOSTOUTPUT$" --ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$"
 # service
-/usr/local/bin/tocsin notify --type Service --notificationtype "$NOTIFICATIONTYPE$" --hostuuid "$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --serviceuuid "$SERVICEDESC$" --servicedisplayname="$SERVICEDISPLAYNAME$" --state "$SERVICESTATEID$" --output "$SERVICEOUTPUT$" --ackauthor "$NOTIFICATIONAUTHOR$" --ackcomment "$NOTIFICATIONCOMMENT$" --user-id $_CONTACTOITCUSERID$`}, try}
+/usr/local/bin/tocsin notify --type=Service --notificationtype="$NOTIFICATIONTYPE$" --hostuuid="$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --serviceuuid="$SERVICEDESC$" --servicedisplayname="$SERVICEDISPLAYNAME$" --state="$SERVICESTATEID$" --output="$SERVICEOUTPUT$" --ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$"`}, try}
 	}
 	return []step{{"Send events as JSON", "One event, an array of them, or {\"events\":[…]}. The answer comes when they are on disk.",
 		fmt.Sprintf(`curl %s/api/v1/sources/%s/events \

@@ -111,13 +111,16 @@ function nudge() {
 function selfTest() {
   const b = document.getElementById('self-test');
   if (!b) return;
-  const line = document.getElementById('permission');
-  const now = permission();
-  const why = explain();
-  line.textContent = {
-    granted: 'This browser may show notifications.',
-    default: 'This browser has not been asked yet. Turn notifications on above, or send a test: it asks.',
-  }[now] || `${why.reason} ${why.steps.join(' ')}`;
+  const say = () => {
+    const why = explain();
+    const text = {
+      granted: 'This browser may show notifications.',
+      default: 'This browser has not been asked yet. Turn notifications on above, or send a test: it asks.',
+    }[permission()] || `${why.reason} ${why.steps.join(' ')}`;
+    const line = document.getElementById('permission');
+    if (line.textContent !== text) line.textContent = text;
+  };
+  say();
   b.hidden = false;
   b.onclick = async () => {
     b.disabled = true;
@@ -151,6 +154,7 @@ function selfTest() {
         li.append(mark, text);
       }
     } finally {
+      say();
       b.disabled = false;
     }
   };
