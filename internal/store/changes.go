@@ -25,9 +25,9 @@ type tables struct {
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
 const keepAlert = "="
 
-func newTables() tables {
+func newTables(d dialect) tables {
 	return tables{
-		object: newInsert("object", `id, source_id, host, service, host_display, service_display, url, labels,
+		object: newInsert(d, "object", `id, source_id, host, service, host_display, service_display, url, labels,
 			state, downtime, flapping, changed, search, alert_id, last_event_id`, ` ON CONFLICT (id) DO UPDATE SET
 			source_id = excluded.source_id, host = excluded.host, service = excluded.service,
 			host_display = excluded.host_display, service_display = excluded.service_display, url = excluded.url,
@@ -35,42 +35,42 @@ func newTables() tables {
 			flapping = excluded.flapping, changed = excluded.changed, search = excluded.search,
 			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
 			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
-		alert: newInsert("alert", `id, object_id, status, rank, state, worst, output, long, search,
+		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
 			since, updated, resolved, ack, repeats, marks`, ` ON CONFLICT (id) DO UPDATE SET
 			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
 			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
 			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
 			repeats = excluded.repeats, marks = excluded.marks`),
-		event: newInsert("event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
+		event: newInsert(d, "event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
 			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
-		call: newInsert("event_call", "source_id, call_key, event_id, taken", ""),
-		delivery: newInsert("delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
+		call: newInsert(d, "event_call", "source_id, call_key, event_id, taken", ""),
+		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
 			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
-		attempt: newInsert("attempt", "delivery_id, number, happened, node, result, detail", ""),
-		live:    newInsert("live_event", "seq, user_id, kind, body, happened", ""),
-		join: newBulk("UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM (VALUES ", 4,
+		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
+		live:    newInsert(d, "live_event", "seq, user_id, kind, body, happened", ""),
+		join: newBulk(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM (VALUES ", 4,
 			[]string{"TEXT", "TEXT", "TEXT", "TEXT"}, ") AS v WHERE event.id = v.column1"),
-		cancel: newBulk("UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM (VALUES ", 3,
+		cancel: newBulk(d, "UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM (VALUES ", 3,
 			[]string{"TEXT", "TEXT", "BIGINT"}, `) AS v WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem'
 			AND delivery.state IN ('waiting', 'handed')`),
-		complete: newBulk(`UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
+		complete: newBulk(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
 			detail = v.column5, done = v.column6 FROM (VALUES `, 6,
 			[]string{"TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT", "BIGINT"}, `) AS v
 			WHERE delivery.id = v.column1 AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
 			RETURNING delivery.id`),
-		openAlert: newBulk("UPDATE object SET alert_id = v.column2 FROM (VALUES ", 2,
+		openAlert: newBulk(d, "UPDATE object SET alert_id = v.column2 FROM (VALUES ", 2,
 			[]string{"TEXT", "TEXT"}, ") AS v WHERE object.id = v.column1"),
-		seen: newLookup("SELECT source_id, call_key, event_id FROM event_call WHERE (source_id, call_key) IN (VALUES %s)", 2),
-		records: newLookup("SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM object o
+		seen: newLookup(d, "SELECT source_id, call_key, event_id FROM event_call WHERE (source_id, call_key) IN (VALUES %s)", 2),
+		records: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM object o
 			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE o.id IN (%s)`, 1),
-		bareObjects: newBulk(`INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
+		bareObjects: newBulk(d, `INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
 			state, downtime, flapping, changed, search, alert_id, last_event_id)
 			SELECT v.column1, '', '', '', '', '', '', '', '', FALSE, FALSE, 0, '', '', '' FROM (VALUES `, 1, []string{"TEXT"},
 			`) AS v WHERE NOT EXISTS (SELECT 1 FROM object o WHERE o.id = v.column1)
 			ORDER BY v.column1 ON CONFLICT (id) DO NOTHING RETURNING id`),
-		lockObjects: newLookup("SELECT id FROM object WHERE id IN (%s) ORDER BY id FOR UPDATE", 1),
-		claimed: newLookup("SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM event e
+		lockObjects: newLookup(d, "SELECT id FROM object WHERE id IN (%s) ORDER BY id FOR UPDATE", 1),
+		claimed: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM event e
 			LEFT JOIN object o ON o.id = e.object_id LEFT JOIN alert a ON a.id = e.alert_id WHERE e.id IN (%s)`, 1),
 	}
 }

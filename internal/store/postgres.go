@@ -18,6 +18,7 @@ import (
 // openPostgres opens a pool, and a connection of its own that listens.
 func (db *DB) openPostgres(ctx context.Context, url string) error {
 	db.d = postgresDialect()
+	db.t = newTables(db.d)
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		// pgx hides the password in what it says of the URL.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -138,9 +137,10 @@ type bulk struct {
 	texts [bulkSizes]string
 }
 
-// newBulk makes it of the text around VALUES. casts are for the columns of the
+// newBulk makes it of the text around VALUES, which has no placeholders of its
+// own. casts are for the columns of the
 // first row, for a VALUES whose types PostgreSQL cannot know; nil for an INSERT.
-func newBulk(head string, cols int, casts []string, tail string) bulk {
+func newBulk(d dialect, head string, cols int, casts []string, tail string) bulk {
 	b := bulk{cols: cols}
 	for i := range b.texts {
 		var t strings.Builder
@@ -154,7 +154,7 @@ func newBulk(head string, cols int, casts []string, tail string) bulk {
 				if col > 0 {
 					t.WriteString(", ")
 				}
-				p := "$" + strconv.Itoa(row*cols+col+1)
+				p := d.next(row*cols + col + 1)
 				if row == 0 && casts != nil {
 					p = "CAST(" + p + " AS " + casts[col] + ")"
 				}
@@ -169,8 +169,8 @@ func newBulk(head string, cols int, casts []string, tail string) bulk {
 }
 
 // newInsert makes the bulk INSERT of a table's columns.
-func newInsert(table, columns, tail string) bulk {
-	return newBulk("INSERT INTO "+table+" ("+columns+") VALUES ", strings.Count(columns, ",")+1, nil, tail)
+func newInsert(d dialect, table, columns, tail string) bulk {
+	return newBulk(d, "INSERT INTO "+table+" ("+columns+") VALUES ", strings.Count(columns, ",")+1, nil, tail)
 }
 
 // each calls do with the text and the arguments for one run of rows after the
@@ -207,9 +207,9 @@ func (b *bulk) write(ctx context.Context, q querier, n int, row func(i int, args
 
 // lookup is a SELECT with a list of rows to look for, in the place of the %s.
 // The last run is filled up with repeats, so it must be the argument of an IN.
-func newLookup(text string, cols int) bulk {
+func newLookup(d dialect, text string, cols int) bulk {
 	head, tail, _ := strings.Cut(text, "%s")
-	b := newBulk(head, cols, nil, tail)
+	b := newBulk(d, head, cols, nil, tail)
 	if cols == 1 {
 		for i := range b.texts {
 			var t strings.Builder
@@ -217,7 +217,7 @@ func newLookup(text string, cols int) bulk {
 				if p > 0 {
 					t.WriteString(", ")
 				}
-				t.WriteString("$" + strconv.Itoa(p+1))
+				t.WriteString(d.next(p + 1))
 			}
 			b.texts[i] = head + t.String() + tail
 		}

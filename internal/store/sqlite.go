@@ -18,6 +18,7 @@ import (
 // openSQLite opens the file, one connection that writes and a pool that reads.
 func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error {
 	db.d = sqliteDialect()
+	db.t = newTables(db.d)
 	// 0700: the database holds password hashes and what people wrote.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)

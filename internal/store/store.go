@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log, t: newTables()}
+	db := &DB{node: o.Node, log: o.Log}
 	db.wakes.init()
 	kind, _, _ := strings.Cut(o.URL, ":")
 	var err error
