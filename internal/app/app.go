@@ -79,6 +79,9 @@ func Run(ctx context.Context, cfg config.Config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before it had begun
+		}
 		return err
 	}
 	a.greet(ctx)

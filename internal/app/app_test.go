@@ -254,13 +254,38 @@ func startError(t *testing.T, listen, data, database string) error {
 }
 
 func TestRunStopsWhenAskedTo(t *testing.T) {
-	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_LOG_LEVEL": "error"}, File: os.DevNull})
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if err := app.Run(ctx, cfg); err != nil {
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": address, "TOCSIN_DATA": t.TempDir(), "TOCSIN_LOG_LEVEL": "error"}, File: os.DevNull})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- app.Run(ctx, cfg) }()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for range look.C {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			resp.Body.Close()
+			break
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
