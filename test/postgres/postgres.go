@@ -102,8 +102,8 @@ type Server struct {
 	done chan error
 }
 
-// Start starts a server, which ends with Stop or, however that comes, with the
-// thread's process that started it.
+// Start starts a server, which ends with Stop, or with the process that started
+// it, however that ends.
 func Start(o Options) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *Server) start(bin string, o Options) error {
 	// The shell ends the server when this process is gone and its end of the
 	// pipe with it: kill -9 of a test leaves nothing behind.
 	script := `"$@" & pg=$!; trap 'kill -INT $pg' TERM INT; (cat; kill -INT $pg) <&3 & cat=$!; exec 3<&-; wait $pg; rc=$?
-		kill $cat 2>/dev/null; rm -rf "$TOCSIN_PG_DIR/data"; exit $rc`
+		kill $cat 2>/dev/null; rm -rf "$TOCSIN_PG_DIR"; exit $rc`
 	s.cmd = exec.Command("/bin/sh", "-c", script, "postgres", filepath.Join(bin, "postgres"), "-D", data,
 		"-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync="+fsync,
 		"-c", "max_connections=200", "-c", "shared_buffers=128MB")
