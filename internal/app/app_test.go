@@ -22,7 +22,10 @@ import (
 	"tocsin/internal/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The test's PostgreSQL is one for the process and ends with it.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("tocsin/test/postgres.(*Server).start.func1"))
+}
 
 // hub is a running Tocsin on a database of its own.
 type hub struct {
