@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -16,7 +17,7 @@ func CPU(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("processor time: %w", err)
 	}
 	// The command's name may hold spaces; it ends with the last bracket.
-	rest := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	rest := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	var ticks int64
 	for _, f := range rest[11:13] { // utime, stime: fields 14 and 15 of proc(5)
 		n, err := strconv.ParseInt(f, 10, 64)

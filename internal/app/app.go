@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg config.Config) error {
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // asked to stop before it had begun
+			return nil //nolint:nilerr // asked to stop before it had begun
 		}
 		return err
 	}

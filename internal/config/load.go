@@ -89,7 +89,7 @@ func readFile(path string, must, strict bool, all map[string]value) error {
 	if err != nil {
 		return &Error{path, "the file", "cannot be read: " + plain(err), "give one that this user may read"}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // read to its end: nothing new can come of it
 	lines := bufio.NewScanner(f)
 	seen := map[string]int{}
 	for n := 1; lines.Scan(); n++ {

@@ -334,7 +334,7 @@ func TestWhatIsUnderWayIsFinishedAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newOutbox(waiting("d1"))
 		slow := func(msgs []channel.Message) []error {
-			time.Sleep(5 * time.Second) // the bubble's time
+			time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's time
 			return make([]error, len(msgs))
 		}
 		during(t, time.Second, st, delivery.WorkerOptions{}, &teller{name: "test", send: slow})

@@ -76,10 +76,9 @@ func (c ackCall) event(a *alert.Alert) *alert.Event {
 		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Acknowledgement, State: a.State,
 		UserID: c.UserID, Origin: c.Origin, Sticky: c.Sticky,
 	}
-	cleaned, cut := false, false
-	e.Author, cleaned, cut = source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
+	author, cleaned, cut := source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
 	comment, moreCleaned, moreCut := source.Text(strings.TrimSpace(c.Comment), source.MaxComment)
-	e.Comment = comment
+	e.Author, e.Comment = author, comment
 	if cleaned || moreCleaned {
 		mark(e, alert.MarkText)
 	}

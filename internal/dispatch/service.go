@@ -162,7 +162,6 @@ func (s *Service) Run(ctx context.Context) error {
 	var held *request // taken from the queue, but it did not fit into the group
 	for {
 		first := held
-		held = nil
 		if first == nil {
 			select {
 			case first = <-s.queue:
@@ -182,7 +181,6 @@ func (s *Service) drain(ctx context.Context) error {
 	var held *request
 	for {
 		first := held
-		held = nil
 		if first == nil {
 			select {
 			case first = <-s.queue:

@@ -74,7 +74,7 @@ func clean(s string, lines bool) (string, bool) {
 // tab are allowed where lines is set.
 func tidy(s string, lines bool) bool {
 	ascii := true
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			ascii = false

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,7 +180,7 @@ func TestMain(m *testing.M) {
 	}
 	db, err := store.Open(context.Background(), store.Options{DataDir: dir, Exclusive: true})
 	if err != nil {
-		os.Stderr.WriteString(err.Error())
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
 	if err := db.Close(); err != nil {

@@ -24,17 +24,17 @@ func (h *Hub) Post(ctx context.Context, path string, in, out any) error {
 	return h.Call(ctx, http.MethodPost, path, h.Key, in, out)
 }
 
-// Refused is an answer that is no success.
-type Refused struct {
+// RefusedError is an answer that is no success.
+type RefusedError struct {
 	Status int
 	Body   string
 }
 
 // Error is the status and the problem document.
-func (r *Refused) Error() string { return fmt.Sprintf("answered %d: %s", r.Status, r.Body) }
+func (r *RefusedError) Error() string { return fmt.Sprintf("answered %d: %s", r.Status, r.Body) }
 
 // Call makes one request with a bearer token. out is filled from the JSON
-// that is answered unless it is nil; an answer that is no success is a *Refused.
+// that is answered unless it is nil; an answer that is no success is a *RefusedError.
 func (h *Hub) Call(ctx context.Context, method, path, token string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -63,7 +63,7 @@ func (h *Hub) Call(ctx context.Context, method, path, token string, in, out any)
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("%s %s %w", method, path, &Refused{resp.StatusCode, strings.TrimSpace(string(text))})
+		return fmt.Errorf("%s %s %w", method, path, &RefusedError{resp.StatusCode, strings.TrimSpace(string(text))})
 	}
 	if out == nil {
 		return nil

@@ -233,7 +233,7 @@ func (t *Tab) ask(ctx context.Context, method, path string, in, out any) error {
 		return err
 	}
 	if resp.StatusCode > 299 {
-		return fmt.Errorf("%s %s: %w", method, path, &Refused{resp.StatusCode, string(text)})
+		return fmt.Errorf("%s %s: %w", method, path, &RefusedError{resp.StatusCode, string(text)})
 	}
 	if out == nil {
 		return nil

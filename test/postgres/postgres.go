@@ -192,7 +192,7 @@ func (s *Server) ready() error {
 		case ended := <-s.done:
 			s.done <- ended
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("PostgreSQL ended: %v\n%s", ended, log)
+			return fmt.Errorf("PostgreSQL ended: %w\n%s", ended, log)
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w", err)
 		case <-time.After(20 * time.Millisecond):

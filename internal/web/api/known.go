@@ -100,11 +100,11 @@ func (s *sources) read(ctx context.Context, version int64, unknown bool) (*sourc
 	defer s.mu.Unlock()
 	old := s.table.Load()
 	if unknown {
-		if now := s.now(); now.Sub(s.reread).Abs() < rereadEvery {
+		now := s.now()
+		if now.Sub(s.reread).Abs() < rereadEvery {
 			return old, nil
-		} else {
-			s.reread = now
 		}
+		s.reread = now
 	} else if old != nil && old.version == version {
 		return old, nil // somebody else just read it
 	}

@@ -42,7 +42,7 @@ type hub struct {
 func newHub(t *testing.T) *hub {
 	t.Helper()
 	ctx := t.Context()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "tocsin.db"), Node: "test", Log: quiet})
 	if err != nil {
 		t.Fatal(err)

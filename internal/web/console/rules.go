@@ -62,9 +62,7 @@ func (c *console) rules(w http.ResponseWriter, v *visit) error {
 		}
 		view.Rows = append(view.Rows, row)
 	}
-	if view.Preview, err = c.preview(v, dir, sources); err != nil {
-		return err
-	}
+	view.Preview = c.preview(v, dir, sources)
 	return c.show(w, v, "rules", view)
 }
 
@@ -127,7 +125,7 @@ func (c *console) directory(v *visit) (route.Directory, error) {
 	return d, err
 }
 
-func (c *console) preview(v *visit, dir route.Directory, sources map[string]string) (preview, error) {
+func (c *console) preview(v *visit, dir route.Directory, sources map[string]string) preview {
 	q := v.URL.Query()
 	p := preview{Host: text(q, "host"), Service: text(q, "service"), Asked: text(q, "host") != ""}
 	state := alert.State(q.Get("state"))
@@ -143,7 +141,7 @@ func (c *console) preview(v *visit, dir route.Directory, sources map[string]stri
 	}
 	slices.SortFunc(p.Sources[1:], func(a, b option) int { return strings.Compare(a.Title, b.Title) })
 	if !p.Asked {
-		return p, nil
+		return p
 	}
 	// A host is down where a service is critical, and the other way round.
 	switch {
@@ -163,7 +161,7 @@ func (c *console) preview(v *visit, dir route.Directory, sources map[string]stri
 	e := alert.Event{SourceID: o.SourceID, Object: o, Type: alert.Problem, State: state, Time: v.now, Received: v.now}
 	a := alert.Alert{Object: o, Status: alert.Firing, State: state, Worst: state, Since: v.now, Updated: v.now}
 	p.Decisions = route.Decide(dir, route.Question{Event: e, Alert: &a, Notice: alert.NoticeProblem, Now: v.now})
-	return p, nil
+	return p
 }
 
 func problemStates() []alert.State {
