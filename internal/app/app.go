@@ -215,10 +215,12 @@ func (a *App) assemble() error {
 		return err
 	}
 	a.links = &links{db: a.db}
+	a.metrics = newMetrics(a)
 	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
 	// Set by `make bench`, which measures what a commit for each event costs.
 	group, _ := strconv.Atoi(os.Getenv("TOCSIN_TEST_INGEST_GROUP")) // else 0, the default
-	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Settings: a.db.Settings, Log: a.log})
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Settings: a.db.Settings, Log: a.log,
+		Committed: func(took time.Duration) { a.metrics.commits.Observe(took.Seconds()) }})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
 	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
@@ -226,7 +228,6 @@ func (a *App) assemble() error {
 	a.db.OnWake("delivery", a.worker.Wake)
 	a.hub.OnReach(a.worker.Wake)
 
-	a.metrics = newMetrics(a)
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: a.dispatch, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		Health: a.Health, Pending: a.pending, Test: a.test, BaseURL: a.cfg.BaseURL, Version: Version,

@@ -42,6 +42,9 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Database.Err = a.db.Ping(ctx)
 	f.Database.Latency = time.Since(begin)
 	if f.Database.Err == nil {
+		if off, err := a.db.ClockOffset(ctx); err == nil && off != 0 {
+			f.Database.Now = f.Now.Add(off)
+		}
 		f.Database.Schema, _ = a.db.SchemaVersion(ctx) // a figure; the ping speaks for the rest
 	}
 	if path, ok := strings.CutPrefix(a.cfg.DatabaseURL, "sqlite:"); ok {
@@ -75,10 +78,10 @@ func (a *App) facts(ctx context.Context) health.Facts {
 
 func (a *App) workerFacts(f *health.Facts) {
 	d := a.dispatch.Stats()
-	c := health.Worker{Name: "committer", Title: "Committer", Last: d.LastCommit, Stopped: a.state.stopped("committer"), Figures: []health.Figure{
+	c := health.Worker{Name: "committer", Title: "Committer", Last: d.LastCommit, Busy: d.Busy, Stopped: a.state.stopped("committer"), Figures: []health.Figure{
 		{Name: "waiting", Value: strconv.Itoa(d.Queue) + " of " + strconv.Itoa(d.QueueLimit)},
 		{Name: "events taken", Value: strconv.FormatInt(d.Events, 10)},
-		{Name: "last commit took", Value: d.LastTook.Round(10 * time.Microsecond).String()},
+		{Name: "last commit took", Value: health.Took(d.LastTook)},
 	}}
 	if d.LastErrorAt.After(d.LastCommit) && d.LastError != "" {
 		c.Err = errors.New(d.LastError)

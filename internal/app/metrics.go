@@ -20,6 +20,7 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	commits  prometheus.Histogram
 	calls    *prometheus.CounterVec
 	events   prometheus.Counter
 }
@@ -31,10 +32,14 @@ func newMetrics(a *App) *metrics {
 			Name: "tocsin_http_request_duration_seconds", Help: "Time to answer, by area; streams left out.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}, []string{"area"}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "tocsin_commit_duration_seconds", Help: "Time that a transaction of the committer took.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}),
 		calls:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tocsin_ingest_calls_total", Help: "Calls of the events route, by status."}, []string{"status"}),
 		events: prometheus.NewCounter(prometheus.CounterOpts{Name: "tocsin_ingest_events_total", Help: "Events that were answered with success, duplicates included."}),
 	}
-	m.registry.MustRegister(m.requests, m.calls, m.events, &figures{a}, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.commits, m.calls, m.events, &figures{a}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -99,14 +104,13 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	gauge("tocsin_ingest_queue_events", "Events that wait for the committer.", float64(d.Queue))
 	count("tocsin_commits_total", "Transactions of the committer.", float64(d.Groups))
 	count("tocsin_commit_failures_total", "Transactions of the committer that failed.", float64(d.Failures))
-	count("tocsin_commit_seconds_total", "Time spent in transactions of the committer.", d.TotalTook.Seconds())
 	gauge("tocsin_commit_last_events", "Events in the last transaction.", float64(d.LastGroup))
 	gauge("tocsin_commit_largest_events", "Events in the largest transaction.", float64(d.LargestSize))
 	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Events), "kind", "new")
 	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Duplicates), "kind", "duplicate")
 	count("tocsin_events_total", "Events stored, by what they were.", float64(d.Joined), "kind", "joined")
 	count("tocsin_acknowledgements_total", "Acknowledgements made or taken back here.", float64(d.Acks))
-	count("tocsin_ingest_busy_total", "Calls refused because the queue was full.", float64(d.Busy))
+	count("tocsin_ingest_busy_total", "Calls refused because the queue was full.", float64(d.Refused))
 	count("tocsin_deliveries_made_total", "Deliveries made, decisions not to tell included.", float64(d.Deliveries))
 
 	w := f.a.worker.Stats()

@@ -27,6 +27,8 @@ type Options struct {
 	Settings func(context.Context) (config.Settings, error) // nil: the defaults
 	Log      *slog.Logger
 	Clock    func() time.Time // nil: the transaction's time
+	// Committed is told how long each transaction took; nil: nobody. It must not block.
+	Committed func(took time.Duration)
 }
 
 // commitTime bounds one transaction, and also the time that the requests of a
@@ -240,11 +242,13 @@ func (s *Service) poll() *request {
 // the others with it.
 func (s *Service) commit(ctx context.Context, group []*request, events int) {
 	begin := time.Now()
+	s.figures.since.Store(begin.UnixNano())
+	defer s.figures.since.Store(0)
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
 	answers, err := s.attempt(ctx, group)
 	if err == nil {
-		s.figures.committed(begin, group, answers, events)
+		s.committed(begin, group, answers, events)
 		for i, r := range group {
 			r.answer <- answers[i]
 		}
@@ -265,8 +269,17 @@ func (s *Service) commit(ctx context.Context, group []*request, events int) {
 			r.answer <- answer{err: err}
 			continue
 		}
-		s.figures.committed(begin, one, answers, r.size())
+		s.committed(begin, one, answers, r.size())
 		r.answer <- answers[0]
+	}
+}
+
+// committed counts a transaction that went well.
+func (s *Service) committed(begin time.Time, group []*request, answers []answer, events int) {
+	took := time.Since(begin)
+	s.figures.committed(took, group, answers, events)
+	if s.o.Committed != nil {
+		s.o.Committed(took)
 	}
 }
 

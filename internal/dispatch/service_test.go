@@ -91,6 +91,33 @@ func TestOneBadRequestFailsAlone(t *testing.T) {
 	})
 }
 
+func TestACommitThatHangsIsSeen(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		hold, begun := make(chan struct{}), make(chan struct{}, 1)
+		took := make(chan time.Duration, 1)
+		s := run(t, poisoned{db, hold, begun}, dispatch.Options{Committed: func(d time.Duration) { took <- d }})
+		if st := s.Stats(); !st.Busy.IsZero() {
+			t.Errorf("busy before there is anything to do: %v", st.Busy)
+		}
+		before := time.Now()
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			if _, err := s.Receive(t.Context(), sourceID, []alert.Event{event()}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-begun
+		if st := s.Stats(); st.Busy.Before(before.Truncate(0)) || st.Busy.After(time.Now()) {
+			t.Errorf("busy since %v, the event came at %v", st.Busy, before)
+		}
+		close(hold)
+		sending.Wait()
+		if d := <-took; d <= 0 {
+			t.Errorf("the transaction took %v", d)
+		}
+	})
+}
+
 func TestAFullQueueIsBusy(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		s := dispatch.New(db, dispatch.Options{Queue: 3})
@@ -119,7 +146,7 @@ func TestAFullQueueIsBusy(t *testing.T) {
 		if _, err := s.Receive(t.Context(), sourceID, []alert.Event{event()}); !errors.Is(err, dispatch.ErrBusy) {
 			t.Errorf("after the end: %v", err)
 		}
-		if st := s.Stats(); st.Events != 3 || st.Busy != 2 || st.Queue != 0 {
+		if st := s.Stats(); st.Events != 3 || st.Refused != 2 || st.Queue != 0 {
 			t.Errorf("stats %+v", st)
 		}
 	})

@@ -16,26 +16,26 @@ type Stats struct {
 	Joined      int64         // calls that joined an event for a further contact
 	Acks        int64         // acknowledgements made and taken back here
 	Deliveries  int64         // made, those skipped counted too
-	Busy        int64         // calls refused because the queue was full
+	Refused     int64         // calls refused because the queue was full
 	LastGroup   int           // events in the last transaction
 	LargestSize int           // events in the largest
+	Busy        time.Time     // since when the transaction of this moment runs; zero when none does
 	LastCommit  time.Time     // zero before the first
 	LastTook    time.Duration // the last transaction
-	TotalTook   time.Duration // all of them
 	LastError   string        // of a transaction that failed
 	LastErrorAt time.Time
 	Failures    int64
 }
 
 type figures struct {
-	busy atomic.Int64
+	busy  atomic.Int64
+	since atomic.Int64 // when the transaction of this moment began, Unix nanoseconds; 0 when none runs
 
 	mu sync.Mutex
 	s  Stats
 }
 
-func (f *figures) committed(begin time.Time, group []*request, answers []answer, events int) {
-	took := time.Since(begin)
+func (f *figures) committed(took time.Duration, group []*request, answers []answer, events int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.s.Groups++
@@ -43,7 +43,6 @@ func (f *figures) committed(begin time.Time, group []*request, answers []answer,
 	f.s.LargestSize = max(f.s.LargestSize, events)
 	f.s.LastCommit = time.Now()
 	f.s.LastTook = took
-	f.s.TotalTook += took
 	for i, r := range group {
 		if r.ack != nil && answers[i].err == nil {
 			f.s.Acks++
@@ -77,6 +76,9 @@ func (s *Service) Stats() Stats {
 	out := s.figures.s
 	out.Queue = int(s.waiting.Load())
 	out.QueueLimit = s.o.Queue
-	out.Busy = s.figures.busy.Load()
+	out.Refused = s.figures.busy.Load()
+	if since := s.figures.since.Load(); since != 0 {
+		out.Busy = time.Unix(0, since)
+	}
 	return out
 }

@@ -39,8 +39,9 @@ type Database struct {
 type Worker struct {
 	Name    string
 	Title   string
-	Last    time.Time // the last time round
-	Every   time.Duration
+	Last    time.Time     // the last time round
+	Every   time.Duration // 0: it comes round only when there is work
+	Busy    time.Time     // since when it has been at the same piece of work; zero when it is at none, or not known
 	Stopped bool
 	Err     error
 	Figures []Figure
@@ -112,7 +113,7 @@ func (r *Report) database(f Facts) {
 	d := f.Database
 	title := map[string]string{"sqlite": "SQLite", "postgres": "PostgreSQL"}[d.Engine]
 	p := Part{Name: "database", Title: "Database", OK: true, Detail: title + " answers", Last: f.Now}
-	p.Figures = append(p.Figures, Figure{"engine", title}, Figure{"answer", d.Latency.Round(10 * time.Microsecond).String()})
+	p.Figures = append(p.Figures, Figure{"engine", title}, Figure{"answers within", Took(d.Latency)})
 	if d.Size > 0 {
 		p.Figures = append(p.Figures, Figure{"size", Bytes(uint64(d.Size))})
 	}
@@ -128,11 +129,11 @@ func (r *Report) database(f Facts) {
 		r.Ready = false
 		r.Warn("database", "The database does not answer: "+d.Err.Error()+".", "Look whether it runs and whether its disk is full; Tocsin goes on by itself when it is back.")
 	case d.Latency > slowDatabase:
-		r.Warn("database", "The database took "+d.Latency.Round(time.Millisecond).String()+" to answer.", "Look at the load of its machine and of its disk.")
+		r.Warn("database", "The database took "+Took(d.Latency)+" to answer.", "Look at the load of its machine and of its disk.")
 	}
 	if !d.Now.IsZero() {
 		if off := d.Now.Sub(f.Now).Abs(); off > clockSlack {
-			r.Warn("database", fmt.Sprintf("The clocks of the database and of this machine differ by %s.", off.Round(time.Second)), "Let both machines set their clocks by NTP.")
+			r.Warn("database", fmt.Sprintf("The clocks of the database and of this machine differ by %s.", Age(off)), "Let both machines set their clocks by NTP.")
 		}
 	}
 }
@@ -145,11 +146,14 @@ func (r *Report) worker(f Facts, w Worker) {
 		last = f.Started
 	}
 	stuck := w.Every > 0 && f.Now.Sub(last) > limit
+	if !w.Busy.IsZero() && f.Now.Sub(w.Busy) > limit {
+		stuck, last = true, w.Busy
+	}
 	switch {
 	case w.Stopped:
 		p.Detail = "stopped"
 	case stuck:
-		p.Detail = "no sign of life since " + f.Now.Sub(last).Round(time.Second).String()
+		p.Detail = "no sign of life for " + Age(f.Now.Sub(last))
 	case w.Err != nil:
 		p.Detail = "running, with an error"
 	}
@@ -160,7 +164,7 @@ func (r *Report) worker(f Facts, w Worker) {
 		r.Warn(w.Name, w.Title+" has stopped.", "Start Tocsin again; its log says why it stopped.")
 	case stuck:
 		r.Ready = false
-		r.Warn(w.Name, w.Title+" has not shown a sign of life for "+f.Now.Sub(last).Round(time.Second).String()+".", "Look at the database first, then start Tocsin again.")
+		r.Warn(w.Name, w.Title+" has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
 	case w.Err != nil:
 		r.Warn(w.Name, w.Title+" cannot do its work: "+w.Err.Error()+".", "Tocsin tries again by itself; its log has more.")
 	}
@@ -257,6 +261,18 @@ func Age(d time.Duration) string {
 		return Count(int(d.Hours()), "hour", "hours")
 	}
 	return Count(int(d.Hours()/24), "day", "days")
+}
+
+// Took is how long something took, for people: "less than a millisecond",
+// "38 milliseconds".
+func Took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "less than a millisecond"
+	case d < time.Second:
+		return Count(int(d.Milliseconds()), "millisecond", "milliseconds")
+	}
+	return Age(d)
 }
 
 // Bytes is a size for people: "1.2 GB".

@@ -40,11 +40,11 @@ func TestAssess(t *testing.T) {
 		ready  bool
 	}{
 		"database away":             {func(f *health.Facts) { f.Database.Err = errors.New("refused") }, "database", "does not answer: refused", false},
-		"database slow":             {func(f *health.Facts) { f.Database.Latency = 3 * time.Second }, "database", "took 3s", true},
-		"clocks apart":              {func(f *health.Facts) { f.Database.Now = f.Now.Add(-time.Minute) }, "database", "differ by 1m0s", true},
+		"database slow":             {func(f *health.Facts) { f.Database.Latency = 3 * time.Second }, "database", "took 3 seconds", true},
+		"clocks apart":              {func(f *health.Facts) { f.Database.Now = f.Now.Add(-time.Minute) }, "database", "differ by 60 seconds", true},
 		"committer stopped":         {func(f *health.Facts) { f.Committer.Stopped = true }, "committer", "has stopped", false},
 		"commits fail":              {func(f *health.Facts) { f.Committer.Err = errors.New("disk full") }, "committer", "disk full", true},
-		"delivery worker stuck":     {func(f *health.Facts) { f.Delivery[0].Last = f.Now.Add(-time.Minute) }, "delivery", "sign of life for 1m0s", false},
+		"delivery worker stuck":     {func(f *health.Facts) { f.Delivery[0].Last = f.Now.Add(-time.Minute) }, "delivery", "sign of life for 60 seconds", false},
 		"live channel never looked": {func(f *health.Facts) { f.Live.LastTail = time.Time{} }, "live", "sign of life", false},
 		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Oldest = 1, f.Now.Add(-9*time.Hour) }, "queue", "9 hours", true},
 		"undeliverable":             {func(f *health.Facts) { f.Queue.DeadDay = 2 }, "queue", "2 deliveries", true},
@@ -70,6 +70,28 @@ func TestAssess(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a committer that has nothing to do is well, one that hangs is not", func(t *testing.T) {
+		f := well()
+		f.Committer.Last, f.Committer.Busy = f.Now.Add(-time.Hour), f.Now.Add(-time.Second)
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("at work for a second: %+v", r.Warnings)
+		}
+		f.Committer.Busy = f.Now.Add(-time.Minute)
+		r := health.Assess(f)
+		if r.OK || r.Ready || r.Warnings[0].Part != "committer" || !strings.Contains(r.Warnings[0].Problem, "for 60 seconds") {
+			t.Errorf("at work for a minute: ready %v, %+v", r.Ready, r.Warnings)
+		}
+	})
+	t.Run("durations are words", func(t *testing.T) {
+		for d, want := range map[time.Duration]string{
+			300 * time.Microsecond: "less than a millisecond", time.Millisecond: "1 millisecond", 38 * time.Millisecond: "38 milliseconds",
+			1900 * time.Millisecond: "1 second", 3 * time.Minute: "3 minutes",
+		} {
+			if got := health.Took(d); got != want {
+				t.Errorf("Took(%d ns) is %q, not %q", d, got, want)
+			}
+		}
+	})
 	t.Run("a disabled source is not complained of", func(t *testing.T) {
 		f := well()
 		f.Sources[0].Disabled, f.Sources[0].LastError, f.Sources[0].Spooled = true, "no token", 4

@@ -160,5 +160,20 @@ func (db *DB) now(ctx context.Context, q querier) (time.Time, error) {
 	return fromMillis(ms), nil
 }
 
+// ClockOffset is how far the database's clock is ahead of this machine's,
+// negative when it is behind; 0 on SQLite, which has none of its own. It is off
+// by the half of what the question took, at most.
+func (db *DB) ClockOffset(ctx context.Context) (time.Duration, error) {
+	if db.d.engine != enginePostgres {
+		return 0, nil
+	}
+	begin := time.Now()
+	theirs, err := db.now(ctx, db.reads)
+	if err != nil {
+		return 0, err
+	}
+	return theirs.Sub(begin.Add(time.Since(begin) / 2)), nil
+}
+
 // notFound says what there is not: notFound("contact", id).
 func notFound(what, id string) error { return fmt.Errorf("%s %q: %w", what, id, fault.ErrNotFound) }
