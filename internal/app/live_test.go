@@ -81,6 +81,12 @@ func TestLive(t *testing.T) {
 			t.Errorf("a key: %d", s.status)
 		}
 	})
+	t.Run("a tab hears whether the hub is well", func(t *testing.T) {
+		s := h.open(t, anna)
+		if data, ok := s.until("health"); !ok || !strings.Contains(data, `"warnings":`) {
+			t.Errorf("health %q", data)
+		}
+	})
 	t.Run("a problem reaches the tab and its receipt ends the delivery", func(t *testing.T) {
 		s := h.open(t, anna)
 		if _, ok := s.until("hello"); !ok {

@@ -9,7 +9,6 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/health"
-	"tocsin/internal/live"
 )
 
 // workers remembers what has stopped though it must not.
@@ -62,28 +61,29 @@ func (a *App) watchUsers(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
-// watchHealth tells all tabs when something is no longer well, and when it is
-// again, so that their header says so without a reload.
+// watchHealth tells all tabs of this node when something is no longer well, and
+// when it is again, so that their header says so without a reload.
 func (a *App) watchHealth(ctx context.Context) error {
 	type summary struct {
 		OK       bool `json:"ok"`
 		Warnings int  `json:"warnings"`
 	}
-	last := summary{OK: true}
+	var told *summary
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		r := a.Health(ctx)
-		if s := (summary{r.OK, len(r.Warnings)}); s != last && ctx.Err() == nil {
-			body, err := json.Marshal(s)
+		now := summary{r.OK, len(r.Warnings)}
+		if ctx.Err() == nil && (told == nil || now != *told) {
+			body, err := json.Marshal(now)
 			if err != nil {
 				return fmt.Errorf("render health: %w", err)
 			}
-			err = a.db.AppendLive(ctx, []live.Frame{{Kind: "health", Body: string(body), At: time.Now()}})
-			if err == nil {
-				last = s
+			a.hub.Tell("health", string(body))
+			if told != nil || !r.OK {
 				a.logHealth(r)
 			}
+			told = &now
 		}
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +91,7 @@ type Hub struct {
 	onReach  []func()
 	lastTail time.Time
 	lastErr  string
+	told     map[string][]byte // what Tell said last, by kind
 
 	opened, refused, dropped, framesOut, resets, collapsed atomic.Uint64
 }
@@ -101,7 +104,7 @@ type audience struct {
 
 // NewHub makes a hub that reads log. Run has to be started for it to do so.
 func NewHub(log Log, o Options) *Hub {
-	h := &Hub{log: log, o: o.withDefaults(), wake: make(chan struct{}, 1), users: map[string]*audience{}, seq: -1}
+	h := &Hub{log: log, o: o.withDefaults(), wake: make(chan struct{}, 1), users: map[string]*audience{}, told: map[string][]byte{}, seq: -1}
 	p, err := newPoller()
 	if err != nil {
 		h.o.Log.Warn("streams stay with net/http", "error", err)
@@ -151,6 +154,33 @@ func (h *Hub) Wake() {
 	case h.wake <- struct{}{}:
 	default: // it is about to look anyway
 	}
+}
+
+// Tell gives an event that stands in no log to every stream of this node, and
+// to each that opens later, after its hello: what is true of this node now, such
+// as whether it is well. It has no id and is never replayed; of each kind only
+// what was told last counts. It needs no database, so that a tab also hears that
+// the database is away.
+func (h *Hub) Tell(kind, body string) {
+	bytes := event(nil, -1, kind, body)
+	h.mu.Lock()
+	h.told[kind] = bytes
+	all := slices.Clone(h.streams)
+	h.mu.Unlock()
+	for _, s := range all {
+		s.send(bytes)
+	}
+}
+
+// toldSoFar is what Tell said last of each kind.
+func (h *Hub) toldSoFar() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []byte
+	for _, kind := range slices.Sorted(maps.Keys(h.told)) {
+		out = append(out, h.told[kind]...)
+	}
+	return out
 }
 
 // ReachableUsers are those with a stream open on this node, in no order.

@@ -361,6 +361,30 @@ func TestUnreadableLog(t *testing.T) {
 	n.open(t, "user=anna", "").want("hello", "0")
 }
 
+func TestWhatIsTrueNow(t *testing.T) {
+	plain(t, func(t *testing.T, how ...func(*httptest.Server)) {
+		log := &memory{}
+		n := start(t, log, live.Options{}, how...)
+		before := n.open(t, "user=anna", "")
+		before.want("hello", "0")
+		log.fail(errors.New("disk on fire")) // nothing can be appended to the log, and yet it is heard
+		n.Tell("health", `{"ok":false}`)
+		if e := before.want("health", ""); e.data != `{"ok":false}` {
+			t.Errorf("an open stream hears %+v", e)
+		}
+		log.fail(nil)
+		n.Tell("health", `{"ok":true}`)
+		later := n.open(t, "user=joe", "")
+		later.want("hello", "0")
+		if e := later.want("health", ""); e.data != `{"ok":true}` {
+			t.Errorf("a later stream hears %+v", e)
+		}
+		log.append("", "alert", "{}")
+		n.Wake()
+		later.want("alert", "1")
+	})
+}
+
 func TestStorm(t *testing.T) {
 	alert := func(object int) string { return fmt.Sprintf(`{"object_id":"o%d"}`, object) }
 	t.Run("of few objects leaves the newest of each", func(t *testing.T) {

@@ -39,8 +39,8 @@ func Position(r *http.Request) (seq int64, given, ok bool) {
 // position gets the frames since, in order, none left out and none twice; or a
 // reset {"seq","reason"} if the log no longer has them ("old"), they are too many
 // ("many"), or the position is none of this log's ("unknown"): it then has to
-// load anew what it shows. Then come the frames as they are appended, and a ping
-// {"at"} every heartbeat. Before the hub closes a stream it says why: moved
+// load anew what it shows. What Tell said last follows. Then come the frames as
+// they are appended, and a ping {"at"} every heartbeat. Before the hub closes a stream it says why: moved
 // (come back: this node stops), signed-out, or replaced (too many of this user).
 //
 // A hub that cannot take the stream answers 503 with Retry-After.
@@ -78,6 +78,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, v Viewer) {
 		}
 		return
 	}
+	opening = append(opening, h.toldSoFar()...)
 	if h.poller != nil && r.ProtoMajor == 1 && r.TLS == nil {
 		if conn, rest, err := http.NewResponseController(w).Hijack(); err == nil {
 			// What the peer may have sent ahead is in rest's reader; an event

@@ -16,12 +16,14 @@ theme();
 copyButtons();
 help();
 
+const warnings = headerWarnings();
 const parts = [startAlerts(), startPage()];
 const notes = startNotifications({ userId: user, collapseAfter: Number(collapse) || 5, onPage: shown });
 const live = startLive({
   userId: user,
   onFrame(frame) {
     notes.frame(frame);
+    if (frame.kind === 'health') warnings.hub(frame.data.warnings);
     for (const p of parts) p.frame(frame);
   },
   onState: showState,
@@ -57,21 +59,28 @@ function showState({ state, retryIn }) {
     note.hidden = !gone;
     note.textContent = gone ? `The live channel of this browser is away (${word.toLowerCase()}): nothing new is shown here, and notifications wait. It reconnects by itself; if it does not, look whether a proxy cuts long answers.` : '';
   }
-  badge(gone, word);
+  warnings.live(gone);
   if (state === 'signed-out') toast({ title: 'You are signed out', text: 'Sign in again to be told.', url: '/console/sign-in', seconds: 0 });
 }
 
-// badge shows the header's warning also when only the live channel is away.
-function badge(gone) {
-  let b = document.getElementById('health-badge-live');
-  if (!gone) { b?.remove(); return; }
-  if (b || document.getElementById('health-badge')) return;
-  b = document.createElement('a');
-  b.id = 'health-badge-live';
-  b.className = 'badge badge-warn';
-  b.href = '/console/health';
-  b.textContent = '⚠ 1 warning';
-  document.querySelector('.bar-right').prepend(b);
+// headerWarnings keeps the header's warning true: the page brought how many the
+// hub had then, the live channel tells when that changes, and when the channel
+// itself is away that is one more.
+function headerWarnings() {
+  const el = document.getElementById('health-badge');
+  let ofHub = Number(el.dataset.warnings) || 0;
+  let away = false;
+  const draw = () => {
+    const n = ofHub + (away ? 1 : 0);
+    const text = n === 1 ? '1 warning' : `${n} warnings`;
+    const line = el.querySelector('span');
+    if (line.textContent !== text) { line.textContent = text; el.removeAttribute('title'); }
+    el.hidden = n === 0;
+  };
+  return {
+    hub(n) { ofHub = n; draw(); },
+    live(gone) { away = gone; draw(); },
+  };
 }
 
 // nudge asks for permission: why first, and only on a click.

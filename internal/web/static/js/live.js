@@ -16,6 +16,8 @@
 // Frames are handed on in ascending order and never twice to one tab. kind is
 // the event's name: 'alert', 'notification', …; besides:
 //   'hello'  the stream stands (again); data {seq, until, node, heartbeat}
+//   'health' whether the hub is well; data {ok, warnings}. It has no number: it is
+//            told after each hello and whenever it changes
 //   'reset'  what was missed cannot be replayed, or was too much to: load anew
 //            what the page shows
 // replayed says that the frame is from before the stream stood. leader says that
@@ -69,6 +71,7 @@ export function startLive({
   // others and noting the number makes the next one replay it; hence the check.
   function take(frame) {
     if (frame.kind === 'reset') seen = frame.seq;
+    else if (frame.kind === 'health') { /* what is true now is never out of date */ }
     else if (frame.kind !== 'hello') {
       if (seen !== null && frame.seq <= seen) return;
       seen = frame.seq;
@@ -109,6 +112,9 @@ export function startLive({
       store(seq);
     });
     for (const kind of new Set(['alert', 'notification', ...kinds])) es.addEventListener(kind, frame(kind));
+    es.addEventListener('health', mine((event) => {
+      pass({ kind: 'health', seq: null, data: JSON.parse(event.data), replayed: false });
+    }));
     es.addEventListener('reset', frame('reset'));
     es.addEventListener('many', frame('reset')); // a storm: the page does the same for both
     es.addEventListener('moved', mine(() => retry(200 + Math.random() * 1800)));

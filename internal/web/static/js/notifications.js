@@ -138,32 +138,35 @@ export function startNotifications({
   // Early, so that the first notification need not wait for it.
   if (state() === 'granted') registration().catch(() => {});
 
-  // first says whether a delivery is new here, and from now on it is not.
-  function first(id) {
-    if (!id) return true;
-    if (known.has(id)) return false;
-    known.add(id);
-    return true;
-  }
+  const begun = new Set(); // deliveries that this tab is about to show
 
   async function show(body, result = 'shown') {
-    if (!first(body.delivery_id)) {
-      receipt(body.delivery_id, result); // the hub asks again: our receipt was lost
+    const id = body.delivery_id;
+    if (begun.has(id)) return;
+    if (id && known.has(id)) {
+      receipt(id, result); // the hub asks again: our receipt was lost
       return;
     }
-    if (state() !== 'granted') {
-      onPage(body);
-      receipt(body.delivery_id, 'page', `${agent()}: ${explain().reason}`);
-      return;
-    }
+    if (id) begun.add(id);
+    let detail = '';
     try {
-      await display(body);
-      onShown(body);
-      receipt(body.delivery_id, result);
+      if (state() === 'granted') {
+        await display(body);
+        onShown(body);
+      } else {
+        onPage(body);
+        result = 'page';
+        detail = `${agent()}: ${explain().reason}`;
+      }
     } catch (error) {
       onPage(body);
-      receipt(body.delivery_id, 'failed', `${agent()}: ${error.message || error}`);
+      result = 'failed';
+      detail = `${agent()}: ${error.message || error}`;
     }
+    // Not before: a tab that is closed half-way leaves it to the next one.
+    if (id) known.add(id);
+    begun.delete(id);
+    receipt(id, result, detail);
   }
 
   async function display(body) {
