@@ -31,7 +31,7 @@ func (p *person) count(title string) int {
 	n := 0
 	for _, shown := range p.desktop.List() {
 		if shown.Summary == title {
-			n += 1 + shown.Updates
+			n++
 		}
 	}
 	return n

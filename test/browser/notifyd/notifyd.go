@@ -32,7 +32,9 @@ type Notification struct {
 	Timeout int32  // milliseconds, -1 the desktop's own, 0 never
 	Shown   time.Time
 	Closed  time.Time // zero while it is on screen
-	Updates int       // times it was replaced in place
+	// Replaced says that another one took its place on the screen, with the
+	// same ID; it is in the list, too.
+	Replaced bool
 }
 
 // Open says whether it is still on screen.
@@ -169,9 +171,10 @@ func (d *Daemon) Wait(ctx context.Context, fits func(Notification) bool) (Notifi
 	}
 }
 
-// WaitClosed waits until the notification is off the screen.
+// WaitClosed waits until the notification is off the screen, and not only
+// replaced by another one.
 func (d *Daemon) WaitClosed(ctx context.Context, id uint32) (Notification, error) {
-	return d.Wait(ctx, func(n Notification) bool { return n.ID == id && !n.Open() })
+	return d.Wait(ctx, func(n Notification) bool { return n.ID == id && !n.Open() && !n.Replaced })
 }
 
 // String lists the notifications for an error message.
@@ -224,8 +227,9 @@ func (d *Daemon) show(n *Notification, replaces uint32) uint32 {
 	n.Shown = time.Now()
 	for i, old := range d.all {
 		if replaces != 0 && old.ID == replaces && old.Open() {
-			n.ID, n.Updates = old.ID, old.Updates+1
-			d.all[i] = n
+			n.ID = old.ID
+			d.all[i].Closed, d.all[i].Replaced = n.Shown, true
+			d.all = append(d.all, n)
 			return n.ID
 		}
 	}
