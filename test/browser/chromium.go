@@ -105,7 +105,18 @@ func (t *chromiumTab) Press(ctx context.Context, x, y float64) error {
 }
 
 func (t *chromiumTab) Keys(ctx context.Context, text string) error {
-	return t.send(ctx, "Input.insertText", map[string]any{"text": text}, nil)
+	for _, r := range text {
+		for _, kind := range []string{"keyDown", "keyUp"} {
+			p := map[string]any{"type": kind, "key": string(r)}
+			if kind == "keyDown" {
+				p["text"] = string(r)
+			}
+			if err := t.send(ctx, "Input.dispatchKeyEvent", p, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (t *chromiumTab) Dark(ctx context.Context, dark bool) error {
