@@ -26,10 +26,21 @@ const live = startLive({
     if (frame.kind === 'health') warnings.hub(frame.data.warnings);
     for (const p of parts) p.frame(frame);
   },
-  onState: showState,
+  onState(now) {
+    showState(now);
+    followUp(now);
+  },
 });
 nudge();
 selfTest();
+
+// followUp draws what is live anew when the page finds another tab's stream: what
+// that one told between the drawing of this page and now was told to nobody here.
+function followUp({ state, leader }) {
+  if (state !== 'live' || root.dataset.followed) return;
+  root.dataset.followed = 'yes';
+  if (!leader) for (const p of parts) p.frame({ kind: 'reset', data: {} });
+}
 
 // shown draws a notification that the desktop cannot show. It does not stay for
 // ever even where the desktop's would: the list behind it does.
