@@ -108,19 +108,21 @@ func (w *work) receive(group []*request, answers []answer) error {
 	return nil
 }
 
-// load reads what is known of the calls and locks the objects, each at once.
+// load locks the objects and reads what is known of the calls, each at once. The
+// calls come second: a call that another node has just taken is there to be
+// seen when the lock on its object is had, and not before.
 func (w *work) load(keys []CallKey, objects []string) error {
 	var err error
+	ids := slices.Clone(objects)
+	slices.Sort(ids)
+	if w.records, err = w.tx.Records(w.ctx, slices.Compact(ids)); err != nil {
+		return fmt.Errorf("load objects: %w", err)
+	}
 	if w.seen, err = w.tx.Seen(w.ctx, keys); err != nil {
 		return fmt.Errorf("look for calls taken before: %w", err)
 	}
 	if w.seen == nil {
 		w.seen = map[CallKey]string{}
-	}
-	ids := slices.Clone(objects)
-	slices.Sort(ids)
-	if w.records, err = w.tx.Records(w.ctx, slices.Compact(ids)); err != nil {
-		return fmt.Errorf("load objects: %w", err)
 	}
 	for _, rec := range w.records {
 		if rec.Alert != nil {

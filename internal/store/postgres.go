@@ -55,15 +55,22 @@ type pgWriter struct{ pool *sql.DB }
 func (w *pgWriter) close() error { return nil }
 
 // transact tries again after a deadlock or a serialization error, which
-// PostgreSQL ends by refusing one of those concerned.
+// PostgreSQL ends by refusing one of those concerned, and when another node took
+// a call of the same id first, for another object: now it can be seen.
 func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querier) error) error {
 	const tries = 8
 	for i := 1; ; i++ {
 		err := w.once(ctx, fn)
-		if code := pgCode(err); i == tries || (code != "40P01" && code != "40001") {
+		if i == tries || !contested(err) {
 			return err
 		}
 	}
+}
+
+func contested(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) &&
+		(e.Code == "40P01" || e.Code == "40001" || e.ConstraintName == "event_call_pkey")
 }
 
 func (w *pgWriter) once(ctx context.Context, fn func(context.Context, querier) error) error {
