@@ -36,7 +36,8 @@ const (
 
 var errFull = errors.New("the spool is full")
 
-// box is the part of the spool for one hub and source: a folder with one file
+// box is the part of the spool for one hub and source (or for settings that name
+// none, see openBox): a folder with one file
 // an event. A file's name is TIME-PID-RANDOM-SIZE.json, where TIME is in
 // nanoseconds and never less than that of the call before, so that names sort
 // in the order of calls; SIZE tells a whole file from one whose writer was
@@ -52,7 +53,14 @@ func openBox(s settings) (*box, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(s.url + "\n" + s.source))
+	// Whose an event is cannot be told while the settings are wrong: it waits in
+	// a box of its own, from which the first call with good ones takes it.
+	sum := sha256.Sum256([]byte(s.origin))
+	unsent := filepath.Join(root, "unsent-"+hex.EncodeToString(sum[:6]))
+	if s.fault != nil {
+		return openDir(unsent, root, map[string]string{"settings": s.fault.Error()})
+	}
+	sum = sha256.Sum256([]byte(s.url + "\n" + s.source))
 	_, host, _ := strings.Cut(s.url, "://")
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
@@ -61,15 +69,39 @@ func openBox(s settings) (*box, error) {
 		return '_'
 	}, host)
 	dir := filepath.Join(root, fmt.Sprintf("%.60s-%s", name, hex.EncodeToString(sum[:6])))
+	b, err := openDir(dir, root, map[string]string{"url": s.url, "source": s.source})
+	if err != nil {
+		return nil, err
+	}
+	b.takeOver(&box{dir: unsent})
+	return b, nil
+}
+
+// takeOver moves the events of another box into this one. Their names keep
+// their places. What cannot be moved now stays for the next call.
+func (b *box) takeOver(other *box) {
+	names, err := other.list()
+	if err != nil {
+		return // as a rule there is none
+	}
+	for _, name := range names {
+		// Another call may do the same at this moment: one of the two moves it.
+		_ = os.Rename(other.path(name), b.path(name))
+	}
+}
+
+// openDir opens a box in the spool's folder root, and makes it if need be;
+// target says for people whose events these are.
+func openDir(dir, root string, target map[string]string) (*box, error) {
 	f, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make the spool: %w; create %s for the engine's user, or set TOCSIN_SPOOL", err, root)
 		}
 		adopt(dir, root)
-		target, _ := json.Marshal(map[string]string{"url": s.url, "source": s.source})
-		note := filepath.Join(dir, "target") // for people: whose events these are
-		if err := os.WriteFile(note, append(target, '\n'), 0o600); err == nil {
+		text, _ := json.Marshal(target)
+		note := filepath.Join(dir, "target")
+		if err := os.WriteFile(note, append(text, '\n'), 0o600); err == nil {
 			adopt(note, root)
 		}
 		f, err = os.Open(dir)

@@ -2,6 +2,8 @@ package notify_test
 
 import (
 	"encoding/json"
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -219,13 +221,63 @@ func TestSettings(t *testing.T) {
 			t.Errorf("went to %s", h.paths[0])
 		}
 	})
-	t.Run("an unknown key of the file is named with its line", func(t *testing.T) {
-		c := newCaller(t, "http://127.0.0.1:1")
-		write(t, c.env["TOCSIN_NOTIFY_CONFIG"], "TOCSIN_URL=http://x\nTOCSIN_TOKN=y\n")
-		if got := c.tell("x"); got.code != 2 || !strings.Contains(got.err, "notify.env line 2") || !strings.Contains(got.err, "TOCSIN_TOKEN_FILE") {
-			t.Errorf("ended with %+v", got)
-		}
-	})
+	for name, tt := range map[string]struct {
+		spoil func(t *testing.T, c *caller)
+		says  []string
+		// The environment's time limit is for calls of the engine.
+		flushes bool
+	}{
+		"an unknown key of the file": {func(t *testing.T, c *caller) {
+			write(t, c.env["TOCSIN_NOTIFY_CONFIG"], "TOCSIN_URL=http://x\nTOCSIN_TOKN=y\n")
+		}, []string{"notify.env line 2", "TOCSIN_TOKEN_FILE"}, false},
+		"a line that is no setting": {func(t *testing.T, c *caller) {
+			write(t, c.env["TOCSIN_NOTIFY_CONFIG"], "TOCSIN_SPOOL="+c.env["TOCSIN_SPOOL"]+"\nhub.example.org\n")
+			delete(c.env, "TOCSIN_SPOOL")
+		}, []string{"notify.env line 2", "KEY=VALUE"}, false},
+		"a file that cannot be read": {func(t *testing.T, c *caller) {
+			path := c.env["TOCSIN_NOTIFY_CONFIG"]
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{"notify.env", "readable"}, false},
+		"an address that is none": {func(_ *testing.T, c *caller) { c.env["TOCSIN_URL"] = "tocsin" }, []string{"TOCSIN_URL", "https://"}, false},
+		"a source that is none":   {func(_ *testing.T, c *caller) { c.env["TOCSIN_SOURCE"] = "My Nagios" }, []string{"TOCSIN_SOURCE", "small letters"}, false},
+		"a time that is none":     {func(_ *testing.T, c *caller) { c.env["TOCSIN_TIMEOUT"] = "soon" }, []string{"TOCSIN_TIMEOUT", "2s"}, true},
+		"a token that is none":    {func(_ *testing.T, c *caller) { c.env["TOCSIN_TOKEN"] = "two words" }, []string{"TOCSIN_TOKEN", "one word"}, false},
+	} {
+		t.Run(name+" keeps events in the spool until it is mended", func(t *testing.T) {
+			h := newHub(t)
+			c := newCaller(t, h.URL)
+			write(t, c.env["TOCSIN_NOTIFY_CONFIG"], "")
+			good := maps.Clone(c.env)
+			tt.spoil(t, c)
+			got := []ended{c.tell("x"), c.tell("y")}
+			for _, say := range append(tt.says, "spooled", c.env["TOCSIN_SPOOL"]) {
+				if got[0].code != 0 || !strings.Contains(got[0].err, say) || strings.Count(got[0].err, "\n") != 1 {
+					t.Errorf("ended with %+v, want one line with %q", got[0], say)
+				}
+			}
+			if got[1].code != 0 || len(h.outputs()) != 0 {
+				t.Errorf("ended with %+v, the hub has %v", got[1], h.outputs())
+			}
+			if flush := c.run("--flush"); (flush.code == 0) != tt.flushes {
+				t.Errorf("the flush ended with %+v", flush)
+			}
+			// Wrong flags are refused as ever, and what waits stays.
+			if bad := c.tell("z", "--state=9"); bad.code != 2 {
+				t.Errorf("wrong flags ended with %+v", bad)
+			}
+			c.env = good
+			_ = os.Remove(good["TOCSIN_NOTIFY_CONFIG"])
+			write(t, good["TOCSIN_NOTIFY_CONFIG"], "# mended\n")
+			if got := c.tell("z"); got.code != 0 || got.err != "" || strings.Join(h.outputs(), "") != "xyz" {
+				t.Errorf("mended, it ended with %+v, the hub has %v", got, h.outputs())
+			}
+			if left := c.files(t, ""); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
 	t.Run("a token that cannot be read leaves the event in the spool", func(t *testing.T) {
 		h := newHub(t)
 		c := newCaller(t, h.URL)

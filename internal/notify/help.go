@@ -41,7 +41,7 @@ makes no difference what the value is.
 Exit codes:
   0  the hub has accepted the event, or it is safe in the spool
   1  neither; the line on stderr says what to mend (with --flush: events still wait)
-  2  wrong flags or settings; nothing was sent or spooled
+  2  wrong flags (with --flush: or settings); nothing was sent or spooled
 `)
 	return b.String()
 }

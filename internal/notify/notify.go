@@ -26,7 +26,7 @@ import (
 )
 
 // What a call ends with: accepted or spooled; neither, with the mend on
-// stderr; or a mistake in the flags or settings, with nothing sent or spooled.
+// stderr; or a mistake in the flags, with nothing sent or spooled.
 const (
 	exitGood  = 0
 	exitLost  = 1
@@ -36,7 +36,7 @@ const (
 // Run is one call. args are the flags without the command's name; getenv
 // gives the environment. It answers with the exit code: 0 when the event was
 // accepted or spooled, 1 when neither was possible or the hub refused it, 2
-// for wrong flags or settings. It does not wait longer than --timeout.
+// for wrong flags, and for wrong settings with --flush. It does not wait longer than --timeout.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	start := time.Now()
 	l, err := parse(args)
@@ -56,6 +56,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer cancel()
 	defer c.hub.close()
 	if l.on("flush") {
+		if set.fault != nil {
+			return complain(stderr, exitUsage, set.fault)
+		}
 		return c.flush(ctx)
 	}
 	e, err := eventOf(l, start)
@@ -121,7 +124,11 @@ func (c *call) leave(e event, own string, why error) int {
 		return complain(c.stderr, exitLost, fmt.Errorf("keep the event in the spool %s: %w; free or mend that disk, or set TOCSIN_SPOOL to another one", c.box.dir, err))
 	}
 	waiting := c.box.count()
-	c.say("spooled, to be handed in with the next call or by `tocsin notify --flush`: %v (%s in %s)", why, count(waiting, "event waits", "events wait"), c.box.dir)
+	when := "to be handed in with the next call or by `tocsin notify --flush`"
+	if c.settings.fault != nil {
+		when = "to be handed in when the settings are right"
+	}
+	c.say("spooled, "+when+": %v (%s in %s)", why, count(waiting, "event waits", "events wait"), c.box.dir)
 	if c.json {
 		c.print(answer{ID: e.ID, Spooled: true, Waiting: waiting, Reason: why.Error()})
 	}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -29,17 +30,34 @@ type settings struct {
 	source  string
 	token   string
 	noToken string // why there is no token
+	fault   error  // a mistake in the environment or the file; nothing is sent until it is mended
+	origin  string // what the command line says of the settings, which names them while they are wrong
 	spool   string // empty: the first default that works
 	timeout time.Duration
 	getenv  func(string) string
 }
 
 // settle finds the settings: a flag goes before the environment, the
-// environment before the file.
+// environment before the file. The error is a mistake in the flags. One in the
+// environment or the file is the settings' fault: whoever made it was not there
+// when the engine ran its command, so the event is kept until it is mended.
 func settle(l *line, stdin io.Reader, getenv func(string) string) (settings, error) {
-	file, err := readConfig(first(l.values["config"], getenv("TOCSIN_NOTIFY_CONFIG")))
-	if err != nil {
+	path := first(l.values["config"], getenv("TOCSIN_NOTIFY_CONFIG"))
+	file, err := readConfig(path)
+	if l.values["config"] != "" && errors.Is(err, fs.ErrNotExist) {
 		return settings{}, err
+	}
+	s := settings{url: defaultURL, source: ownSource, getenv: getenv, fault: err,
+		origin: strings.Join([]string{path, l.values["url"], l.values["source"]}, "\n")}
+	s.timeout, _ = waitOf("", "", l.on("flush"))
+	wrong := func(from string, err error) error {
+		if err == nil || strings.HasPrefix(from, "--") {
+			return err
+		}
+		if s.fault == nil {
+			s.fault = err
+		}
+		return nil
 	}
 	get := func(flag, key string) (value, from string) {
 		switch {
@@ -50,23 +68,33 @@ func settle(l *line, stdin io.Reader, getenv func(string) string) (settings, err
 		}
 		return file[key], key
 	}
-	s := settings{source: ownSource, getenv: getenv}
-	if s.url, err = hubURL(get("url", "TOCSIN_URL")); err != nil {
+	text, from := get("url", "TOCSIN_URL")
+	if at, err := hubURL(text, from); err == nil {
+		s.url = at
+	} else if err := wrong(from, err); err != nil {
 		return settings{}, err
 	}
-	if name, from := get("source", "TOCSIN_SOURCE"); name != "" {
-		if !sourceName(name) {
-			return settings{}, usageError("%s %s is no source's name: write small letters, digits and hyphens, as in %s nagios", from, short(name), from)
-		}
+	if name, from := get("source", "TOCSIN_SOURCE"); sourceName(name) {
 		s.source = name
+	} else if name != "" {
+		if err := wrong(from, usageError("%s %s is no source's name: write small letters, digits and hyphens, as in %s nagios", from, short(name), from)); err != nil {
+			return settings{}, err
+		}
 	}
 	s.spool, _ = get("spool", "TOCSIN_SPOOL")
-	wait, from := get("timeout", "TOCSIN_TIMEOUT")
-	if s.timeout, err = waitOf(wait, from, l.on("flush")); err != nil {
+	text, from = get("timeout", "TOCSIN_TIMEOUT")
+	if wait, err := waitOf(text, from, l.on("flush")); err == nil {
+		s.timeout = wait
+	} else if err := wrong(from, err); err != nil {
 		return settings{}, err
 	}
-	s.token, s.noToken, err = tokenOf(l, stdin, getenv, file)
-	return s, err
+	if s.token, s.noToken, err = tokenOf(l, stdin, getenv, file); err != nil {
+		return settings{}, err
+	}
+	if s.fault != nil {
+		s.token, s.noToken = "", s.fault.Error()
+	}
+	return s, nil
 }
 
 func first(values ...string) string {
@@ -88,8 +116,10 @@ func tokenOf(l *line, stdin io.Reader, getenv func(string) string, file map[stri
 	path, from := l.values["token-file"], "--token-file"
 	for _, get := range []func(string) string{getenv, func(k string) string { return file[k] }} {
 		if path == "" && get("TOCSIN_TOKEN") != "" {
-			token, err = checkToken(get("TOCSIN_TOKEN"), "TOCSIN_TOKEN")
-			return token, "", err
+			if token, err = checkToken(get("TOCSIN_TOKEN"), "TOCSIN_TOKEN"); err != nil {
+				return "", err.Error(), nil
+			}
+			return token, "", nil
 		}
 		if path == "" {
 			path, from = get("TOCSIN_TOKEN_FILE"), "TOCSIN_TOKEN_FILE"
@@ -144,7 +174,7 @@ func hubURL(text, from string) (string, error) {
 
 // sourceName says that name may be one: [a-z0-9][a-z0-9-]{0,62}.
 func sourceName(name string) bool {
-	return len(name) <= 63 && name[0] != '-' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return name != "" && len(name) <= 63 && name[0] != '-' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // waitOf reads a duration such as 2s or 1500ms, or plain seconds.
@@ -168,7 +198,8 @@ func waitOf(text, from string, flush bool) (time.Duration, error) {
 }
 
 // readConfig reads KEY=VALUE lines. Without a path it reads the default file,
-// which need not be there.
+// which need not be there. The error is of the first line that is wrong; what
+// the others say is answered all the same.
 func readConfig(path string) (map[string]string, error) {
 	asked := path != ""
 	if !asked {
@@ -179,9 +210,10 @@ func readConfig(path string) (map[string]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, usageError("read the settings: %v; make that file readable for the engine's user, or name another with --config", err)
+		return nil, usageError("read the settings: %w; make that file readable for the engine's user, or name another with --config", err)
 	}
 	out := make(map[string]string)
+	var wrong error
 	for i, row := range strings.Split(string(b), "\n") {
 		row = strings.TrimSpace(row)
 		if row == "" || row[0] == '#' {
@@ -190,17 +222,19 @@ func readConfig(path string) (map[string]string, error) {
 		key, value, ok := strings.Cut(row, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if !ok {
-			return nil, usageError("%s line %d: %s is no setting: write KEY=VALUE, or # before a comment", path, i+1, short(row))
+			wrong = cmp.Or(wrong, usageError("%s line %d: %s is no setting: write KEY=VALUE, or # before a comment", path, i+1, short(row)))
+			continue
 		}
 		switch key {
 		case "TOCSIN_URL", "TOCSIN_TOKEN", "TOCSIN_TOKEN_FILE", "TOCSIN_SOURCE", "TOCSIN_SPOOL", "TOCSIN_TIMEOUT":
 		default:
-			return nil, usageError("%s line %d: the key %s is unknown: write TOCSIN_URL, TOCSIN_TOKEN_FILE, TOCSIN_TOKEN, TOCSIN_SOURCE, TOCSIN_SPOOL or TOCSIN_TIMEOUT", path, i+1, short(key))
+			wrong = cmp.Or(wrong, usageError("%s line %d: the key %s is unknown: write TOCSIN_URL, TOCSIN_TOKEN_FILE, TOCSIN_TOKEN, TOCSIN_SOURCE, TOCSIN_SPOOL or TOCSIN_TIMEOUT", path, i+1, short(key)))
+			continue
 		}
 		if n := len(value); n > 1 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
 			value = value[1 : n-1]
 		}
 		out[key] = value
 	}
-	return out, nil
+	return out, wrong
 }
