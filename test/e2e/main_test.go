@@ -89,6 +89,16 @@ func (w *world) must(err error) {
 	}
 }
 
+// part is one part of a story: what fails in it is named by it.
+func (w *world) part(name string, f func()) {
+	whole := w.T
+	whole.Run(name, func(t *testing.T) {
+		w.T = t
+		defer func() { w.T = whole }()
+		f()
+	})
+}
+
 // cli runs a command of the program.
 func (w *world) cli(stdin string, args ...string) []byte {
 	w.Helper()

@@ -79,15 +79,15 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 	for _, p := range []*person{anna, ben} {
 		shown := p.sees(problem)
 		if !strings.Contains(shown.Body, "Socket timeout after 10 seconds") {
-			t.Errorf("%s reads %q", p.name, shown.Body)
+			w.Errorf("%s reads %q", p.name, shown.Body)
 		}
 		if len(shown.Image) == 0 && shown.Hints["image-path"] == "" {
-			t.Errorf("%s sees no icon: %v", p.name, shown.Hints)
+			w.Errorf("%s sees no icon: %v", p.name, shown.Hints)
 		}
 		took := shown.Shown.Sub(w.called())
-		t.Logf("%s saw it in %s %v after the last call of the command", p.name, p.browser.Name(), took.Round(time.Millisecond))
+		w.Logf("%s saw it in %s %v after the last call of the command", p.name, p.browser.Name(), took.Round(time.Millisecond))
 		if took > time.Second {
-			t.Errorf("%s saw it only %v after the call", p.name, took)
+			w.Errorf("%s saw it only %v after the call", p.name, took)
 		}
 	}
 
@@ -100,14 +100,14 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 		cancel()
 		w.must(err)
 		if tab.ID() == p.tab.ID() {
-			t.Errorf("the click of %s took the open tab instead of a new one", p.name)
+			w.Errorf("the click of %s took the open tab instead of a new one", p.name)
 		}
 		p.live(tab)
 		p.reads(tab, "Critical", "web01", "HTTP Check", "Socket timeout after 10 seconds")
 		pages[p.name] = tab
 	}
 
-	t.Run("the page says who was told and why, and why not", func(*testing.T) {
+	w.part("the page says who was told and why, and why not", func() {
 		anna.reads(pages["anna"], "Who was told", "anna", "ben", "Not told", "carl", "stranger")
 		reasons := map[string]string{}
 		w.eventually("both deliveries have their receipts", func() bool {
@@ -124,52 +124,52 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 			"anna": "sent named_by_engine", "ben": "sent named_by_engine", "carl": "skipped no_user", "stranger": "skipped contact_unknown",
 		} {
 			if reasons[name] != want {
-				t.Errorf("%s: %q, want %q", name, reasons[name], want)
+				w.Errorf("%s: %q, want %q", name, reasons[name], want)
 			}
 		}
 	})
 
-	t.Run("an acknowledgement in one browser shows in the other's open tab", func(*testing.T) {
+	w.part("an acknowledgement in one browser shows in the other's open tab", func() {
 		w.must(pages["anna"].Front(w.ctx))
 		w.must(browser.Type(w.ctx, pages["anna"], "#comment", "On it"))
 		w.must(browser.Click(w.ctx, pages["anna"], "#ack-button"))
 		ben.reads(pages["ben"], "Acknowledged", "On it")
 		ben.sees("Acknowledgement for web01/HTTP Check (Critical)")
 		if a := w.alertOf("web01", "HTTP Check"); a.Status != "acknowledged" || a.Acknowledgement.Origin != "console" || a.Acknowledgement.Author != "anna" {
-			t.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
+			w.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
 		}
 	})
 
-	t.Run("a recovery takes what is on screen away and goes away itself", func(*testing.T) {
+	w.part("a recovery takes what is on screen away and goes away itself", func() {
 		w.must(n.Service("web01", "HTTP Check", 0, "HTTP OK: 200"))
 		for _, p := range []*person{anna, ben} {
 			shown := p.sees("RECOVERY: HTTP Check on web01 is OK!")
 			w.empties(p, 20*time.Second)
 			gone, err := p.desktop.WaitClosed(w.ctx, shown.ID)
 			w.must(err)
-			t.Logf("%s saw the recovery for %v", p.name, gone.Closed.Sub(gone.Shown).Round(time.Millisecond))
+			w.Logf("%s saw the recovery for %v", p.name, gone.Closed.Sub(gone.Shown).Round(time.Millisecond))
 			p.reads(pages[p.name], "Resolved")
 		}
 	})
 
-	t.Run("a host that is down is acknowledged in Nagios", func(*testing.T) {
+	w.part("a host that is down is acknowledged in Nagios", func() {
 		w.must(n.Host("db01", 1, "PING CRITICAL - 100 % lost"))
 		anna.sees("PROBLEM: db01 is Down!")
 		ben.sees("PROBLEM: db01 is Down!")
 		w.must(n.Command("ACKNOWLEDGE_HOST_PROBLEM", "db01", "2", "1", "1", "Ben", "Disk ordered"))
 		for _, p := range []*person{anna, ben} {
 			if shown := p.sees("Acknowledgement for db01 (Down)"); !strings.Contains(shown.Body, "Ben: Disk ordered") {
-				t.Errorf("%s reads %q", p.name, shown.Body)
+				w.Errorf("%s reads %q", p.name, shown.Body)
 			}
 		}
 		a := w.alertOf("db01", "")
 		if a.Status != "acknowledged" || a.Acknowledgement.Origin != "engine" || a.Acknowledgement.Comment != "Disk ordered" {
-			t.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
+			w.Errorf("the alert is %s, acknowledged by %+v", a.Status, a.Acknowledgement)
 		}
 		anna.reads(anna.open("/console/alerts/"+a.ID), "Ben", "Disk ordered", "Acknowledged")
 	})
 
-	t.Run("a downtime begins and ends", func(*testing.T) {
+	w.part("a downtime begins and ends", func() {
 		w.must(n.Command(append([]string{"SCHEDULE_HOST_DOWNTIME", "db01"}, downtime(3*time.Second)...)...))
 		w.eventually("the downtime of db01", func() bool { return w.alertOf("db01", "").Object.Downtime })
 		w.eventually("its end", func() bool { return !w.alertOf("db01", "").Object.Downtime })
@@ -178,7 +178,7 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 			types = append(types, e.Type)
 		}
 		if got := strings.Join(types, " "); got != "PROBLEM ACKNOWLEDGEMENT DOWNTIMESTART DOWNTIMEEND" {
-			t.Errorf("the timeline is %s", got)
+			w.Errorf("the timeline is %s", got)
 		}
 		for _, p := range []*person{anna, ben} {
 			p.sees("Downtime started for db01")
@@ -234,7 +234,7 @@ func TestSpool(t *testing.T) {
 		return strings.Join(got, "; ") == "PROBLEM DISK WARNING - 9 % free; PROBLEM DISK CRITICAL - 2 % free; RECOVERY DISK OK - 40 % free; PROBLEM DISK CRITICAL - 1 % free"
 	})
 	if a := w.alertOf("web01", "Disk /"); a.Status != "firing" || a.State != "critical" {
-		t.Errorf("the disk is %s, %s", a.Status, a.State)
+		w.Errorf("the disk is %s, %s", a.Status, a.State)
 	}
 }
 
