@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
@@ -43,6 +44,8 @@ var Version = "development"
 // Options are what Start needs besides the configuration. All may be left zero.
 type Options struct {
 	Log *slog.Logger
+	// ReadTimeout is how long a request may take to arrive as a whole; 30 s.
+	ReadTimeout time.Duration
 }
 
 // App is a running Tocsin.
@@ -77,6 +80,11 @@ func Kinds() []source.Kind {
 // Run serves until ctx ends, then finishes what was begun.
 func Run(ctx context.Context, cfg config.Config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	if os.Getenv("GOGC") == "" {
+		// The live heap is some megabytes, and every event leaves some kilobytes
+		// of garbage: at Go's own 100 % ingest would mostly collect.
+		debug.SetGCPercent(300)
+	}
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -100,6 +108,9 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.ReadTimeout <= 0 {
+		o.ReadTimeout = 30 * time.Second
+	}
 	a := &App{cfg: cfg, log: o.Log, started: time.Now(), failed: make(chan error, 8)}
 	if a.cfg.Node == "" {
 		a.cfg.Node = nodeName(cfg.Listen)
@@ -110,7 +121,7 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.listener.Close())
 	}
-	if err := a.assemble(); err != nil {
+	if err := a.assemble(o.ReadTimeout); err != nil {
 		return nil, errors.Join(err, a.db.Close(), a.listener.Close())
 	}
 	a.run()
@@ -203,7 +214,7 @@ func cause(err error) error {
 	return err
 }
 
-func (a *App) assemble() error {
+func (a *App) assemble(readTimeout time.Duration) error {
 	var err error
 	a.auth, err = auth.NewService(a.db, auth.Options{
 		Secure:       a.cfg.Secure(),
@@ -236,6 +247,7 @@ func (a *App) assemble() error {
 	a.server = &http.Server{
 		Handler:           a.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),

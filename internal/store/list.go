@@ -168,11 +168,11 @@ func (db *DB) AlertCounts(ctx context.Context) (alert.Counts, error) {
 func (db *DB) Events(ctx context.Context, alertID, objectID string, limit int) ([]alert.Event, error) {
 	var c conditions
 	if alertID != "" {
-		// By the alert's object too, for the index that serves both timelines.
-		c.add("e.object_id = (SELECT object_id FROM alert WHERE id = " + c.arg(alertID) + ")")
-		c.add("e.alert_id = $1")
+		c.add("e.alert_id = " + c.arg(alertID))
 	} else {
-		c.add("e.object_id = " + c.arg(objectID))
+		id := c.arg(objectID)
+		c.add(db.d.among("e.id", "SELECT id FROM event WHERE "+db.d.among("alert_id", "SELECT id FROM alert WHERE object_id = "+id)+
+			" UNION ALL SELECT id FROM event WHERE alert_id = '' AND object_id = "+id))
 	}
 	query := "SELECT " + orNone(objectColumns) + ", " + eventColumns + " FROM event e LEFT JOIN object o ON o.id = e.object_id" +
 		c.String() + " ORDER BY e.received DESC, e.id DESC LIMIT " + c.arg(int64(pageLimit(limit)))

@@ -48,8 +48,7 @@ func (w *work) pruneAlerts(ctx context.Context, ids []string) error {
 	return w.each(ctx, list,
 		"DELETE FROM attempt WHERE "+d.among("delivery_id", "SELECT id FROM delivery WHERE "+d.among("alert_id", d.list("$1"))),
 		"DELETE FROM delivery WHERE "+d.among("alert_id", d.list("$1")),
-		"DELETE FROM event WHERE "+d.among("object_id", "SELECT object_id FROM alert WHERE "+d.among("id", d.list("$1")))+
-			" AND "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM event WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM alert WHERE "+d.among("id", d.list("$1")),
 	)
 }

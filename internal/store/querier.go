@@ -138,8 +138,10 @@ type bulk struct {
 }
 
 // newBulk makes it of the text around VALUES, which has no placeholders of its
-// own. casts are for the columns of the
-// first row, for a VALUES whose types PostgreSQL cannot know; nil for an INSERT.
+// own. casts are for the columns of the first row, for a VALUES whose types
+// PostgreSQL cannot know; nil for an INSERT. SQLite needs none, and with one in
+// the first row it would keep the rows in a table of their own and search the
+// other table in the order that it likes.
 func newBulk(d dialect, head string, cols int, casts []string, tail string) bulk {
 	b := bulk{cols: cols}
 	for i := range b.texts {
@@ -155,7 +157,7 @@ func newBulk(d dialect, head string, cols int, casts []string, tail string) bulk
 					t.WriteString(", ")
 				}
 				p := d.next(row*cols + col + 1)
-				if row == 0 && casts != nil {
+				if row == 0 && casts != nil && d.engine == enginePostgres {
 					p = "CAST(" + p + " AS " + casts[col] + ")"
 				}
 				t.WriteString(p)
