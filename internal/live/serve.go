@@ -203,6 +203,8 @@ func (h *Hub) serveConn(s *stream, conn net.Conn, opening []byte) {
 func (h *Hub) serveResponse(s *stream, w http.ResponseWriter, r *http.Request, opening []byte) {
 	head(w.Header())
 	rc := http.NewResponseController(w)
+	// The server's limit for a request to arrive is not one for its answer.
+	_ = rc.SetReadDeadline(time.Time{})
 	// A deadline is set anew before each write, so that the server's own does
 	// not end the stream, and taken off after it: HTTP/2 ends a stream when it
 	// passes even if nothing is being written. Where there is none to set, the

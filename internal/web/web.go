@@ -5,7 +5,10 @@ package web
 
 import (
 	"context"
+	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
@@ -15,6 +18,29 @@ import (
 	"tocsin/internal/route"
 	"tocsin/internal/source"
 )
+
+// Legible says whether all names and values are text that every database takes:
+// UTF-8 without NUL. What comes in a path, a query or a form may be anything.
+func Legible(values url.Values) bool {
+	for name, all := range values {
+		if !legible(name) {
+			return false
+		}
+		for _, v := range all {
+			if !legible(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// LegibleURL is Legible for the path and the query of a request.
+func LegibleURL(u *url.URL) bool {
+	return legible(u.Path) && (u.RawQuery == "" || Legible(u.Query()))
+}
+
+func legible(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // Store is what the HTTP edge reads and changes. Every change of contacts,
 // groups, rules, periods, users or sources raises the directory version in its

@@ -123,6 +123,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	if !web.LegibleURL(r.URL) {
+		writeProblem(w, problem(http.StatusBadRequest, "The address has characters that are no text: send UTF-8 without NUL."))
+		return
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	a.edge.ServeHTTP(w, r)
 }

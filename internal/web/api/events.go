@@ -29,7 +29,8 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	case http.StatusUnauthorized:
 		// One answer for an unknown source and a wrong token: nobody learns names by trying.
-		a.refuse(w, s, 0, problem(status, "The source is not known, or the token is not its own."))
+		a.refuse(w, nil, 0, problem(status, "The source is not known, or the token is not its own."))
+		a.noteRefusal(s, source.WrongToken)
 		return
 	default:
 		a.refuse(w, nil, 0, problem(http.StatusServiceUnavailable, "The database does not answer; try again in a moment."))
@@ -86,15 +87,28 @@ func (a *API) buffer() *bytes.Buffer {
 func readAll(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) error {
 	if n := r.ContentLength; n > maxEvents {
 		w.Header().Set("Connection", "close") // its rest is not read
+		discard(r.Body)
 		return &http.MaxBytesError{Limit: maxEvents}
 	} else if n > 0 {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxEvents))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		discard(r.Body)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil
+}
+
+// discard reads what is too much, within reason: many clients look for an
+// answer only when they have written all, and would else see nothing but a
+// connection that breaks.
+func discard(body io.Reader) {
+	const most = 32 << 20
+	_, _ = io.CopyN(io.Discard, body, most)
 }
 
 // refuse answers with a problem and remembers it for System health.
@@ -103,11 +117,16 @@ func (a *API) refuse(w http.ResponseWriter, s *known, events int, p *huma.ErrorM
 		a.d.Ingested(p.Status, events)
 	}
 	writeProblem(w, p)
+	a.noteRefusal(s, p.Detail)
+}
+
+// noteRefusal keeps why a call of the source was refused; nothing without one.
+func (a *API) noteRefusal(s *known, why string) {
 	if s == nil {
 		return
 	}
-	if now := a.d.Now(); s.errorDue(p.Detail, now) {
-		if err := a.d.Store.NoteSourceError(context.Background(), s.ID, p.Detail, now); err != nil {
+	if now := a.d.Now(); s.errorDue(why, now) {
+		if err := a.d.Store.NoteSourceError(context.Background(), s.ID, why, now); err != nil {
 			a.d.Log.Warn("refused call not noted", "source", s.Name, "error", err)
 		}
 	}

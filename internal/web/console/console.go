@@ -25,6 +25,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
+	"tocsin/internal/web"
 )
 
 //go:embed templates/*.html
@@ -99,6 +100,10 @@ func headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
+		if !web.LegibleURL(r.URL) {
+			http.Error(w, "The address has characters that are no text.", http.StatusBadRequest)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -115,7 +120,7 @@ func (c *console) guard(scope auth.Scope, p page) http.HandlerFunc {
 		v := &visit{Request: r, who: who, now: c.Now()}
 		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, 256<<10)
-			if err := r.ParseForm(); err != nil {
+			if err := r.ParseForm(); err != nil || !web.Legible(r.PostForm) {
 				c.fail(w, v, http.StatusBadRequest, "That form could not be read", "Go back and send it again.")
 				return
 			}
@@ -151,6 +156,8 @@ func (c *console) problem(w http.ResponseWriter, v *visit, err error) {
 	case errors.Is(err, fault.ErrNotFound):
 		c.fail(w, v, http.StatusNotFound, "There is nothing here",
 			"It was deleted, or the address is mistyped. Resolved alerts go when their retention ends.")
+	case errors.Is(err, fault.ErrCursor):
+		c.fail(w, v, http.StatusBadRequest, "This list has no such place", "Its address was cut off or changed. Open the list from the menu.")
 	case errors.Is(err, context.Canceled):
 		w.WriteHeader(499)
 	default:

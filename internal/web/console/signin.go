@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/web"
 )
 
 type signInView struct {
@@ -35,7 +36,7 @@ func (c *console) showSignIn(w http.ResponseWriter, r *http.Request, status int,
 
 func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if err := r.ParseForm(); err != nil {
+	if err := r.ParseForm(); err != nil || !web.Legible(r.PostForm) {
 		c.showSignIn(w, r, http.StatusBadRequest, signInView{Next: "/console/alerts", Problem: "That form could not be read.", Mend: "Please try again."})
 		return
 	}

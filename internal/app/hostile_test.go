@@ -1,0 +1,142 @@
+package app_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/internal/app"
+	"tocsin/internal/auth"
+	"tocsin/internal/config"
+	"tocsin/test/postgres"
+)
+
+// PostgreSQL refuses NUL and what is not UTF-8, so it would be a fault of ours
+// that such text gets as far as the database.
+func TestTextThatNoDatabaseTakesIsRefused(t *testing.T) {
+	h := startHub(t, "TOCSIN_DATABASE_URL="+postgres.URL(t))
+	h.user("root", auth.Admin)
+	key, cookie := h.key(auth.Administer), h.cookie("root")
+	for _, bad := range []string{"%00", "a%00b", "%ff"} {
+		for _, c := range []struct {
+			method, path string
+			who          any
+		}{
+			{"GET", "/api/v1/alerts?q=" + bad, key},
+			{"GET", "/api/v1/alerts/" + bad, key},
+			{"POST", "/api/v1/alerts/" + bad + "/acknowledge", key},
+			{"DELETE", "/api/v1/users/" + bad, key},
+			{"GET", "/console/alerts?q=" + bad, cookie},
+			{"GET", "/console/users/" + bad, cookie},
+			{"POST", "/console/contacts/" + bad + "/delete", cookie},
+		} {
+			got := h.call(c.method, c.path, c.who, "")
+			if got.status != http.StatusBadRequest {
+				t.Errorf("%s %s: %d %.200s", c.method, c.path, got.status, got.body)
+			}
+			if ct := got.header.Get("Content-Type"); strings.HasPrefix(c.path, "/api/") && ct != "application/problem+json" {
+				t.Errorf("%s %s: content type %q", c.method, c.path, ct)
+			}
+		}
+		form := "name=" + bad + "&password=" + bad
+		for _, path := range []string{"/console/sign-in", "/console/contacts/new", "/console/users/new"} {
+			got := h.call("POST", path, cookie, form, "Content-Type", "application/x-www-form-urlencoded")
+			if got.status != http.StatusBadRequest {
+				t.Errorf("POST %s %s: %d", path, form, got.status)
+			}
+		}
+	}
+}
+
+func TestAPlaceInAListThatNobodyGaveIsNoFaultOfOurs(t *testing.T) {
+	h := startHub(t)
+	h.user("root", auth.Admin)
+	cookie := h.cookie("root")
+	for _, path := range []string{"/console/alerts?cursor=x", "/console/deliveries?cursor=x"} {
+		if got := h.call("GET", path, cookie, ""); got.status != http.StatusBadRequest {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+}
+
+// A client that only reads when all is written gets the answer, not a reset.
+func TestABodyThatIsTooLargeIsReadBeforeItIsRefused(t *testing.T) {
+	h := startHub(t)
+	for name, head := range map[string]string{
+		"with its length": fmt.Sprintf("Content-Length: %d\r\n\r\n", 10<<20),
+		"in chunks":       fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", 10<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := h.dial()
+			send(t, conn, "POST /api/v1/sources/lab/events HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer "+h.token+"\r\n"+head+strings.Repeat("x", 10<<20))
+			if strings.Contains(head, "chunked") {
+				send(t, conn, "\r\n0\r\n\r\n")
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("answer %s", resp.Status)
+			}
+		})
+	}
+}
+
+// Who says that a body comes and never sends it must not hold a connection
+// for ever: strangers can do that at the sign-in.
+func TestABodyThatNeverComesIsNotWaitedFor(t *testing.T) {
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir()}, File: "/dev/null"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{ReadTimeout: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	h := &hub{T: t, app: a, url: a.URL()}
+	for _, path := range []string{"/console/sign-in", "/console/sign-out", "/api/v1/contacts", "/api/v1/sources/lab/events", "/healthz"} {
+		conn := h.dial()
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		send(t, conn, "POST "+path+" HTTP/1.1\r\nHost: hub\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nname=")
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			t.Errorf("%s: the connection is not closed: %v", path, err)
+		}
+	}
+}
+
+func (h *hub) dial() net.Conn {
+	h.Helper()
+	u, err := url.Parse(h.url)
+	if err != nil {
+		h.Fatal(err)
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(h.Context(), "tcp", u.Host)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func send(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatalf("the hub does not listen to the end: %v", err)
+	}
+}
