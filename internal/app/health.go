@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/internal/health"
+	"tocsin/internal/source"
 )
 
 // healthFor is how long a report is good for: every page view asks for one.
@@ -70,7 +71,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	for _, s := range sources {
 		f.Sources = append(f.Sources, health.Source{
 			Name: s.Name, Title: titles[s.Kind], Disabled: s.Disabled, LastEvent: s.LastEventAt,
-			LastError: s.LastError, LastErrorAt: s.LastErrorAt, Spooled: s.Spooled, SpooledAt: s.SpooledAt,
+			LastError: s.LastError, LastErrorAt: s.LastErrorAt, Stranger: s.LastError == source.WrongToken, Spooled: s.Spooled, SpooledAt: s.SpooledAt,
 		})
 	}
 	return f

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/source"
 	"tocsin/test/postgres"
 )
 
@@ -64,6 +65,20 @@ func TestIngestRefusals(t *testing.T) {
 		h.tell(problem)
 		if got := h.call("GET", "/api/v1/sources/lab", reader, ""); got.field(t, "last_error") != "" {
 			t.Errorf("source: %s", got.body)
+		}
+	})
+	t.Run("a stranger's wrong token is shown at the source, and does not hide its own errors", func(t *testing.T) {
+		h := startHub(t)
+		admin := h.key(auth.Administer)
+		lastError := func() string { return h.call("GET", "/api/v1/sources/lab", admin, "").field(t, "last_error") }
+		h.call("POST", events, "ts_wrong", problem)
+		if got := lastError(); got != source.WrongToken {
+			t.Errorf("last error %q", got)
+		}
+		h.call("POST", events, h.token, `{"type":"PANIC","host":"a"}`)
+		h.call("POST", events, "ts_wrong", problem)
+		if got := lastError(); !strings.Contains(got, "PANIC") {
+			t.Errorf("the source's own error gave way to %q", got)
 		}
 	})
 	t.Run("a disabled source is told so", func(t *testing.T) {

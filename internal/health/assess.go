@@ -76,6 +76,7 @@ type Source struct {
 	LastEvent   time.Time
 	LastError   string
 	LastErrorAt time.Time
+	Stranger    bool // the last error is a wrong token's: it may have been anybody
 	Spooled     int
 	SpooledAt   time.Time
 }
@@ -221,6 +222,9 @@ func (r *Report) source(f Facts, s Source) {
 	if !s.LastEvent.IsZero() {
 		p.Detail = "last event " + Age(f.Now.Sub(s.LastEvent)) + " ago"
 	}
+	if s.LastError != "" && s.Stranger {
+		p.Detail += "; a call with a wrong token was refused " + Age(f.Now.Sub(s.LastErrorAt)) + " ago"
+	}
 	if s.Disabled {
 		p.Detail = "disabled"
 	}
@@ -229,7 +233,7 @@ func (r *Report) source(f Facts, s Source) {
 	if s.Disabled {
 		return
 	}
-	if s.LastError != "" {
+	if s.LastError != "" && !s.Stranger {
 		r.Warn(name, fmt.Sprintf("The last call of source %s was refused %s ago: %s.", s.Name, Age(f.Now.Sub(s.LastErrorAt)), strings.TrimRight(s.LastError, ". ")), "Compare the notification command's token and arguments with the source's page.")
 	}
 	if s.Spooled > 0 {

@@ -82,6 +82,14 @@ func TestAssess(t *testing.T) {
 			t.Errorf("at work for a minute: ready %v, %+v", r.Ready, r.Warnings)
 		}
 	})
+	t.Run("a call with a wrong token is told, but no fault of the source", func(t *testing.T) {
+		f := well()
+		f.Sources[0].LastError, f.Sources[0].LastErrorAt, f.Sources[0].Stranger = "wrong token", f.Now.Add(-3*time.Minute), true
+		r := health.Assess(f)
+		if p := r.Part("source:lab"); !r.OK || p.Detail != "last event 60 minutes ago; a call with a wrong token was refused 3 minutes ago" {
+			t.Errorf("ok %v, part %+v", r.OK, p)
+		}
+	})
 	t.Run("durations are words", func(t *testing.T) {
 		for d, want := range map[time.Duration]string{
 			300 * time.Microsecond: "less than a millisecond", time.Millisecond: "1 millisecond", 38 * time.Millisecond: "38 milliseconds",

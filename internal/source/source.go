@@ -9,6 +9,11 @@ import (
 	"tocsin/internal/alert"
 )
 
+// WrongToken is a source's LastError after a call in its name with a token that
+// is not its own. Anybody can make such a call, so it says nothing of the source
+// itself; but it is also what an engine looks like whose token was replaced.
+const WrongToken = "A call came with a token that is not this source's."
+
 // Source is one monitoring engine that sends us events.
 type Source struct {
 	ID          string

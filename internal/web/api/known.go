@@ -133,9 +133,18 @@ func (k *known) carry(before *known) {
 	k.lastError, k.errorAt, k.spooled, k.spooledAt = before.lastError, before.errorAt, before.spooled, before.spooledAt
 }
 
+// errorDue says whether a refusal is to be written. What anybody can cause never
+// takes the place of what the source itself was told within the last hour.
 func (k *known) errorDue(text string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if text == source.WrongToken && k.lastError != "" && k.lastError != text && now.Sub(k.errorAt) < time.Hour {
+		return false
+	}
+	if k.lastError == source.WrongToken && text != k.lastError {
+		k.lastError, k.errorAt = text, now
+		return true
+	}
 	if now.Sub(k.errorAt) < errorEvery && text == k.lastError {
 		return false
 	}

@@ -26,6 +26,8 @@ func (r sourceRow) Look() look {
 	switch {
 	case r.Disabled:
 		return look{"Disabled", "dash", "dim"}
+	case r.LastError == source.WrongToken:
+		return look{"Wrong token", "warn", "warn"}
 	case r.LastError != "":
 		return look{"Refused calls", "no", "bad"}
 	case r.LastEventAt.IsZero():
