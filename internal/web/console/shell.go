@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/auth"
 	"tocsin/internal/health"
 	"tocsin/internal/web/static"
@@ -155,10 +156,10 @@ func (c *console) funcs() template.FuncMap {
 		"status":   statusOf,
 		"told":     toldOf,
 		"outcome":  outcomeWord,
-		"notice":   noticeWord,
+		"notice":   alert.Notice.Word,
 		"mark":     markOf,
 		"channel":  channelWord,
-		"type":     typeWord,
+		"type":     alert.Type.Word,
 		"origin":   originWord,
 		"reason":   reasonWord,
 		"role":     roleWord,

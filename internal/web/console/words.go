@@ -19,19 +19,19 @@ type look struct {
 func stateOf(s alert.State) look {
 	switch s {
 	case alert.Up:
-		return look{"Up", "host-up", "good"}
+		return look{s.Word(), "host-up", "good"}
 	case alert.Down:
-		return look{"Down", "host-down", "bad"}
+		return look{s.Word(), "host-down", "bad"}
 	case alert.Unreachable:
-		return look{"Unreachable", "host-unreachable", "dim"}
+		return look{s.Word(), "host-unreachable", "dim"}
 	case alert.OK:
-		return look{"OK", "service-ok", "good"}
+		return look{s.Word(), "service-ok", "good"}
 	case alert.Warning:
-		return look{"Warning", "service-warning", "warn"}
+		return look{s.Word(), "service-warning", "warn"}
 	case alert.Critical:
-		return look{"Critical", "service-critical", "bad"}
+		return look{s.Word(), "service-critical", "bad"}
 	case alert.Unknown:
-		return look{"Unknown", "service-unknown", "dim"}
+		return look{s.Word(), "service-unknown", "dim"}
 	}
 	return look{"Not told", "service-unknown", "dim"}
 }
@@ -39,13 +39,13 @@ func stateOf(s alert.State) look {
 func statusOf(s alert.Status) look {
 	switch s {
 	case alert.Firing:
-		return look{"Firing", "alerts", "bad"}
+		return look{s.Word(), "alerts", "bad"}
 	case alert.Acknowledged:
-		return look{"Acknowledged", "ok", "info"}
+		return look{s.Word(), "ok", "info"}
 	case alert.Resolved:
-		return look{"Resolved", "ok", "good"}
+		return look{s.Word(), "ok", "good"}
 	}
-	return look{"No alert", "dash", "dim"}
+	return look{s.Word(), "dash", "dim"}
 }
 
 // toldOf is where a delivery stands, in a word with a shape.
@@ -101,52 +101,6 @@ func outcomeWord(o alert.Outcome) string {
 		return "came too late to change anything"
 	}
 	return string(o)
-}
-
-func typeWord(t alert.Type) string {
-	switch t {
-	case alert.Problem:
-		return "Problem"
-	case alert.Recovery:
-		return "Recovery"
-	case alert.Acknowledgement:
-		return "Acknowledgement"
-	case alert.FlappingStart:
-		return "Flapping started"
-	case alert.FlappingStop:
-		return "Flapping stopped"
-	case alert.FlappingDisabled:
-		return "Flapping detection off"
-	case alert.DowntimeStart:
-		return "Downtime started"
-	case alert.DowntimeEnd:
-		return "Downtime ended"
-	case alert.DowntimeCancelled:
-		return "Downtime cancelled"
-	case alert.Custom:
-		return "Custom notification"
-	case alert.Unacknowledged:
-		return "Acknowledgement removed"
-	}
-	return string(t)
-}
-
-func noticeWord(n alert.Notice) string {
-	switch n {
-	case alert.NoticeProblem:
-		return "Problem"
-	case alert.NoticeRecovery:
-		return "Recovery"
-	case alert.NoticeAck:
-		return "Acknowledgement"
-	case alert.NoticeFlapping:
-		return "Flapping"
-	case alert.NoticeDowntime:
-		return "Downtime"
-	case alert.NoticeCustom:
-		return "Custom"
-	}
-	return "Nothing to tell"
 }
 
 func originWord(o alert.Origin) string {
@@ -284,7 +238,7 @@ func when(t, now time.Time) whenView {
 	switch {
 	case d < -time.Minute:
 		v.Text = "in " + length(-d)
-	case d < 45*time.Second:
+	case d < time.Minute:
 		v.Text = "just now"
 	default:
 		v.Text = length(d) + " ago"
@@ -297,6 +251,9 @@ func span(t, now time.Time) whenView {
 	v := when(t, now)
 	if v.ISO != "" {
 		v.Style, v.Text = "span", length(now.Sub(t))
+		if now.Sub(t) < time.Minute {
+			v.Text = "under 1 min" // seconds would be wrong before they are read
+		}
 	}
 	return v
 }
@@ -307,7 +264,7 @@ func length(d time.Duration) string {
 	s := int(d / time.Second)
 	switch {
 	case s < 60:
-		return fmt.Sprintf("%d s", s)
+		return count(s, "second", "seconds")
 	case s < 3600:
 		return fmt.Sprintf("%d min", s/60)
 	case s < 86400:

@@ -7,7 +7,7 @@ const dayClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'sh
 
 function length(seconds) {
   const s = Math.max(0, Math.floor(seconds));
-  if (s < 60) return `${s} s`;
+  if (s < 60) return 'under 1 min'; // seconds would be wrong before they are read
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   if (s < 86400) {
     const m = Math.floor(s % 3600 / 60);
@@ -25,7 +25,7 @@ function words(style, at, now) {
     return new Date(at).toDateString() === new Date(now).toDateString() ? clock.format(at) : dayClock.format(at);
   }
   if (ago < -60) return `in ${length(-ago)}`;
-  return ago < 45 ? 'just now' : `${length(ago)} ago`;
+  return ago < 60 ? 'just now' : `${length(ago)} ago`;
 }
 
 // tick writes all times below root. Text is only touched where it differs: a
