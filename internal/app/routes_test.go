@@ -153,6 +153,15 @@ func TestEdges(t *testing.T) {
 			t.Errorf("answer %d %s", got.status, got.body)
 		}
 	})
+	t.Run("a parameter that will not do is named", func(t *testing.T) {
+		for query, field := range map[string]string{"limit=0": "query.limit", "status=red": "query.status[0]", "stat=firing": "query.stat"} {
+			got := h.call("GET", "/api/v1/alerts?"+query, anna, "")
+			if got.status != http.StatusUnprocessableEntity || got.field(t, "type") != "about:blank" ||
+				!strings.HasPrefix(got.field(t, "detail"), field+": ") || got.field(t, "errors.0.location") != field {
+				t.Errorf("%s: %d %s", query, got.status, got.body)
+			}
+		}
+	})
 	t.Run("a cursor that no list gave is refused", func(t *testing.T) {
 		for _, path := range []string{"/contacts", "/alerts", "/deliveries"} {
 			if got := h.call("GET", "/api/v1"+path+"?cursor=%21%21", anna, ""); got.status != http.StatusUnprocessableEntity {

@@ -143,7 +143,9 @@ func (a *API) alertRoutes() {
 			}
 			return give(list[AlertOut]{Items: each(items, a.alertOut), Next: next}), nil
 		})
-	register(a, read, route("alerts", http.MethodGet, "/alerts/{id}", "get-alert", "One alert with its timeline and deliveries"),
+	one := route("alerts", http.MethodGet, "/alerts/{id}", "get-alert", "One alert with its timeline and deliveries")
+	one.Errors = []int{http.StatusNotFound}
+	register(a, read, one,
 		func(ctx context.Context, in *byID) (*body[AlertDetail], error) {
 			out, err := a.alertDetail(ctx, in.ID)
 			if err != nil {
@@ -186,7 +188,9 @@ func (a *API) alertRoutes() {
 		}
 		return give(a.alertOut(got)), nil
 	})
-	register(a, read, route("alerts", http.MethodGet, "/objects/{id}", "get-object", "One host or service with its latest events"),
+	object := route("alerts", http.MethodGet, "/objects/{id}", "get-object", "One host or service with its latest events")
+	object.Errors = []int{http.StatusNotFound}
+	register(a, read, object,
 		func(ctx context.Context, in *byID) (*body[ObjectDetail], error) {
 			o, err := a.d.Store.Object(ctx, in.ID)
 			if err != nil {

@@ -222,6 +222,12 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// problemContent is the document's description of a problem.
+func (a *API) problemContent() map[string]*huma.MediaType {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[huma.ErrorModel](), true, "ErrorModel")
+	return map[string]*huma.MediaType{"application/problem+json": {Schema: schema}}
+}
+
 // describeEvents puts the events route, which huma does not serve, into the document.
 func (a *API) describeEvents() {
 	reg := a.huma.OpenAPI().Components.Schemas
@@ -239,7 +245,6 @@ func (a *API) describeEvents() {
 		{Type: "array", Items: one},
 		{Type: "object", Properties: map[string]*huma.Schema{"events": {Type: "array", Items: one}}, Required: []string{"events"}},
 	}}}}}
-	refused := &huma.MediaType{Schema: reg.Schema(reflect.TypeFor[huma.ErrorModel](), true, "ErrorModel")}
 	op.Responses = map[string]*huma.Response{
 		"200": {Description: "On disk", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[ReceiptsOut](), true, "Receipts")}}},
 	}
@@ -247,7 +252,7 @@ func (a *API) describeEvents() {
 		400: "No JSON", 401: "Source not known, or token not its own", 403: "Source disabled",
 		413: "Too large", 422: "A field is wrong; nothing of the call was kept", 503: "Too much at once, or the database is away; try again",
 	} {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Content: map[string]*huma.MediaType{"application/problem+json": refused}}
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Content: a.problemContent()}
 	}
 	a.huma.OpenAPI().AddOperation(&op)
 }

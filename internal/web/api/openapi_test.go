@@ -79,6 +79,16 @@ func TestOpenAPIRefersOnlyToWhatItHas(t *testing.T) {
 				if x["summary"] == nil || x["security"] == nil {
 					t.Errorf("%s has no summary or no security", id)
 				}
+				answers, _ := x["responses"].(map[string]any)
+				if strings.Contains(path, "/{id}") && answers["404"] == nil {
+					t.Errorf("%s does not say what it answers for an id that there is not", id)
+				}
+				for status, answer := range answers {
+					content, _ := answer.(map[string]any)["content"].(map[string]any)
+					if status >= "400" && content["application/problem+json"] == nil {
+						t.Errorf("%s: %s is no problem document", id, status)
+					}
+				}
 			}
 			for k, e := range x {
 				walk(path+"/"+k, e)

@@ -25,6 +25,7 @@ func describe(version string) huma.Config {
 	c.SchemasPath = ""
 	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	c.RejectUnknownQueryParameters = true
+	c.Transformers = append(c.Transformers, whole)
 	c.Info.Description = "Alerts, who was told of them and why; contacts, groups, rules, time periods and sources.\n\n" +
 		"Errors are problem documents (RFC 9457). Lists answer `items` and `next`; give `next` back as `cursor` until it is empty."
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -42,6 +43,20 @@ func describe(version string) huma.Config {
 		{Name: "live", Description: "What open tabs use."},
 	}
 	return c
+}
+
+// whole completes the problems that huma makes itself: like ours they have a
+// type, and a sentence that names the field.
+func whole(_ huma.Context, _ string, v any) (any, error) {
+	p, ok := v.(*huma.ErrorModel)
+	if !ok || p.Type != "" {
+		return v, nil
+	}
+	p.Type = "about:blank"
+	if len(p.Errors) > 0 {
+		p.Detail = strings.TrimSpace(p.Errors[0].Location + ": " + p.Errors[0].Message)
+	}
+	return p, nil
 }
 
 // access says who may call a route.
@@ -67,7 +82,7 @@ func register[I, O any](a *API, need access, op huma.Operation, h func(ctx conte
 		next(c)
 	})
 	op.Security = []map[string][]string{{"session": {}}}
-	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
 	if !need.sessionOnly {
 		op.Security = append(op.Security, map[string][]string{"apiKey": {}})
 	}

@@ -176,7 +176,7 @@ func (a *API) Readyz(w http.ResponseWriter, r *http.Request) {
 // streamOperation describes GET /live, which the hub serves.
 func (a *API) streamOperation() {
 	op := route("live", http.MethodGet, "/live", "live", "The event stream of a signed-in user")
-	op.Description = "Server-sent events: `hello`, `ping`, `reset`, and the frames of the live log with their id. " +
+	op.Description = "Server-sent events: `hello`, `health`, `ping`, `reset`, and the frames of the live log with their id. " +
 		"Name the last id you saw in `Last-Event-ID` or `?last=` to get what you missed. For sessions only."
 	op.Security = []map[string][]string{{"session": {}}}
 	op.Parameters = []*huma.Param{
@@ -185,9 +185,12 @@ func (a *API) streamOperation() {
 	}
 	op.Responses = map[string]*huma.Response{
 		"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}},
-		"401": {Description: "Nobody is signed in"},
-		"403": {Description: "An API key has no stream"},
-		"503": {Description: "Too many streams, or the live log cannot be read; Retry-After says when to come back"},
+	}
+	for status, text := range map[string]string{
+		"401": "Nobody is signed in", "403": "An API key has no stream",
+		"503": "Too many streams, or the live log cannot be read; Retry-After says when to come back",
+	} {
+		op.Responses[status] = &huma.Response{Description: text, Content: a.problemContent()}
 	}
 	a.huma.OpenAPI().AddOperation(&op)
 }
