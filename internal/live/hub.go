@@ -272,10 +272,10 @@ func (h *Hub) Stats() Stats {
 }
 
 // enter lists a stream, and with it decides from which frame on it hears what is
-// handed out: all after the answered seq. The oldest stream of the user is
-// answered if there are too many of theirs now. ok is false if the node takes
-// no more.
-func (h *Hub) enter(s *stream, v Viewer) (seq int64, oldest *stream, ok bool) {
+// handed out: all after the answered seq. The oldest streams of the user are
+// answered if there are too many of theirs now; some of them may be ending
+// already. ok is false if the node takes no more.
+func (h *Hub) enter(s *stream, v Viewer) (seq int64, surplus []*stream, ok bool) {
 	h.mu.Lock()
 	if h.draining || len(h.streams) >= h.o.MaxStreams {
 		h.mu.Unlock()
@@ -290,8 +290,8 @@ func (h *Hub) enter(s *stream, v Viewer) (seq int64, oldest *stream, ok bool) {
 	}
 	s.user = a
 	a.streams = append(a.streams, s)
-	if len(a.streams) > h.o.MaxPerUser {
-		oldest = a.streams[0]
+	if n := len(a.streams) - h.o.MaxPerUser; n > 0 {
+		surplus = slices.Clone(a.streams[:n])
 	}
 	s.index = len(h.streams)
 	h.streams = append(h.streams, s)
@@ -307,7 +307,7 @@ func (h *Hub) enter(s *stream, v Viewer) (seq int64, oldest *stream, ok bool) {
 	for _, f := range tell {
 		f()
 	}
-	return seq, oldest, true
+	return seq, surplus, true
 }
 
 // leave takes a stream off the lists. It may be called more than once.

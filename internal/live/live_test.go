@@ -324,6 +324,15 @@ func TestStreamsAreCounted(t *testing.T) {
 		a.want("", "")
 		until(t, "two left", func() bool { return n.Stats().Streams == 2 })
 	})
+	t.Run("a user has no more than allowed, also when many open at once", func(t *testing.T) {
+		n := start(t, &memory{}, live.Options{MaxPerUser: 3})
+		var opening sync.WaitGroup
+		for range 100 {
+			opening.Go(func() { n.open(t, "user=anna", "") })
+		}
+		opening.Wait()
+		until(t, "three left", func() bool { return n.Stats().Streams == 3 })
+	})
 	t.Run("too many are refused", func(t *testing.T) {
 		n := start(t, &memory{}, live.Options{MaxStreams: 1})
 		n.open(t, "user=anna", "").want("hello", "0")

@@ -60,13 +60,13 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, v Viewer) {
 		return
 	}
 	s := &stream{hub: h, session: strings.Clone(v.Session), fd: -1, index: -1}
-	seq, oldest, entered := h.enter(s, Viewer{UserID: strings.Clone(v.UserID)})
+	seq, surplus, entered := h.enter(s, Viewer{UserID: strings.Clone(v.UserID)})
 	if !entered {
 		refuse(w, "This node has as many open streams as it takes.")
 		return
 	}
-	if oldest != nil {
-		oldest.end(replaced)
+	for _, old := range surplus {
+		old.end(replaced)
 	}
 	opening, err := h.opening(r.Context(), v.UserID, last, given, ok, seq)
 	if err != nil {
