@@ -108,17 +108,15 @@ func (a *App) complete(ctx context.Context, c *delivery.Claimed) (bool, error) {
 			c.Alert = &al
 		}
 	}
-	events, err := a.db.Events(ctx, c.AlertID, c.ObjectID, 1000)
+	e, err := a.db.Event(ctx, c.EventID)
+	if errors.Is(err, fault.ErrNotFound) {
+		return false, nil
+	}
 	if err != nil {
-		return false, fmt.Errorf("events of %s: %w", c.ObjectID, err)
+		return false, fmt.Errorf("event %s: %w", c.EventID, err)
 	}
-	for i := range events {
-		if events[i].ID == c.EventID {
-			c.Event = events[i]
-			return true, nil
-		}
-	}
-	return false, nil
+	c.Event = e
+	return true, nil
 }
 
 // test renders a test notification.

@@ -16,7 +16,7 @@ func (c *Claimed) Untrue() string {
 	}
 	switch c.Alert.Status {
 	case alert.Resolved:
-		return "recovered before it was sent, at " + c.Alert.Resolved.UTC().Format(time.RFC3339)
+		return "recovered before it was sent, at " + Moment(c.Alert.Resolved)
 	case alert.Acknowledged:
 		a := c.Alert.Ack
 		if a == nil {
@@ -26,10 +26,13 @@ func (c *Claimed) Untrue() string {
 		if who == "" {
 			who = "somebody"
 		}
-		return "acknowledged by " + who + " before it was sent, at " + a.At.UTC().Format(time.RFC3339)
+		return "acknowledged by " + who + " before it was sent, at " + Moment(a.At)
 	}
 	return ""
 }
+
+// Moment is a time as it stands in a delivery's detail, for people.
+func Moment(t time.Time) string { return t.UTC().Format("15:04:05 MST on 2 January 2006") }
 
 // Message is the delivery as its channel sends it. url is where a click leads,
 // engineURL the engine's own page; either may be empty.

@@ -222,7 +222,7 @@ func TestWhatIsNoLongerTrueIsNotSent(t *testing.T) {
 		state  delivery.State
 		detail string
 	}{
-		{"a problem that recovered", alert.NoticeProblem, resolved, delivery.Cancelled, "recovered before it was sent, at 2026-03-01T12:00:00Z"},
+		{"a problem that recovered", alert.NoticeProblem, resolved, delivery.Cancelled, "recovered before it was sent, at 12:00:00 UTC on 1 March 2026"},
 		{"a problem that somebody took", alert.NoticeProblem, acked, delivery.Cancelled, "acknowledged by jane before it was sent"},
 		{"a problem that is still there", alert.NoticeProblem, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
 		{"a recovery", alert.NoticeRecovery, resolved, delivery.Sent, "sent"},

@@ -285,11 +285,11 @@ func (w *work) cancel(result alert.Result, e *alert.Event) {
 	var why string
 	switch result.Outcome {
 	case alert.Closed:
-		why = "recovered before it was sent, at " + e.Time.Format(time.RFC3339)
+		why = "recovered before it was sent, at " + delivery.Moment(e.Time)
 	case alert.Acked:
-		why = "acknowledged before it was sent, at " + e.Time.Format(time.RFC3339)
+		why = "acknowledged before it was sent, at " + delivery.Moment(e.Time)
 		if e.Author != "" {
-			why = "acknowledged by " + e.Author + " before it was sent, at " + e.Time.Format(time.RFC3339)
+			why = "acknowledged by " + e.Author + " before it was sent, at " + delivery.Moment(e.Time)
 		}
 	default:
 		return

@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
+	"tocsin/internal/fault"
 	"tocsin/internal/store"
 )
 
@@ -408,6 +409,13 @@ func TestLists(t *testing.T) {
 			if d := cmp.Diff(c.Events[0], es[0]); d != "" {
 				t.Fatal(d)
 			}
+			one, err := db.Event(ctx, es[0].ID)
+			ok(t, err)
+			if d := cmp.Diff(es[0], one); d != "" {
+				t.Fatal(d)
+			}
+			_, err = db.Event(ctx, "nothing")
+			wants(t, err, fault.ErrNotFound)
 		})
 	})
 }

@@ -163,6 +163,12 @@ func (db *DB) AlertCounts(ctx context.Context) (alert.Counts, error) {
 	return c, nil
 }
 
+// Event answers one event with its object, fault.ErrNotFound if there is none.
+func (db *DB) Event(ctx context.Context, id string) (alert.Event, error) {
+	return find(ctx, db.reads, scanEvent, "event", id, "SELECT "+orNone(objectColumns)+", "+eventColumns+
+		" FROM event e LEFT JOIN object o ON o.id = e.object_id WHERE e.id = $1", id)
+}
+
 // Events is a timeline, oldest first: of an alert, or of an object when
 // alertID is empty. Of more than limit (1 to 500) the newest are answered.
 func (db *DB) Events(ctx context.Context, alertID, objectID string, limit int) ([]alert.Event, error) {

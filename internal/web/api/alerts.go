@@ -82,7 +82,7 @@ type EventOut struct {
 // AlertDetail is an alert with all that happened to it and all who were told.
 type AlertDetail struct {
 	AlertOut
-	Timeline   []EventOut    `json:"timeline" doc:"Oldest first"`
+	Timeline   []EventOut    `json:"timeline" doc:"Oldest first; of more than 500 events the latest"`
 	Deliveries []DeliveryOut `json:"deliveries" doc:"Who was told, how and why; and who was not, and why not"`
 }
 
