@@ -19,11 +19,13 @@ func (w *world) scene() {
 	w.user("ben", "operator")
 	w.cli("", "contact", "add", "night-shift")
 	w.serve()
+	at := time.Now().Add(-4 * time.Minute)
 	say := func(kind, host, service string, state int, output string, more map[string]any) {
 		w.Helper()
+		at = at.Add(20 * time.Second)
 		e := map[string]any{
 			"id": kind + host + service + output, "type": kind, "host": host, "state": state, "output": output,
-			"contacts": []string{"anna", "ben", "night-shift"}, "time": time.Now().Unix(), "labels": map[string]string{"site": "fra1"},
+			"contacts": []string{"anna", "ben", "night-shift"}, "time": at.Unix(), "labels": map[string]string{"site": "fra1"},
 		}
 		if service != "" {
 			e["service"] = service

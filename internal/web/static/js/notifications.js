@@ -261,8 +261,9 @@ export function startNotifications({
   }
 
   async function collapsed(bodies) {
+    const n = new Set(bodies.map((b) => b.alert_id || b.object_id || b.delivery_id)).size;
     const one = {
-      title: `${bodies.length} alerts while you were away`,
+      title: n === 1 ? '1 alert, told several times while you were away' : `${n} alerts while you were away`,
       body: bodies.slice(-3).map((b) => b.title).join('\n'),
       icon: '/static/icons/app.png',
       tag: 'tocsin-missed',
@@ -292,7 +293,11 @@ export function startNotifications({
   function frame(f) {
     for (const listen of listeners) listen(f);
     if (!f.leader) return;
-    if (f.kind === 'hello') caught = caught.then(catchUp).then(sweep).catch(() => {});
+    if (f.kind === 'hello') {
+      settledAt = Date.now() + SETTLE; // the tab that led before may have shown something as it went
+      caught = caught.then(catchUp).catch(() => {});
+      caught.then(sweep).catch(() => {});
+    }
     if (f.kind === 'reset') reconcile().catch(() => {});
     if (f.kind === 'alert') settled(f.data).catch(() => {});
     if (f.kind !== 'notification') return;
