@@ -283,6 +283,7 @@ func (a *App) run() {
 		}
 	})
 	loop(edge, "watch of users", func(ctx context.Context) error { return a.watchUsers(ctx, changed) })
+	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
 	a.stopped.Go(func() {

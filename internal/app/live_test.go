@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"context"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"tocsin/internal/app"
 	"tocsin/internal/auth"
+	"tocsin/internal/config"
 	"tocsin/internal/contact"
+	"tocsin/test/postgres"
 )
 
 // stream is an open tab's stream of events.
@@ -61,6 +65,43 @@ func (s *stream) until(kind string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func TestStreamsEndWithASessionThatEndedAtAnotherNode(t *testing.T) {
+	database := "TOCSIN_DATABASE_URL=" + postgres.URL(t)
+	a := startHub(t, database)
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{
+		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": strings.TrimPrefix(database, "TOCSIN_DATABASE_URL="),
+	}, File: os.DevNull})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := app.Start(t.Context(), cfg, app.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := other.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	b := &hub{T: t, app: other, url: other.URL()}
+	a.user("anna", auth.Operator)
+	goes, stays := a.cookie("anna"), a.cookie("anna")
+	first, second := b.open(t, goes), b.open(t, stays)
+	if _, ok := first.until("hello"); !ok {
+		t.Fatal("no stream")
+	}
+	a.call("POST", "/console/sign-out", goes, "", "Content-Type", "application/x-www-form-urlencoded")
+	if _, ok := first.until("signed-out"); !ok {
+		t.Error("the stream ended without a word")
+	}
+	second.until("hello")
+	b.call("POST", "/api/v1/live/test", stays, "")
+	if _, ok := second.until("notification"); !ok {
+		t.Error("the stream of another session ended as well")
+	}
 }
 
 func TestLive(t *testing.T) {

@@ -61,6 +61,25 @@ func (a *App) watchUsers(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
+// sessionsEvery bounds how long a stream outlives a session that ended elsewhere.
+const sessionsEvery = 5 * time.Second
+
+// watchSessions looks after the sessions of open streams.
+func (a *App) watchSessions(ctx context.Context) error {
+	tick := time.NewTicker(sessionsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := a.auth.Attend(ctx, a.hub.Sessions()); err != nil && ctx.Err() == nil {
+			a.log.Warn("sessions of streams not looked after", "error", err)
+		}
+	}
+}
+
 // watchHealth tells all tabs of this node when something is no longer well, and
 // when it is again, so that their header says so without a reload.
 func (a *App) watchHealth(ctx context.Context) error {

@@ -91,6 +91,8 @@ type Store interface {
 
 	Session(ctx context.Context, token string) (Session, error) // fault.ErrNotFound also when expired
 	SaveSession(ctx context.Context, s Session) error
+	Sessions(ctx context.Context) ([]Session, error)  // those that have not expired
+	MoveSession(ctx context.Context, s Session) error // writes data and end of one that is still there
 	DeleteSession(ctx context.Context, token string) error
 	DeleteSessionsOf(ctx context.Context, userID string) error
 	SweepSessions(ctx context.Context) error // those expired

@@ -91,6 +91,23 @@ func (m *memory) SaveSession(_ context.Context, s auth.Session) error {
 	return nil
 }
 
+func (m *memory) Sessions(context.Context) (all []auth.Session, err error) {
+	defer m.lock()()
+	for _, s := range m.sessions {
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (m *memory) MoveSession(_ context.Context, s auth.Session) error {
+	defer m.lock()()
+	if _, ok := m.sessions[s.Token]; ok {
+		m.writes++
+		m.sessions[s.Token] = s
+	}
+	return nil
+}
+
 func (m *memory) DeleteSession(_ context.Context, token string) error {
 	defer m.lock()()
 	delete(m.sessions, token)
@@ -255,6 +272,40 @@ func TestSession(t *testing.T) {
 		d.who(c)
 		if d.st.writes != before+1 {
 			t.Errorf("%d writes after two minutes", d.st.writes-before)
+		}
+	})
+	t.Run("an open stream keeps a session, a session that is gone ends its streams", func(t *testing.T) {
+		d := newDesk(t)
+		var open []string
+		first := d.signIn(nil)
+		d.visit(first, func(_ http.ResponseWriter, r *http.Request) {
+			p, _ := auth.From(r.Context())
+			open = append(open, p.Session, "of another time")
+		})
+		if err := d.Attend(t.Context(), open); err != nil {
+			t.Fatal(err)
+		}
+		if len(d.ended) != 1 || d.ended[0] != "session of another time" {
+			t.Errorf("ended %v", d.ended)
+		}
+		before := d.st.sessions[open[0]].Expires
+		d.now = d.now.Add(2 * time.Hour)
+		if err := d.Attend(t.Context(), open[:1]); err != nil {
+			t.Fatal(err)
+		}
+		if moved := d.st.sessions[open[0]].Expires.Sub(before); moved < time.Hour || moved > 3*time.Hour {
+			t.Errorf("the session's end was moved by %s", moved)
+		}
+		d.now = d.now.AddDate(0, 0, 29)
+		if err := d.Attend(t.Context(), open[:1]); err != nil {
+			t.Fatal(err)
+		}
+		if left := d.st.sessions[open[0]].Expires.Sub(before); left > 30*24*time.Hour {
+			t.Errorf("a stream keeps a session beyond its life: %s", left)
+		}
+		// The browser has to keep the cookie for as long as that, without a page view.
+		if time.Until(first.Expires) < 29*24*time.Hour {
+			t.Errorf("the cookie ends at %s", first.Expires)
 		}
 	})
 	for name, change := range map[string]auth.UserChange{

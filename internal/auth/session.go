@@ -17,7 +17,7 @@ import (
 // Cookie is the name of the session cookie.
 const Cookie = "tocsin_session"
 
-// How long a session lives: without a request, and at all.
+// How long a session lives: without a request or an open stream, and at all.
 const (
 	idleTimeout = 12 * time.Hour
 	lifetime    = 30 * 24 * time.Hour
@@ -109,14 +109,69 @@ func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context,
 // commit writes the session and its cookie.
 func (s *Service) commit(ctx context.Context) error {
 	s.sessions.Put(ctx, keyTouched, strconv.FormatInt(s.o.Now().Unix(), 10))
-	token, expires, err := s.sessions.Commit(ctx)
+	token, _, err := s.sessions.Commit(ctx)
 	if err != nil {
 		return fmt.Errorf("write session: %w", err)
 	}
 	if c, ok := ctx.Value(carrierKey{}).(carrier); ok {
-		s.sessions.WriteSessionCookie(ctx, c.header, token, expires)
+		// The browser keeps it for as long as the session may live at all: a tab
+		// that only listens to its stream gets no new one, see Attend.
+		s.sessions.WriteSessionCookie(ctx, c.header, token, s.sessions.Deadline(ctx))
 	}
 	return nil
+}
+
+// Attend looks after the sessions of open streams, given by their hashes: each
+// is used, so its end is moved on; and the streams of those that are gone, also
+// when that was done at another node, are ended.
+func (s *Service) Attend(ctx context.Context, open []string) error {
+	if len(open) == 0 {
+		return nil
+	}
+	all, err := s.st.Sessions(ctx)
+	if err != nil {
+		return fmt.Errorf("look after sessions: %w", err)
+	}
+	there := make(map[string]Session, len(all))
+	for _, x := range all {
+		there[x.Token] = x
+	}
+	var errs []error
+	for _, hash := range open {
+		x, ok := there[hash]
+		if !ok {
+			if s.o.SessionEnded != nil {
+				s.o.SessionEnded(hash)
+			}
+			continue
+		}
+		errs = append(errs, s.attend(ctx, x))
+	}
+	return errors.Join(errs...)
+}
+
+// attendEvery is how often a stream alone moves its session on.
+const attendEvery = 30 * time.Minute
+
+func (s *Service) attend(ctx context.Context, x Session) error {
+	deadline, values, err := jsonCodec{}.Decode(x.Data)
+	if err != nil {
+		return err
+	}
+	now := s.o.Now()
+	text, _ := values[keyTouched].(string)
+	touched, _ := strconv.ParseInt(text, 10, 64)
+	if now.Sub(time.Unix(touched, 0)) < attendEvery {
+		return nil
+	}
+	values[keyTouched] = strconv.FormatInt(now.Unix(), 10)
+	if x.Data, err = (jsonCodec{}).Encode(deadline, values); err != nil {
+		return err
+	}
+	if x.Expires = now.Add(idleTimeout); x.Expires.After(deadline) {
+		x.Expires = deadline
+	}
+	return s.st.MoveSession(ctx, x)
 }
 
 // start begins the session of a user who just signed in.

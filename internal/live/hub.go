@@ -196,6 +196,19 @@ func (h *Hub) ReachableUsers() []string {
 	return ids
 }
 
+// Sessions are those of the streams open on this node, each once, in no order.
+func (h *Hub) Sessions() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seen := make(map[string]bool)
+	for _, s := range h.streams {
+		if s.session != "" {
+			seen[s.session] = true
+		}
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
 // OnReach adds a function that is called whenever a user without a stream on
 // this node gets one. It must not block.
 func (h *Hub) OnReach(f func()) {

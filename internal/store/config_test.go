@@ -57,6 +57,14 @@ func TestPeople(t *testing.T) {
 		}
 		_, err = db.Session(ctx, "t2")
 		wants(t, err, fault.ErrNotFound)
+		s.Data, s.Expires = []byte{2}, s.Expires.Add(time.Hour)
+		ok(t, db.MoveSession(ctx, s))
+		ok(t, db.MoveSession(ctx, auth.Session{Token: "gone", UserID: "u1", Expires: s.Expires}))
+		all, err := db.Sessions(ctx)
+		ok(t, err)
+		if d := cmp.Diff([]auth.Session{s}, all); d != "" {
+			t.Fatal(d)
+		}
 		ok(t, db.SweepSessions(ctx))
 		ok(t, db.DeleteSession(ctx, "t1"))
 		_, err = db.Session(ctx, "t1")

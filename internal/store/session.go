@@ -17,24 +17,46 @@ func (db *DB) Session(ctx context.Context, token string) (auth.Session, error) {
 	if err != nil {
 		return auth.Session{}, err
 	}
-	s, err := one(ctx, db.reads, func(s scanner) (auth.Session, error) {
-		var v auth.Session
-		var data string
-		var expires int64
-		if err := s.Scan(&v.Token, &v.UserID, &data, &expires); err != nil {
-			return v, err
-		}
-		v.Expires = fromMillis(expires)
-		var err error
-		v.Data, err = base64.StdEncoding.DecodeString(data)
-		return v, err
-	}, "SELECT token, user_id, data, expires FROM session WHERE token = $1 AND expires > $2", token, millis(now))
+	s, err := one(ctx, db.reads, scanSession, "SELECT token, user_id, data, expires FROM session WHERE token = $1 AND expires > $2", token, millis(now))
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, fmt.Errorf("session: %w", fault.ErrNotFound) // the token is a secret of sorts: not told
 	} else if err != nil {
 		return s, fmt.Errorf("read a session: %w", err)
 	}
 	return s, nil
+}
+
+func scanSession(s scanner) (auth.Session, error) {
+	var v auth.Session
+	var data string
+	var expires int64
+	if err := s.Scan(&v.Token, &v.UserID, &data, &expires); err != nil {
+		return v, err
+	}
+	v.Expires = fromMillis(expires)
+	var err error
+	v.Data, err = base64.StdEncoding.DecodeString(data)
+	return v, err
+}
+
+// Sessions lists those that have not expired.
+func (db *DB) Sessions(ctx context.Context) ([]auth.Session, error) {
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return nil, err
+	}
+	list, err := collect(ctx, db.reads, scanSession, "SELECT token, user_id, data, expires FROM session WHERE expires > $1", millis(now))
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return list, nil
+}
+
+// MoveSession writes a session's data and end. One that was deleted meanwhile
+// stays deleted, which is no error.
+func (db *DB) MoveSession(ctx context.Context, s auth.Session) error {
+	return db.plain(ctx, "move a session on", "UPDATE session SET data = $1, expires = $2 WHERE token = $3",
+		base64.StdEncoding.EncodeToString(s.Data), millis(s.Expires), s.Token)
 }
 
 // SaveSession inserts or updates by Token.
