@@ -162,6 +162,12 @@ func TestEdges(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a refused body is not repeated", func(t *testing.T) {
+		got := h.call("POST", "/api/v1/users", anna, `{"name":"eve","role":"viewer","password":"a secret of hers","nick":"e"}`)
+		if got.status != http.StatusUnprocessableEntity || got.field(t, "errors.0.location") != "body.nick" || strings.Contains(got.body, "secret of hers") {
+			t.Errorf("answer %d %s", got.status, got.body)
+		}
+	})
 	t.Run("a cursor that no list gave is refused", func(t *testing.T) {
 		for _, path := range []string{"/contacts", "/alerts", "/deliveries"} {
 			if got := h.call("GET", "/api/v1"+path+"?cursor=%21%21", anna, ""); got.status != http.StatusUnprocessableEntity {

@@ -46,13 +46,18 @@ func describe(version string) huma.Config {
 }
 
 // whole completes the problems that huma makes itself: like ours they have a
-// type, and a sentence that names the field.
+// type, and a sentence that names the field; they do not repeat the body.
 func whole(_ huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
 	if !ok || p.Type != "" {
 		return v, nil
 	}
 	p.Type = "about:blank"
+	for _, e := range p.Errors {
+		if strings.HasPrefix(e.Location, "body") {
+			e.Value = nil // a whole body may hold a password
+		}
+	}
 	if len(p.Errors) > 0 {
 		p.Detail = strings.TrimSpace(p.Errors[0].Location + ": " + p.Errors[0].Message)
 	}
