@@ -46,6 +46,9 @@ type Options struct {
 	Log *slog.Logger
 	// ReadTimeout is how long a request may take to arrive as a whole; 30 s.
 	ReadTimeout time.Duration
+	// AnswerTimeout is how long the answer to a page or a call of the API may
+	// take, when the database hangs for instance; 10 s.
+	AnswerTimeout time.Duration
 }
 
 // App is a running Tocsin.
@@ -111,6 +114,9 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if o.ReadTimeout <= 0 {
 		o.ReadTimeout = 30 * time.Second
 	}
+	if o.AnswerTimeout <= 0 {
+		o.AnswerTimeout = 10 * time.Second
+	}
 	a := &App{cfg: cfg, log: o.Log, started: time.Now(), failed: make(chan error, 8)}
 	if a.cfg.Node == "" {
 		a.cfg.Node = nodeName(cfg.Listen)
@@ -121,7 +127,7 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.listener.Close())
 	}
-	if err := a.assemble(o.ReadTimeout); err != nil {
+	if err := a.assemble(o); err != nil {
 		return nil, errors.Join(err, a.db.Close(), a.listener.Close())
 	}
 	a.run()
@@ -214,7 +220,7 @@ func cause(err error) error {
 	return err
 }
 
-func (a *App) assemble(readTimeout time.Duration) error {
+func (a *App) assemble(o Options) error {
 	var err error
 	a.auth, err = auth.NewService(a.db, auth.Options{
 		Secure:       a.cfg.Secure(),
@@ -245,9 +251,9 @@ func (a *App) assemble(readTimeout time.Duration) error {
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
 	a.server = &http.Server{
-		Handler:           a.handler(),
+		Handler:           a.handler(o.AnswerTimeout),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       o.ReadTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),

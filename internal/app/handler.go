@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -12,8 +13,8 @@ import (
 	"tocsin/internal/web/static"
 )
 
-// handler is everything that is served.
-func (a *App) handler() http.Handler {
+// handler is everything that is served, each answer within patience.
+func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
 		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(),
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
@@ -37,7 +38,7 @@ func (a *App) handler() http.Handler {
 		guardHeaders(w.Header())
 		mux.ServeHTTP(w, r)
 	})
-	return a.calm(a.trust(a.timed(inner)))
+	return a.calm(a.trust(a.timed(patience, inner)))
 }
 
 // guardHeaders are for every page: nothing from elsewhere, in nobody's frame.
@@ -49,12 +50,20 @@ func guardHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
-// timed measures each kind of request. Streams are left out: they last.
-func (a *App) timed(next http.Handler) http.Handler {
+// timed measures each kind of request and bounds it: nobody waits for ever for
+// a database that hangs. Streams are left out, because they last; and events,
+// which the committer bounds.
+func (a *App) timed(patience time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
+		area := area(r)
+		if area != "" && area != "events" {
+			ctx, cancel := context.WithTimeout(r.Context(), patience)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		next.ServeHTTP(w, r)
-		if area := area(r); area != "" {
+		if area != "" {
 			a.metrics.served(area, time.Since(begin))
 		}
 	})

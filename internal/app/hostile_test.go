@@ -2,12 +2,15 @@ package app_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,6 +120,102 @@ func TestABodyThatNeverComesIsNotWaitedFor(t *testing.T) {
 			t.Errorf("%s: the connection is not closed: %v", path, err)
 		}
 	}
+}
+
+// A database that takes connections and then says nothing is the worst kind.
+func TestADatabaseThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
+	real, err := url.Parse(postgres.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := newGate(t, real.Host)
+	real.Host = gate.address
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{
+		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": real.String(),
+	}, File: os.DevNull})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{AnswerTimeout: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	h := &hub{T: t, app: a, url: a.URL()}
+	h.user("root", auth.Admin)
+	key, cookie := h.key(auth.Administer), h.cookie("root")
+	gate.shut()
+	for _, path := range []string{"/api/v1/alerts", "/console/alerts", "/console/sign-in"} {
+		who := any(cookie)
+		if strings.HasPrefix(path, "/api/") {
+			who = key
+		}
+		begin := time.Now()
+		if got := h.call("GET", path, who, ""); got.status != http.StatusServiceUnavailable || time.Since(begin) > 5*time.Second {
+			t.Errorf("%s: %d after %s", path, got.status, time.Since(begin))
+		}
+	}
+	gate.open()
+	if got := h.call("GET", "/api/v1/alerts", key, ""); got.status != http.StatusOK {
+		t.Errorf("afterwards: %d %s", got.status, got.body)
+	}
+}
+
+// gate is a way to a server that can be shut: connections stay, and nothing
+// goes through.
+type gate struct {
+	address string
+	mu      sync.RWMutex
+}
+
+func (g *gate) shut() { g.mu.Lock() }
+func (g *gate) open() { g.mu.Unlock() }
+
+func newGate(t *testing.T, to string) *gate {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{address: l.Addr().String()}
+	var running sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); running.Wait() })
+	pass := func(to, from net.Conn) {
+		defer to.Close()
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := from.Read(buf)
+			g.mu.RLock()
+			_, failed := to.Write(buf[:n])
+			g.mu.RUnlock()
+			if err != nil || failed != nil {
+				return
+			}
+		}
+	}
+	running.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			var d net.Dialer
+			out, err := d.DialContext(context.Background(), "tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			running.Go(func() { pass(out, in) })
+			running.Go(func() { pass(in, out) })
+		}
+	})
+	return g
 }
 
 func (h *hub) dial() net.Conn {

@@ -45,6 +45,9 @@ type known struct {
 // rereadEvery bounds what strangers can make the database do.
 const rereadEvery = 100 * time.Millisecond
 
+// readWithin bounds how long calls wait for a database that hangs.
+const readWithin = 3 * time.Second
+
 // errorEvery and spoolEvery bound how often one source's notes are written.
 const (
 	errorEvery = 10 * time.Second
@@ -108,6 +111,9 @@ func (s *sources) read(ctx context.Context, version int64, unknown bool) (*sourc
 	} else if old != nil && old.version == version {
 		return old, nil // somebody else just read it
 	}
+	// The others wait for the lock, whoever it is that came first.
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	all, err := s.st.Sources(ctx)
 	if err != nil {
 		return nil, err

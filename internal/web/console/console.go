@@ -158,6 +158,9 @@ func (c *console) problem(w http.ResponseWriter, v *visit, err error) {
 			"It was deleted, or the address is mistyped. Resolved alerts go when their retention ends.")
 	case errors.Is(err, fault.ErrCursor):
 		c.fail(w, v, http.StatusBadRequest, "This list has no such place", "Its address was cut off or changed. Open the list from the menu.")
+	case errors.Is(err, context.DeadlineExceeded):
+		c.Log.ErrorContext(v.Context(), "console page took too long", "path", v.URL.Path, "err", err)
+		c.fail(w, v, http.StatusServiceUnavailable, "The database does not answer", "Try again in a moment. What you sent may have been carried out: look before you send it again.")
 	case errors.Is(err, context.Canceled):
 		w.WriteHeader(499)
 	default:
