@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +49,9 @@ type Service struct {
 	// Only the committer touches these.
 	directory *route.Directory
 	version   int64
+	crowd     int           // callers answered by the last commit, and those that waited at its end
+	ended     time.Time     // the end of the last commit
+	patience  time.Duration // for how long after it a group waits for as many
 
 	figures figures
 }
@@ -203,7 +205,7 @@ func (s *Service) drain(ctx context.Context) error {
 func (s *Service) commitNext(ctx context.Context, first *request) (held *request) {
 	var group []*request
 	events := 0
-	for next := first; next != nil; next = s.poll() {
+	for next := first; next != nil; next = s.next(ctx, len(group), events) {
 		if len(group) > 0 && (next.ack != nil || group[0].ack != nil || events+next.size() > s.o.MaxGroup) {
 			held = next
 			break
@@ -215,24 +217,46 @@ func (s *Service) commitNext(ctx context.Context, first *request) (held *request
 		group = append(group, next)
 		events += next.size()
 	}
-	if len(group) > 0 {
-		s.commit(ctx, group, events)
+	if len(group) == 0 {
+		return held
 	}
+	begin := time.Now()
+	s.commit(ctx, group, events)
+	s.ended = time.Now()
+	s.crowd = len(group) + len(s.queue)
+	s.patience = min(s.ended.Sub(begin), mostPatience)
 	return held
 }
 
-// poll answers the next request, nil if none waits. Callers that were answered
-// a moment ago are often about to come again: it lets them run before it says
-// that nobody is there, which costs nothing where there are none and doubles
-// the groups where there are many.
-func (s *Service) poll() *request {
-	for range 5 {
-		select {
-		case r := <-s.queue:
-			return r
-		default:
-			runtime.Gosched()
-		}
+// mostPatience bounds the waiting for callers who may come again.
+const mostPatience = 10 * time.Millisecond
+
+// next answers the next request for a group that has some, nil when it is to be
+// committed. Callers that were answered a moment ago are often about to come
+// again: the group waits until as many are there as at the end of the last
+// commit, at most as long as that took, and only while they keep coming. Without
+// that they would split into two crowds, each waiting for the other's commit. A
+// lone caller, and one that comes later, waits for nobody.
+func (s *Service) next(ctx context.Context, requests, events int) *request {
+	select {
+	case r := <-s.queue:
+		return r
+	default:
+	}
+	if requests >= s.crowd || events >= s.o.MaxGroup {
+		return nil
+	}
+	left := s.patience - time.Since(s.ended)
+	if left <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(min(left, s.patience/4))
+	defer timer.Stop()
+	select {
+	case r := <-s.queue:
+		return r
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 	return nil
 }
