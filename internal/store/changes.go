@@ -48,30 +48,26 @@ func newTables(d dialect) tables {
 			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		live:    newInsert(d, "live_event", "seq, user_id, kind, body, happened", ""),
-		join: newBulk(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM (VALUES ", 4,
-			[]string{"TEXT", "TEXT", "TEXT", "TEXT"}, ") AS v WHERE event.id = v.column1"),
-		cancel: newBulk(d, "UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM (VALUES ", 3,
-			[]string{"TEXT", "TEXT", "BIGINT"}, `) AS v WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem'
-			AND delivery.state IN ('waiting', 'handed')`),
+		join:    newBulk(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM %s WHERE event.id = v.column1", 4),
+		cancel: newBulk(d, `UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM %s
+			WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem' AND delivery.state IN ('waiting', 'handed')`, 3),
 		complete: newBulk(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
-			detail = v.column5, done = v.column6 FROM (VALUES `, 6,
-			[]string{"TEXT", "BIGINT", "TEXT", "BIGINT", "TEXT", "BIGINT"}, `) AS v
+			detail = v.column5, done = v.column6 FROM %s
 			WHERE delivery.id = v.column1 AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
-			RETURNING delivery.id`),
-		openAlert: newBulk(d, "UPDATE object SET alert_id = v.column2 FROM (VALUES ", 2,
-			[]string{"TEXT", "TEXT"}, ") AS v WHERE object.id = v.column1"),
-		seen: newLookup(d, "SELECT source_id, call_key, event_id FROM event_call WHERE (source_id, call_key) IN (VALUES %s)", 2),
+			RETURNING delivery.id`, 6),
+		openAlert: newBulk(d, "UPDATE object SET alert_id = v.column2 FROM %s WHERE object.id = v.column1", 2),
+		seen:      newLookup(d, "SELECT source_id, call_key, event_id FROM event_call WHERE %s", "source_id", "call_key"),
 		records: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM object o
-			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE o.id IN (%s)`, 1),
+			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE %s`, "o.id"),
 		bareObjects: newBulk(d, `INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
 			state, downtime, flapping, changed, search, alert_id, last_event_id)
-			SELECT v.column1, '', '', '', '', '', '', '', '', FALSE, FALSE, 0, '', '', '' FROM (VALUES `, 1, []string{"TEXT"},
-			`) AS v WHERE NOT EXISTS (SELECT 1 FROM object o WHERE o.id = v.column1)
-			ORDER BY v.column1 ON CONFLICT (id) DO NOTHING RETURNING id`),
-		lockObjects: newLookup(d, "SELECT id FROM object WHERE id IN (%s) ORDER BY id FOR UPDATE", 1),
+			SELECT v.column1, '', '', '', '', '', '', '', '', FALSE, FALSE, 0, '', '', '' FROM %s
+			WHERE NOT EXISTS (SELECT 1 FROM object o WHERE o.id = v.column1)
+			ORDER BY v.column1 ON CONFLICT (id) DO NOTHING RETURNING id`, 1),
+		lockObjects: newLookup(d, "SELECT id FROM object WHERE %s ORDER BY id FOR UPDATE", "id"),
 		claimed: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM event e
-			LEFT JOIN object o ON o.id = e.object_id LEFT JOIN alert a ON a.id = e.alert_id WHERE e.id IN (%s)`, 1),
+			LEFT JOIN object o ON o.id = e.object_id LEFT JOIN alert a ON a.id = e.alert_id WHERE %s`, "e.id"),
 	}
 }
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -31,16 +30,6 @@ func postgresDialect() dialect {
 		skipLocked: " FOR UPDATE SKIP LOCKED",
 		forUpdate:  " FOR UPDATE",
 	}
-}
-
-// next is the placeholder of the nth parameter where parameters are used once
-// and in order. SQLite takes $1 for a name, and finds each name in a list: over
-// a thousand parameters, most of the time went there.
-func (d dialect) next(n int) string {
-	if d.engine == enginePostgres {
-		return "$" + strconv.Itoa(n)
-	}
-	return "?"
 }
 
 // among is the condition that a column is one of what a sub-select gives.

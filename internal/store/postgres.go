@@ -27,7 +27,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "tocsin"
 	}
-	// 7 sizes of each bulk statement, and the lists with their filters.
+	// The lists' filters make many texts.
 	cfg.StatementCacheCapacity = 1024
 	pool := stdlib.OpenDB(*cfg)
 	n := max(8, 4*runtime.GOMAXPROCS(0))

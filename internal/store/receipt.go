@@ -90,8 +90,9 @@ func (w *work) receive(ctx context.Context, d *delivery.Delivery, r delivery.Rec
 			return nil
 		}
 	}
-	_, err := w.exec(ctx, w.db.t.attempt.texts[0], d.ID, int64(d.Attempt), millis(now), w.db.node, r.Result, detail)
-	return err
+	return w.db.t.attempt.write(ctx, w, 1, func(_ int, args []any) []any {
+		return append(args, d.ID, int64(d.Attempt), millis(now), w.db.node, r.Result, detail)
+	})
 }
 
 // receiptMeans says what becomes of a delivery, and in which words.
