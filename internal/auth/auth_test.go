@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -364,12 +365,30 @@ func TestSignInRefusals(t *testing.T) {
 		if !errors.As(err, &limit) || limit.Wait <= 0 || limit.Wait > 10*time.Second || !strings.Contains(err.Error(), "try again in ") {
 			t.Fatalf("error %v", err)
 		}
-		if _, err := d.SignIn(t.Context(), "anna", password, "192.0.2.9:1"); !errors.As(err, &limit) {
-			t.Errorf("from elsewhere: %v", err)
-		}
 		d.now = d.now.Add(limit.Wait + time.Second)
 		if _, err := d.SignIn(t.Context(), "anna", password, "192.0.2.1:1"); err != nil {
 			t.Errorf("after the wait: %v", err)
+		}
+	})
+	t.Run("who guesses a name's password does not lock out its owner elsewhere", func(t *testing.T) {
+		d := newDesk(t)
+		for range 200 {
+			_, _ = d.SignIn(t.Context(), "anna", "wrong", "192.0.2.1:1")
+			d.now = d.now.Add(time.Second)
+		}
+		if _, err := d.SignIn(t.Context(), "anna", password, "192.0.2.9:1"); err != nil {
+			t.Errorf("from elsewhere: %v", err)
+		}
+	})
+	t.Run("a name is limited for all addresses together", func(t *testing.T) {
+		d := newDesk(t)
+		var err error
+		for i := range 101 {
+			_, err = d.SignIn(t.Context(), "anna", "wrong", "192.0.2."+strconv.Itoa(i)+":1")
+		}
+		var limit *auth.LimitError
+		if !errors.As(err, &limit) {
+			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("many names from one address are limited, a whole IPv6 household alike", func(t *testing.T) {

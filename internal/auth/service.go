@@ -46,8 +46,9 @@ type Service struct {
 	o        Options
 	sessions *scs.SessionManager
 	hasher   *hasher
-	byName   *buckets
 	byRemote *buckets
+	byBoth   *buckets // name and remote
+	byName   *buckets
 }
 
 // NewService makes the service over a store.
@@ -65,8 +66,11 @@ func NewService(st Store, o Options) (*Service, error) {
 	return &Service{
 		st: st, o: o, hasher: h, sessions: newSessions(st, o.Secure),
 		// A person who mistypes gets through; a guesser gets 360 tries an hour.
-		byName:   newBuckets(10, 10*time.Second),
+		// The limit of a name alone is wide, or anybody could keep its owner out:
+		// it takes several addresses to reach it.
 		byRemote: newBuckets(30, 5*time.Second),
+		byBoth:   newBuckets(10, 10*time.Second),
+		byName:   newBuckets(100, 2*time.Second),
 	}, nil
 }
 
@@ -74,15 +78,13 @@ func NewService(st Store, o Options) (*Service, error) {
 // session: the cookie's token is a new one, so that a session somebody planted
 // before is worth nothing. It answers ErrSignIn for a wrong name, a wrong
 // password and a disabled user alike, and *LimitError after too many failures
-// for this name or from this remote address.
+// from this remote address, sooner for one name, or for this name from anywhere.
 func (s *Service) SignIn(ctx context.Context, name, password, remote string) (User, error) {
 	now := s.o.Now()
 	name = strings.ToLower(strings.TrimSpace(name))
 	from := remoteKey(remote)
-	if wait, ok := s.byRemote.take(from, now); !ok {
-		return User{}, &LimitError{wait}
-	}
-	if wait, ok := s.byName.take(nameKey(name), now); !ok {
+	giveBack, wait := s.takeTry(name, from, now)
+	if giveBack == nil {
 		return User{}, &LimitError{wait}
 	}
 	u, err := s.st.UserByName(ctx, name)
@@ -100,8 +102,7 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 		s.o.Log.Warn("sign-in refused", "remote", from, "known_user", u.ID != "")
 		return User{}, ErrSignIn
 	}
-	s.byName.giveBack(nameKey(name))
-	s.byRemote.giveBack(from)
+	giveBack()
 	// Hashing took a while: what an admin changed meanwhile is not to be undone.
 	fresh, err := s.st.UserByID(ctx, u.ID)
 	if err != nil || fresh.Disabled || fresh.PasswordHash != u.PasswordHash {
@@ -117,6 +118,29 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 	}
 	s.o.Log.Info("signed in", "user_id", u.ID, "remote", from)
 	return u, nil
+}
+
+// takeTry takes one try out of each bucket, and answers what gives them back; or
+// nil, nothing taken, and how long to wait.
+func (s *Service) takeTry(name, from string, now time.Time) (giveBack func(), wait time.Duration) {
+	both := Hash(name + "\x00" + from)
+	if wait, ok := s.byRemote.take(from, now); !ok {
+		return nil, wait
+	}
+	if wait, ok := s.byBoth.take(both, now); !ok {
+		s.byRemote.giveBack(from)
+		return nil, wait
+	}
+	if wait, ok := s.byName.take(nameKey(name), now); !ok {
+		s.byRemote.giveBack(from)
+		s.byBoth.giveBack(both)
+		return nil, wait
+	}
+	return func() {
+		s.byRemote.giveBack(from)
+		s.byBoth.giveBack(both)
+		s.byName.giveBack(nameKey(name))
+	}, 0
 }
 
 // nameKey keeps a name of any length from being kept as a key.
