@@ -153,6 +153,28 @@ func TestTabs(t *testing.T) {
 	})
 }
 
+// Who is told as two contacts, in person and as the team, hears it once.
+func TestTwoContactsOfOneUser(t *testing.T) {
+	w := begin(t, hub.Options{})
+	w.user("anna", "operator")
+	w.cli("", "contact", "add", "team", "--user", "anna")
+	w.serve()
+	anna := w.sit("anna", browser.Chromium, browser.Granted)
+	anna.signIn()
+	now := time.Now().Unix()
+	for _, name := range []string{"anna", "team"} {
+		w.send(map[string]any{"type": "PROBLEM", "host": "web01", "service": "HTTP", "state": 2, "output": "no answer", "contact": name, "time": now})
+	}
+	anna.sees(problemOf("HTTP"))
+	w.eventually("both deliveries ended", func() bool {
+		ds := w.alertOf("web01", "HTTP").Deliveries
+		return len(ds) == 2 && ds[0].State == "sent" && ds[1].State == "sent"
+	})
+	if got := anna.count(problemOf("HTTP")); got != 1 {
+		t.Errorf("anna saw it %d times", got)
+	}
+}
+
 // streams is how many event streams the hub has open, by its metrics.
 func (w *world) streams() int {
 	w.Helper()

@@ -44,7 +44,7 @@ export async function worker() {
 }
 
 // A ring of what was shown or answered here, for all tabs and over reconnects.
-function ring(key, size = 500) {
+function ring(key, size = 1000) {
   const read = () => { try { return JSON.parse(localStorage.getItem(key)) || []; } catch { return []; } };
   const extra = new Set(); // where storage is forbidden, this tab at least remembers
   return {
@@ -139,6 +139,8 @@ export function startNotifications({
   if (state() === 'granted') registration().catch(() => {});
 
   const begun = new Set(); // deliveries that this tab is about to show
+  // message is what a frame tells, whichever of a person's contacts it is for.
+  const message = (b) => (b.test || !b.tag ? '' : `${b.tag} ${b.notice} ${b.state} ${b.at}`);
 
   async function show(body, result = 'shown') {
     const id = body.delivery_id;
@@ -147,7 +149,14 @@ export function startNotifications({
       receipt(id, result); // the hub asks again: our receipt was lost
       return;
     }
+    const told = message(body);
+    if (told && (known.has(told) || begun.has(told))) {
+      if (id) known.add(id);
+      receipt(id, result); // as another contact this person has it already
+      return;
+    }
     if (id) begun.add(id);
+    if (told) begun.add(told);
     let detail = '';
     try {
       if (state() === 'granted') {
@@ -165,7 +174,9 @@ export function startNotifications({
     }
     // Not before: a tab that is closed half-way leaves it to the next one.
     if (id) known.add(id);
+    if (told && result !== 'failed') known.add(told);
     begun.delete(id);
+    begun.delete(told);
     receipt(id, result, detail);
   }
 
