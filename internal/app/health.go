@@ -85,7 +85,7 @@ func (a *App) workerFacts(f *health.Facts) {
 		{Name: "last commit took", Value: health.Took(d.LastTook)},
 	}}
 	if d.LastErrorAt.After(d.LastCommit) && d.LastError != "" {
-		c.Err = errors.New(d.LastError)
+		c.Err, c.ErrAt = errors.New(d.LastError), d.LastErrorAt
 	}
 	f.Committer = c
 

@@ -44,6 +44,7 @@ type Worker struct {
 	Busy    time.Time     // since when it has been at the same piece of work; zero when it is at none, or not known
 	Stopped bool
 	Err     error
+	ErrAt   time.Time // zero: now
 	Figures []Figure
 }
 
@@ -85,6 +86,7 @@ type Source struct {
 // times its own period, is taken for stuck.
 const (
 	stuckAfter   = 15 * time.Second
+	oldNews      = 5 * time.Minute
 	slowDatabase = 2 * time.Second
 	clockSlack   = 2 * time.Second
 	expiryLag    = 10 * time.Minute
@@ -140,6 +142,9 @@ func (r *Report) database(f Facts) {
 }
 
 func (r *Report) worker(f Facts, w Worker) {
+	if !w.ErrAt.IsZero() && f.Now.Sub(w.ErrAt) > oldNews {
+		w.Err = nil // whoever met it tries again; nobody did, or it would be newer
+	}
 	p := Part{Name: w.Name, Title: w.Title, OK: true, Detail: "running", Last: w.Last, Figures: w.Figures}
 	limit := max(stuckAfter, 3*w.Every)
 	last := w.Last

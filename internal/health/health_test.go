@@ -82,6 +82,17 @@ func TestAssess(t *testing.T) {
 			t.Errorf("at work for a minute: ready %v, %+v", r.Ready, r.Warnings)
 		}
 	})
+	t.Run("a commit that failed long ago is past", func(t *testing.T) {
+		f := well()
+		f.Committer.Err, f.Committer.ErrAt = errors.New("disk full"), f.Now.Add(-time.Minute)
+		if r := health.Assess(f); r.OK {
+			t.Error("a minute ago, and all is well")
+		}
+		f.Committer.ErrAt = f.Now.Add(-time.Hour)
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("an hour ago, and still %+v", r.Warnings)
+		}
+	})
 	t.Run("a call with a wrong token is told, but no fault of the source", func(t *testing.T) {
 		f := well()
 		f.Sources[0].LastError, f.Sources[0].LastErrorAt, f.Sources[0].Stranger = "wrong token", f.Now.Add(-3*time.Minute), true
