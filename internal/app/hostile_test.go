@@ -124,14 +124,14 @@ func TestABodyThatNeverComesIsNotWaitedFor(t *testing.T) {
 
 // A database that takes connections and then says nothing is the worst kind.
 func TestADatabaseThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
-	real, err := url.Parse(postgres.URL(t))
+	dsn, err := url.Parse(postgres.URL(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := newGate(t, real.Host)
-	real.Host = gate.address
+	gate := newGate(t, dsn.Host)
+	dsn.Host = gate.address
 	cfg, err := config.Load(config.Sources{Flags: map[string]string{
-		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": real.String(),
+		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": dsn.String(),
 	}, File: os.DevNull})
 	if err != nil {
 		t.Fatal(err)
