@@ -99,6 +99,7 @@ func run(ctx context.Context) error {
 		if err := p.run(ctx, w); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		fmt.Fprintln(w)
 	}
 	if *names != "" {
 		return nil
