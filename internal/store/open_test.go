@@ -93,6 +93,12 @@ func TestSchema(t *testing.T) {
 			db := openURL(t, url)
 			same(t, "engine", db.Engine(), e.name)
 			ok(t, db.Ping(t.Context()))
+			off, err := db.ClockOffset(t.Context())
+			ok(t, err)
+			// Both databases of the tests are on this machine.
+			if off.Abs() > time.Second || (db.Engine() == "sqlite" && off != 0) {
+				t.Errorf("the database's clock is %v ahead", off)
+			}
 			v, err := db.SchemaVersion(t.Context())
 			ok(t, err)
 			same(t, "version", v, 1)
