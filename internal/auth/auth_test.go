@@ -23,6 +23,8 @@ type memory struct {
 	sessions map[string]auth.Session
 	keys     map[string]auth.APIKey
 	writes   int // of sessions
+
+	beforeUser func() // called before a user is read by id, if not nil
 }
 
 func newMemory() *memory {
@@ -42,6 +44,9 @@ func (m *memory) Users(context.Context) ([]auth.User, error) {
 
 func (m *memory) UserByID(_ context.Context, id string) (auth.User, error) {
 	defer m.lock()()
+	if m.beforeUser != nil {
+		m.beforeUser()
+	}
 	u, ok := m.users[id]
 	if !ok {
 		return u, fault.ErrNotFound
@@ -273,6 +278,17 @@ func TestSession(t *testing.T) {
 		d.who(c)
 		if d.st.writes != before+1 {
 			t.Errorf("%d writes after two minutes", d.st.writes-before)
+		}
+	})
+	t.Run("a page view under way while somebody signs out does not bring the session back", func(t *testing.T) {
+		d := newDesk(t)
+		c := d.signIn(nil)
+		d.now = d.now.Add(2 * time.Minute)
+		d.st.beforeUser = func() { clear(d.st.sessions) }
+		d.who(c)
+		d.st.beforeUser = nil
+		if d.who(c) != "" {
+			t.Error("the session is back")
 		}
 	})
 	t.Run("an open stream keeps a session, a session that is gone ends its streams", func(t *testing.T) {

@@ -98,7 +98,7 @@ func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context,
 	}
 	touched, _ := strconv.ParseInt(s.sessions.GetString(ctx, keyTouched), 10, 64)
 	if s.o.Now().Sub(time.Unix(touched, 0)) > touchEvery {
-		if err := s.commit(ctx); err != nil {
+		if err := s.touch(ctx, w, token); err != nil {
 			// Reading goes on while writing does not: the session only lives less long.
 			s.o.Log.Warn("session not moved on", "user_id", u.ID, "error", err)
 		}
@@ -118,6 +118,23 @@ func (s *Service) commit(ctx context.Context) error {
 		// that only listens to its stream gets no new one, see Attend.
 		s.sessions.WriteSessionCookie(ctx, c.header, token, s.sessions.Deadline(ctx))
 	}
+	return nil
+}
+
+// touch moves on the end of the session with this token. It makes none: one that
+// was signed out a moment ago must not come back.
+func (s *Service) touch(ctx context.Context, w http.ResponseWriter, token string) error {
+	x, err := s.st.Session(ctx, sessionHash(token))
+	if errors.Is(err, fault.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read session: %w", err)
+	}
+	if err := s.move(ctx, x, touchEvery); err != nil {
+		return fmt.Errorf("write session: %w", err)
+	}
+	s.sessions.WriteSessionCookie(ctx, w, token, s.sessions.Deadline(ctx))
 	return nil
 }
 
@@ -145,7 +162,7 @@ func (s *Service) Attend(ctx context.Context, open []string) error {
 			}
 			continue
 		}
-		errs = append(errs, s.attend(ctx, x))
+		errs = append(errs, s.move(ctx, x, attendEvery))
 	}
 	return errors.Join(errs...)
 }
@@ -153,7 +170,8 @@ func (s *Service) Attend(ctx context.Context, open []string) error {
 // attendEvery is how often a stream alone moves its session on.
 const attendEvery = 30 * time.Minute
 
-func (s *Service) attend(ctx context.Context, x Session) error {
+// move moves a session's end on, unless that was done less than every ago.
+func (s *Service) move(ctx context.Context, x Session, every time.Duration) error {
 	deadline, values, err := jsonCodec{}.Decode(x.Data)
 	if err != nil {
 		return err
@@ -161,7 +179,7 @@ func (s *Service) attend(ctx context.Context, x Session) error {
 	now := s.o.Now()
 	text, _ := values[keyTouched].(string)
 	touched, _ := strconv.ParseInt(text, 10, 64)
-	if now.Sub(time.Unix(touched, 0)) < attendEvery {
+	if now.Sub(time.Unix(touched, 0)) < every {
 		return nil
 	}
 	values[keyTouched] = strconv.FormatInt(now.Unix(), 10)
