@@ -30,7 +30,9 @@ func newInsert(d dialect, table, columns, tail string) bulk {
 	if d.engine == enginePostgres {
 		return bulk{d: d, cols: n, text: "INSERT INTO " + table + " (" + columns + ") SELECT * FROM %s" + tail}
 	}
-	return newBulk(d, "INSERT INTO "+table+" ("+columns+") VALUES %s"+tail, n)
+	// OR FAIL: what fails ends the transaction, so SQLite need not keep a copy of
+	// every page for taking back the statement alone.
+	return newBulk(d, "INSERT OR FAIL INTO "+table+" ("+columns+") VALUES %s"+tail, n)
 }
 
 // newBulk makes it of a text with %s in the place of the rows, which has no

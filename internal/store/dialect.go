@@ -51,17 +51,19 @@ func (d dialect) list(placeholder string) string {
 	return "SELECT value FROM json_each(" + placeholder + ")"
 }
 
-// migration makes the engine's own text of a migration: PostgreSQL would
+// migration makes the engine's own text of a migration. PostgreSQL would
 // compare text by the rules of the database's language, which differ from
-// machine to machine and from SQLite; everything here compares by bytes.
+// machine to machine and from SQLite; everything here compares by bytes. SQLite
+// keeps rows by a number of its own, and finds them by a key in a second tree:
+// where the key is a number it can be that number, and where it is most of the
+// row the row belongs beside it.
 func (d dialect) migration(text string) string {
 	if d.engine == enginePostgres {
-		return textWord().ReplaceAllString(text, `TEXT COLLATE "C"`)
+		return regexp.MustCompile(`\bTEXT\b`).ReplaceAllString(text, `TEXT COLLATE "C"`)
 	}
-	return text
+	text = regexp.MustCompile(`\bBIGINT NOT NULL PRIMARY KEY\b`).ReplaceAllString(text, "INTEGER NOT NULL PRIMARY KEY")
+	return regexp.MustCompile(`(?m)^(    PRIMARY KEY \([^)]*\))\n\);`).ReplaceAllString(text, "$1\n) WITHOUT ROWID;")
 }
-
-func textWord() *regexp.Regexp { return regexp.MustCompile(`\bTEXT\b`) }
 
 // likeEscaped makes text a LIKE pattern that finds it anywhere; the query says
 // ESCAPE '\'.

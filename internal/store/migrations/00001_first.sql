@@ -1,6 +1,7 @@
 -- +goose Up
 -- Times are Unix milliseconds, 0 is "none". Lists and maps are JSON text, ''
--- is an empty one. The store rewrites TEXT for each engine, see migrate.go.
+-- is an empty one. The store adapts this text to each engine, see
+-- dialect.go.
 
 CREATE TABLE counter (
     name  TEXT NOT NULL PRIMARY KEY,
