@@ -120,6 +120,32 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 	return u, nil
 }
 
+// Confirm asks somebody who is signed in for their password once more. It
+// answers ErrSignIn for a wrong one, and *LimitError after too many of them: who
+// came by a session shall not find out its password with it.
+func (s *Service) Confirm(ctx context.Context, userID, password, remote string) error {
+	u, err := s.st.UserByID(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("look up user %q: %w", userID, err)
+	}
+	giveBack, wait := s.takeTry(strings.ToLower(u.Name), remoteKey(remote), s.o.Now())
+	if giveBack == nil {
+		return &LimitError{wait}
+	}
+	if len(password) > 4*MaxPassword {
+		return ErrSignIn
+	}
+	ok, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	if err != nil {
+		return fmt.Errorf("check the password of %q: %w", u.Name, err)
+	}
+	if !ok {
+		return ErrSignIn
+	}
+	giveBack()
+	return nil
+}
+
 // takeTry takes one try out of each bucket, and answers what gives them back; or
 // nil, nothing taken, and how long to wait.
 func (s *Service) takeTry(name, from string, now time.Time) (giveBack func(), wait time.Duration) {

@@ -277,6 +277,25 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
+func TestAPasswordIsNotFoundOutWithASession(t *testing.T) {
+	h := newHub(t)
+	thief := h.as("viewer")
+	form := url.Values{"current": {"wrong"}, "password": {"one of my own choice"}}
+	var last int
+	for range 20 {
+		res, body := thief.post("/console/me", form)
+		if last = res.StatusCode; last == http.StatusTooManyRequests {
+			if !strings.Contains(body, "ait ") {
+				t.Error("does not say how long to wait")
+			}
+			break
+		}
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("still %d after 20 attempts", last)
+	}
+}
+
 func TestRoles(t *testing.T) {
 	h := newHub(t)
 	visitors := map[string]*visitor{"viewer": h.as("viewer"), "operator": h.as("operator"), "admin": h.as("admin")}

@@ -24,6 +24,8 @@ type Acks interface {
 type Auth interface {
 	SignIn(ctx context.Context, name, password, remote string) (auth.User, error)
 	SignOut(ctx context.Context) error
+	// Confirm asks for a password once more; errors as SignIn.
+	Confirm(ctx context.Context, userID, password, remote string) error
 	AddUser(ctx context.Context, n auth.NewUser) (auth.User, error)
 	ChangeUser(ctx context.Context, id string, c auth.UserChange) (auth.User, error)
 	RemoveUser(ctx context.Context, id string) error

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 
 	"tocsin/internal/auth"
@@ -39,19 +40,18 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 }
 
 func (c *console) changePassword(w http.ResponseWriter, v *visit) error {
-	u, err := c.Store.UserByID(v.Context(), v.who.UserID)
-	if err != nil {
-		return err
-	}
-	ok, err := auth.VerifyPassword(u.PasswordHash, v.PostFormValue("current"))
-	if err != nil {
-		return err
-	}
-	if !ok {
+	err := c.Auth.Confirm(v.Context(), v.who.UserID, v.PostFormValue("current"), v.RemoteAddr)
+	var limit *auth.LimitError
+	switch {
+	case errors.As(err, &limit):
+		return c.showMe(w, v, http.StatusTooManyRequests, &auth.FieldError{Field: "current", Problem: "there were too many attempts", Mend: "wait " + limit.Words() + ", then try again"})
+	case errors.Is(err, auth.ErrSignIn):
 		return c.showMe(w, v, http.StatusUnprocessableEntity, &auth.FieldError{Field: "current", Problem: "this is not your password", Mend: "type the one that you signed in with"})
+	case err != nil:
+		return err
 	}
 	password := v.PostFormValue("password")
-	if _, err := c.Auth.ChangeUser(v.Context(), u.ID, auth.UserChange{Password: &password}); err != nil {
+	if _, err := c.Auth.ChangeUser(v.Context(), v.who.UserID, auth.UserChange{Password: &password}); err != nil {
 		return c.showMe(w, v, http.StatusUnprocessableEntity, err)
 	}
 	http.Redirect(w, v.Request, "/console/sign-in", http.StatusSeeOther)
