@@ -10,16 +10,15 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
-	"tocsin/internal/live"
 )
 
 // tables are the bulk statements, made once for each DB.
 type tables struct {
-	object, alert, event, call, delivery, attempt, live bulk // inserts
-	join, cancel, complete                              bulk // updates
-	seen, records, bareObjects, lockObjects             bulk // reads
-	openAlert                                           bulk
-	claimed                                             bulk
+	object, alert, event, call, delivery, attempt bulk // inserts
+	join, cancel, complete                        bulk // updates
+	seen, records, bareObjects, lockObjects       bulk // reads
+	openAlert                                     bulk
+	claimed                                       bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -47,7 +46,6 @@ func newTables(d dialect) tables {
 		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
 			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
-		live:    newInsert(d, "live_event", "seq, user_id, kind, body, happened", ""),
 		join:    newBulk(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM %s WHERE event.id = v.column1", 4),
 		cancel: newBulk(d, `UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM %s
 			WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem' AND delivery.state IN ('waiting', 'handed')`, 3),
@@ -226,29 +224,6 @@ func (t *tx) writeSources(ctx context.Context, c *dispatch.Changes) error {
 		}
 	}
 	return nil
-}
-
-// appendLive gives the frames their numbers and writes them. The counter's row
-// stays locked until the commit, so numbers ascend in the order of commits: a
-// reader that has seen one will never find a smaller one appear.
-func (w *work) appendLive(ctx context.Context, frames []live.Frame) error {
-	if len(frames) == 0 {
-		return nil
-	}
-	w.wake(topicLive)
-	var last int64
-	err := w.row(ctx, "UPDATE counter SET value = value + $1 WHERE name = 'live' RETURNING value",
-		[]any{int64(len(frames))}, &last)
-	if err != nil {
-		return fmt.Errorf("number the frames: %w", err)
-	}
-	for i := range frames {
-		frames[i].Seq = last - int64(len(frames)-1-i)
-	}
-	return w.db.t.live.write(ctx, w, len(frames), func(i int, args []any) []any {
-		f := &frames[i]
-		return append(args, f.Seq, f.UserID, f.Kind, f.Body, millis(f.At))
-	})
 }
 
 func unfinished(s delivery.State) bool { return s == delivery.Waiting || s == delivery.Handed }

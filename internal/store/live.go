@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/internal/live"
@@ -22,30 +24,104 @@ func (db *DB) AppendLive(ctx context.Context, frames []live.Frame) error {
 	return nil
 }
 
+// appendLive gives the frames their numbers and writes them, all in one row: a
+// group of events has one each. The counter's row stays locked until the commit,
+// so numbers ascend in the order of commits: a reader that has seen one will
+// never find a smaller one appear.
+func (w *work) appendLive(ctx context.Context, frames []live.Frame) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	w.wake(topicLive)
+	var last int64
+	err := w.row(ctx, "UPDATE counter SET value = value + $1 WHERE name = 'live' RETURNING value",
+		[]any{int64(len(frames))}, &last)
+	if err != nil {
+		return fmt.Errorf("number the frames: %w", err)
+	}
+	begins := last - int64(len(frames)-1)
+	for i := range frames {
+		frames[i].Seq = begins + int64(i)
+	}
+	_, err = w.exec(ctx, "INSERT INTO live_event (seq, begins, frames, happened) VALUES ($1, $2, $3, $4)",
+		last, begins, encodeFrames(frames), millis(frames[len(frames)-1].At))
+	return err
+}
+
+// encodeFrames makes each frame a line: its time, whom it is for, its kind and
+// its body, with tabs between. JSON has no need of either between its values,
+// and has none within.
+func encodeFrames(frames []live.Frame) string {
+	size := 0
+	for i := range frames {
+		size += len(frames[i].Body) + len(frames[i].UserID) + len(frames[i].Kind) + 20
+	}
+	b := make([]byte, 0, size)
+	for i := range frames {
+		f := &frames[i]
+		b = append(strconv.AppendInt(b, millis(f.At), 10), '\t')
+		b = append(append(b, f.UserID...), '\t')
+		b = append(append(b, f.Kind...), '\t')
+		b = append(append(b, strings.ReplaceAll(f.Body, "\n", " ")...), '\n')
+	}
+	return string(b)
+}
+
+// decodeFrames is the reverse of encodeFrames, for frames that begin with a number.
+func decodeFrames(text string, begins int64) ([]live.Frame, error) {
+	var frames []live.Frame
+	for line := range strings.Lines(text) {
+		at, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		user, rest, _ := strings.Cut(rest, "\t")
+		kind, body, whole := strings.Cut(rest, "\t")
+		ms, err := strconv.ParseInt(at, 10, 64)
+		if err != nil || !whole {
+			return nil, fmt.Errorf("read the stored frame %d: no frame", begins+int64(len(frames)))
+		}
+		frames = append(frames, live.Frame{Seq: begins + int64(len(frames)), UserID: user, Kind: kind, Body: body, At: fromMillis(ms)})
+	}
+	return frames, nil
+}
+
+// liveStep is how many rows of the live log are read at once; each may hold the
+// frames of a large group.
+const liveStep = 64
+
 // LiveAfter answers frames with Seq > after in ascending order, at most limit.
 // With userID given only those for that user and for everybody.
 func (db *DB) LiveAfter(ctx context.Context, after int64, userID string, limit int) ([]live.Frame, error) {
-	who, args := "", []any{after, int64(limit)}
-	if userID != "" {
-		who, args = " AND (user_id = '' OR user_id = $3)", append(args, userID)
+	var found []live.Frame
+	scan := func(s scanner) (seq int64, err error) {
+		var begins int64
+		var text string
+		if err := s.Scan(&seq, &begins, &text); err != nil {
+			return 0, err
+		}
+		frames, err := decodeFrames(text, begins)
+		for _, f := range frames {
+			if f.Seq > after && (userID == "" || f.UserID == "" || f.UserID == userID) && len(found) < limit {
+				found = append(found, f)
+			}
+		}
+		return seq, err
 	}
-	frames, err := collect(ctx, db.reads, func(s scanner) (live.Frame, error) {
-		var f live.Frame
-		var at int64
-		err := s.Scan(&f.Seq, &f.UserID, &f.Kind, &f.Body, &at)
-		f.At = fromMillis(at)
-		return f, err
-	}, "SELECT seq, user_id, kind, body, happened FROM live_event WHERE seq > $1"+who+" ORDER BY seq LIMIT $2", args...)
-	if err != nil {
-		return nil, fmt.Errorf("read the live log after %d: %w", after, err)
+	for from := after; ; {
+		rows, err := collect(ctx, db.reads, scan, "SELECT seq, begins, frames FROM live_event WHERE seq > $1 ORDER BY seq LIMIT $2",
+			from, int64(liveStep))
+		if err != nil {
+			return nil, fmt.Errorf("read the live log after %d: %w", after, err)
+		}
+		if len(rows) < liveStep || len(found) >= limit {
+			return found, nil
+		}
+		from = rows[len(rows)-1]
 	}
-	return frames, nil
 }
 
 // LiveBounds answers the oldest and newest Seq that are kept, 0 and the last
 // given one if the log is empty.
 func (db *DB) LiveBounds(ctx context.Context) (oldest, newest int64, err error) {
-	err = db.reads.row(ctx, "SELECT COALESCE((SELECT min(seq) FROM live_event), 0), value FROM counter WHERE name = 'live'", nil, &oldest, &newest)
+	err = db.reads.row(ctx, "SELECT COALESCE((SELECT begins FROM live_event ORDER BY seq LIMIT 1), 0), value FROM counter WHERE name = 'live'", nil, &oldest, &newest)
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the bounds of the live log: %w", err)
 	}
@@ -54,7 +130,7 @@ func (db *DB) LiveBounds(ctx context.Context) (oldest, newest int64, err error) 
 
 // pruneStep is how many rows of the live log go in one transaction, so that
 // nobody waits long for it.
-const pruneStep = 2000
+const pruneStep = 200
 
 // PruneLive drops the frames at the beginning of the live log that are older
 // than before, and answers how many. The newest frame always stays.
@@ -84,7 +160,11 @@ func (db *DB) pruneLiveStep(ctx context.Context, before time.Time) (int, error) 
 	}
 	var n int64
 	err = db.write(ctx, func(ctx context.Context, w *work) (err error) {
-		n, err = w.exec(ctx, "DELETE FROM live_event WHERE seq < $1", keep)
+		err = w.row(ctx, "SELECT CAST(COALESCE(sum(seq - begins + 1), 0) AS BIGINT) FROM live_event WHERE seq < $1", []any{keep}, &n)
+		if err != nil {
+			return err
+		}
+		_, err = w.exec(ctx, "DELETE FROM live_event WHERE seq < $1", keep)
 		return err
 	})
 	if err != nil {

@@ -234,10 +234,10 @@ CREATE TABLE attempt (
 );
 CREATE INDEX attempt_delivery ON attempt (delivery_id);
 
+-- A row holds the frames of one transaction, from begins to seq, each a line.
 CREATE TABLE live_event (
     seq      BIGINT NOT NULL PRIMARY KEY,
-    user_id  TEXT NOT NULL,
-    kind     TEXT NOT NULL,
-    body     TEXT NOT NULL,
+    begins   BIGINT NOT NULL,
+    frames   TEXT NOT NULL,
     happened BIGINT NOT NULL
 );
