@@ -56,7 +56,7 @@ func newTables(d dialect) tables {
 			RETURNING delivery.id`, 6),
 		openAlert: newBulk(d, "UPDATE object SET alert_id = v.column2 FROM %s WHERE object.id = v.column1", 2),
 		seen:      newLookup(d, "SELECT source_id, call_key, event_id FROM event_call WHERE %s", "source_id", "call_key"),
-		records: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM object o
+		records: newLookup(d, "SELECT "+objectColumns+", "+orNone(alertColumns+", "+eventColumns)+` FROM object o
 			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE %s`, "o.id"),
 		bareObjects: newBulk(d, `INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
 			state, downtime, flapping, changed, search, alert_id, last_event_id)

@@ -219,7 +219,8 @@ CREATE TABLE delivery (
     done         BIGINT NOT NULL
 );
 CREATE INDEX delivery_of ON delivery (alert_id, event_id);
-CREATE INDEX delivery_due ON delivery (channel, due) WHERE state IN ('waiting', 'handed');
+-- The browser's deliveries are looked for by user alone: only who is there gets them.
+CREATE INDEX delivery_due ON delivery (channel, due) WHERE state IN ('waiting', 'handed') AND channel <> 'browser';
 CREATE INDEX delivery_user ON delivery (user_id, channel, due) WHERE state IN ('waiting', 'handed');
 CREATE INDEX delivery_expires ON delivery (expires) WHERE state IN ('waiting', 'handed');
 CREATE INDEX delivery_done ON delivery (state, done) WHERE state IN ('sent', 'dead', 'expired');
