@@ -205,7 +205,7 @@ func (s *Service) drain(ctx context.Context) error {
 func (s *Service) commitNext(ctx context.Context, first *request) (held *request) {
 	var group []*request
 	events := 0
-	for next := first; next != nil; next = s.next(ctx, len(group), events) {
+	for next := first; next != nil; next = s.next(len(group), events) {
 		if len(group) > 0 && (next.ack != nil || group[0].ack != nil || events+next.size() > s.o.MaxGroup) {
 			held = next
 			break
@@ -237,7 +237,7 @@ const mostPatience = 10 * time.Millisecond
 // commit, at most as long as that took, and only while they keep coming. Without
 // that they would split into two crowds, each waiting for the other's commit. A
 // lone caller, and one that comes later, waits for nobody.
-func (s *Service) next(ctx context.Context, requests, events int) *request {
+func (s *Service) next(requests, events int) *request {
 	select {
 	case r := <-s.queue:
 		return r
@@ -256,9 +256,8 @@ func (s *Service) next(ctx context.Context, requests, events int) *request {
 	case r := <-s.queue:
 		return r
 	case <-timer.C:
-	case <-ctx.Done():
+		return nil
 	}
-	return nil
 }
 
 // commit runs a group and answers every request of it. When the group fails,
