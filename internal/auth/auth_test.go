@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -81,8 +83,11 @@ func (m *memory) DeleteUser(_ context.Context, id string) error {
 	return nil
 }
 
-func (m *memory) Session(_ context.Context, token string) (auth.Session, error) {
+func (m *memory) Session(ctx context.Context, token string) (auth.Session, error) {
 	defer m.lock()()
+	if err := ctx.Err(); err != nil {
+		return auth.Session{}, err
+	}
 	s, ok := m.sessions[token]
 	if !ok || time.Now().After(s.Expires) {
 		return auth.Session{}, fault.ErrNotFound
@@ -174,6 +179,7 @@ type desk struct {
 	st    *memory
 	now   time.Time
 	anna  auth.User
+	log   bytes.Buffer
 	ended []string // sessions and users whose streams were ended
 }
 
@@ -183,6 +189,7 @@ func newDesk(t *testing.T) *desk {
 	var err error
 	d.Service, err = auth.NewService(d.st, auth.Options{
 		Now:          func() time.Time { return d.now },
+		Log:          slog.New(slog.NewTextHandler(&d.log, nil)),
 		SessionEnded: func(s string) { d.ended = append(d.ended, "session "+s) },
 		UserEnded:    func(id string) { d.ended = append(d.ended, "user "+id) },
 	})
@@ -250,6 +257,17 @@ func TestSession(t *testing.T) {
 		second := d.signIn(first)
 		if first.Value == second.Value || d.who(first) != "" || d.who(second) != "anna" {
 			t.Error("the old token lives on")
+		}
+	})
+	t.Run("a browser that leaves while its session is looked up is no error", func(t *testing.T) {
+		d := newDesk(t)
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.AddCookie(d.signIn(nil))
+		d.Sessions(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+		if d.log.Len() > 0 {
+			t.Errorf("logged: %s", d.log.String())
 		}
 	})
 	t.Run("signing out ends the session and its streams", func(t *testing.T) {

@@ -62,6 +62,9 @@ type carrierKey struct{}
 func (s *Service) Sessions(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, err := s.load(w, r)
+		if err != nil && r.Context().Err() != nil {
+			return // the browser went away: a page was left, or loaded anew
+		}
 		if err != nil {
 			s.o.Log.Error("session not loaded", "error", err)
 			http.Error(w, "The database does not answer. Please try again in a moment.", http.StatusServiceUnavailable)

@@ -10,12 +10,12 @@ function browser(text) {
   // In this order: each says that it is also those after it.
   for (const [pattern, name] of [
     [/\bEdgA?(?:iOS)?\/(\d+)/, 'Edge'], [/\b(?:OPR|Opera)\/(\d+)/, 'Opera'], [/\bSamsungBrowser\/(\d+)/, 'Samsung Internet'],
-    [/\b(?:Firefox|FxiOS)\/(\d+)/, 'Firefox'], [/\b(?:Chrome|Chromium|CriOS)\/(\d+)/, 'Chrome'], [/\bVersion\/(\d+)[^ ]* .*Safari\//, 'Safari'],
+    [/\b(?:Firefox|FxiOS)\/(\d+)/, 'Firefox'], [/\b(?:HeadlessChrome|Chrome|Chromium|CriOS)\/(\d+)/, 'Chrome'], [/\bVersion\/(\d+)[^ ]* .*Safari\//, 'Safari'],
   ]) {
     const m = pattern.exec(text);
     if (m) return [name, m[1]];
   }
-  return ['This browser', ''];
+  return ['a browser', ''];
 }
 
 function system(text) {
