@@ -189,7 +189,7 @@ func newDesk(t *testing.T) *desk {
 	var err error
 	d.Service, err = auth.NewService(d.st, auth.Options{
 		Now:          func() time.Time { return d.now },
-		Log:          slog.New(slog.NewTextHandler(&d.log, nil)),
+		Log:          slog.New(slog.NewTextHandler(&d.log, &slog.HandlerOptions{Level: slog.LevelError})),
 		SessionEnded: func(s string) { d.ended = append(d.ended, "session "+s) },
 		UserEnded:    func(id string) { d.ended = append(d.ended, "user "+id) },
 	})
