@@ -54,26 +54,25 @@ func newBulk(d dialect, text string, cols int) bulk {
 	return b
 }
 
-// newLookup makes a SELECT with %s in the place of the condition that the
-// columns have the values of one of the rows. With several columns PostgreSQL
-// answers more: each value of one column with each of the others.
-func newLookup(d dialect, text string, columns ...string) bulk {
-	b := bulk{d: d, text: text, cols: len(columns)}
+// newUpdate makes an UPDATE with %s in the place of the rows, of those where key,
+// a text, is column1. That is said of the array too: PostgreSQL looks up an
+// array by index, and may join rows by reading the whole table.
+func newUpdate(d dialect, text string, cols int, key, tail string) bulk {
+	text += " FROM %s WHERE " + key + " = v.column1"
 	if d.engine == enginePostgres {
-		var terms []string
-		for i, c := range columns {
-			terms = append(terms, c+" = ANY($"+strconv.Itoa(i+1)+")")
-		}
-		b.text = strings.Replace(text, "%s", strings.Join(terms, " AND "), 1)
-		return b
+		text += " AND " + key + " = ANY($1)"
 	}
-	b.prepare(func(rows int) string {
-		if len(columns) == 1 {
-			return columns[0] + " IN (?" + strings.Repeat(", ?", rows-1) + ")"
-		}
-		one := "(" + strings.Repeat("?, ", len(columns)-1) + "?)"
-		return "(" + strings.Join(columns, ", ") + ") IN (VALUES " + one + strings.Repeat(", "+one, rows-1) + ")"
-	})
+	return newBulk(d, text+tail, cols)
+}
+
+// newLookup makes a SELECT with %s in the place of the condition that the
+// column has one of the values.
+func newLookup(d dialect, text, column string) bulk {
+	b := bulk{d: d, text: strings.Replace(text, "%s", column+" = ANY($1)", 1), cols: 1}
+	if d.engine != enginePostgres {
+		b.text = text
+		b.prepare(func(rows int) string { return column + " IN (?" + strings.Repeat(", ?", rows-1) + ")" })
+	}
 	return b
 }
 
@@ -176,8 +175,8 @@ func (b *bulk) read(ctx context.Context, q querier, n int, row func(i int, args 
 		return nil
 	}
 	if b.d.engine == enginePostgres {
-		arrays, _ := b.columns(n, row)
-		return b.readOne(ctx, q, b.text, arrays, scan)
+		arrays, types := b.columns(n, row)
+		return b.readOne(ctx, q, strings.Replace(b.text, "%s", unnest(types), 1), arrays, scan)
 	}
 	for from := 0; from < n; from += bulkMost {
 		size, count := 0, min(bulkMost, n-from)

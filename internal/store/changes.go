@@ -24,6 +24,10 @@ type tables struct {
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
 const keepAlert = "="
 
+// seenSQL is the event of a row's call. As a value of the row it is looked up by
+// key on PostgreSQL too, however little is known of the table.
+const seenSQL = "(SELECT c.event_id FROM event_call c WHERE c.source_id = v.column1 AND c.call_key = v.column2)"
+
 func newTables(d dialect) tables {
 	return tables{
 		object: newInsert(d, "object", `id, source_id, host, service, host_display, service_display, url, labels,
@@ -46,16 +50,15 @@ func newTables(d dialect) tables {
 		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
 			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
-		join:    newBulk(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4 FROM %s WHERE event.id = v.column1", 4),
-		cancel: newBulk(d, `UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3 FROM %s
-			WHERE delivery.alert_id = v.column1 AND delivery.notice = 'problem' AND delivery.state IN ('waiting', 'handed')`, 3),
-		complete: newBulk(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
-			detail = v.column5, done = v.column6 FROM %s
-			WHERE delivery.id = v.column1 AND delivery.attempt = v.column2
+		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
+		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3", 3, "delivery.alert_id",
+			" AND delivery.notice = 'problem' AND delivery.state IN ('waiting', 'handed')"),
+		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
+			detail = v.column5, done = v.column6`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
-			RETURNING delivery.id`, 6),
-		openAlert: newBulk(d, "UPDATE object SET alert_id = v.column2 FROM %s WHERE object.id = v.column1", 2),
-		seen:      newLookup(d, "SELECT source_id, call_key, event_id FROM event_call WHERE %s", "source_id", "call_key"),
+			RETURNING delivery.id`),
+		openAlert: newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
+		seen:      newBulk(d, "SELECT v.column1, v.column2, "+seenSQL+" FROM %s WHERE "+seenSQL+" IS NOT NULL", 2),
 		records: newLookup(d, "SELECT "+objectColumns+", "+orNone(alertColumns+", "+eventColumns)+` FROM object o
 			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE %s`, "o.id"),
 		bareObjects: newBulk(d, `INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
