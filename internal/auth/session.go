@@ -62,7 +62,7 @@ type carrierKey struct{}
 func (s *Service) Sessions(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, err := s.load(w, r)
-		if err != nil && r.Context().Err() != nil {
+		if err != nil && errors.Is(r.Context().Err(), context.Canceled) {
 			return // the browser went away: a page was left, or loaded anew
 		}
 		if err != nil {
