@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/bench/load"
@@ -47,6 +48,9 @@ type run struct {
 	load.Result
 	cpu time.Duration // of the server
 }
+
+// goalClients is the number of clients that the goals are about.
+const goalClients = 64
 
 // the names of the table's rows
 const (
@@ -274,6 +278,20 @@ func report(w io.Writer, peers []*peer, o Options) error {
 	if err := ratios.Write(w); err != nil {
 		return err
 	}
+	for _, g := range []struct {
+		of, to string
+		least  float64
+	}{{sqlite, sqliteEach, 8}, {postgres, pgEach, 8}, {sqlite, alerts, 1}, {postgres, alerts, 1}} {
+		if !slices.Contains(o.Clients, goalClients) {
+			break
+		}
+		reached, ratio := "missed", rate[g.of][goalClients]/rate[g.to][goalClients]
+		if ratio >= g.least {
+			reached = "reached"
+		}
+		fmt.Fprintf(w, "- Goal with %d clients, %s to %s: at least %.0f×, measured %.1f×: %s.\n", goalClients, g.of, strings.TrimSpace(g.to), g.least, ratio, reached)
+	}
+	fmt.Fprintln(w)
 	fmt.Fprint(w, "Time to the answer in ms, half of the requests / 99 of 100:\n\n")
 	if err := slowest.Write(w); err != nil {
 		return err
