@@ -31,7 +31,7 @@ const (
 	MarkClockAhead   Mark = "clock_ahead"   // time in the future: the time of arrival was taken
 	MarkLate         Mark = "late"          // arrived long after its time (a spool handed in)
 	MarkOutOfOrder   Mark = "out_of_order"  // older than what the object already went through
-	MarkText         Mark = "text_cleaned"  // invalid UTF-8, NUL or control characters were replaced
+	MarkText         Mark = "text_cleaned"  // invalid UTF-8, control characters or those that turn the direction of writing were replaced or taken out
 	MarkCut          Mark = "text_cut"      // a text longer than its limit was cut
 	MarkContact      Mark = "contact_unknown"
 )

@@ -158,6 +158,9 @@ func TestTextIsMadeFitToBeStored(t *testing.T) {
 		{"escapes", `"\u00e9 \ud83c\udf89 \/ \" \\ \b\f"`, "é 🎉 / \" \\ ", []alert.Mark{alert.MarkText}},
 		{"NUL and others", `"a\u0000b\u0007c\u0085d\u007fe"`, "abcde", []alert.Mark{alert.MarkText}},
 		{"carriage return", `"a\r\nb"`, "a\nb", []alert.Mark{alert.MarkText}},
+		{"overrides of the direction", `"a\u202eb\u202ac\u202cd"`, "abcd", []alert.Mark{alert.MarkText}},
+		{"isolates of the direction", "\"a\u2066b\u2068c\u2069d\"", "abcd", []alert.Mark{alert.MarkText}},
+		{"a right-to-left text with its marks", "\"\u200fשלום\u200e – ok…\"", "\u200fשלום\u200e – ok…", nil},
 		{"half a surrogate pair", `"a\ud83cb"`, "a\uFFFDb", []alert.Mark{alert.MarkText}},
 		{"two first halves", `"\ud83c\ud83c\udf89"`, "\uFFFD🎉", []alert.Mark{alert.MarkText}},
 		{"invalid UTF-8", "\"a\xffb\"", "a\uFFFDb", []alert.Mark{alert.MarkText}},
@@ -174,6 +177,12 @@ func TestTextIsMadeFitToBeStored(t *testing.T) {
 		e := one(t, `{"type":"CUSTOM","host":"h","state":0,"author":"a\nb`+strings.Repeat("é", 300)+`"}`)
 		if want := "a b" + strings.Repeat("é", 252); e.Author != want {
 			t.Errorf("got %q", e.Author)
+		}
+	})
+	t.Run("a name cannot look like another by turning the direction", func(t *testing.T) {
+		e := one(t, `{"type":"CUSTOM","host":"\u202e10bew","host_display":"\u2067web\u2069","service":"a","contact":"\u202dops","state":0}`)
+		if e.Object.Host != "10bew" || e.Object.HostDisplay != "web" || !cmp.Equal(e.Contacts, []string{"ops"}) || !cmp.Equal(e.Marks, []alert.Mark{alert.MarkText}) {
+			t.Errorf("got %q %q %q %v", e.Object.Host, e.Object.HostDisplay, e.Contacts, e.Marks)
 		}
 	})
 	t.Run("a name with invalid UTF-8 is taken and marked", func(t *testing.T) {
@@ -214,6 +223,7 @@ func TestRefusalsNameTheField(t *testing.T) {
 		{"no host", `{"type":"PROBLEM","state":1}`, "host", "missing"},
 		{"an empty host", `{"type":"PROBLEM","host":"","state":1}`, "host", "missing"},
 		{"a blank host", `{"type":"PROBLEM","host":" ","state":1}`, "host", "white space"},
+		{"a host that only turns the direction", `{"type":"PROBLEM","host":"\u202e","state":1}`, "host", "white space"},
 		{"NUL in a host", `{"type":"PROBLEM","host":"a\u0000","state":1}`, "host", "control character"},
 		{"a newline in a service", `{"type":"PROBLEM","host":"a","service":"b\n","state":1}`, "service", "control character"},
 		{"a long host", `{"type":"PROBLEM","host":"` + strings.Repeat("x", 256) + `"}`, "host", "256 characters"},

@@ -23,7 +23,8 @@ const (
 )
 
 // Text makes s fit to be stored and shown: valid UTF-8, no control characters
-// but newline and tab, at most limit bytes, cut between two characters.
+// but newline and tab, none that turn the direction of writing, at most limit
+// bytes, cut between two characters.
 func Text(s string, limit int) (text string, cleaned, cut bool) {
 	text, cleaned = clean(s, true)
 	if len(text) > limit {
@@ -62,7 +63,7 @@ func clean(s string, lines bool) (string, bool) {
 			if !lines {
 				r = ' '
 			}
-		case unicode.IsControl(r):
+		case unicode.IsControl(r), turns(r):
 			continue
 		}
 		b.WriteRune(r)
@@ -70,8 +71,26 @@ func clean(s string, lines bool) (string, bool) {
 	return b.String(), true
 }
 
-// tidy says whether s is valid UTF-8 without control characters; newline and
-// tab are allowed where lines is set.
+// turns says whether r embeds, overrides or isolates a direction of writing:
+// with one of these "web01" can be made to look like another name. The plain
+// marks U+200E and U+200F turn nothing, and right-to-left texts need them.
+func turns(r rune) bool {
+	return (r >= 0x202A && r <= 0x202E) || (r >= 0x2066 && r <= 0x2069)
+}
+
+// straight is s without the characters that turn.
+func straight(s string) string {
+	return strings.Map(func(r rune) rune {
+		if turns(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// tidy says whether s is valid UTF-8 without control characters and without
+// those that turn the direction of writing; newline and tab are allowed where
+// lines is set.
 func tidy(s string, lines bool) bool {
 	ascii := true
 	for i := range len(s) {
@@ -90,10 +109,16 @@ func tidy(s string, lines bool) bool {
 	if !utf8.ValidString(s) {
 		return false
 	}
-	// The C1 controls U+0080 to U+009F are 0xC2 and their own number.
 	for i := 0; i+1 < len(s); i++ {
-		if s[i] == 0xC2 && s[i+1] <= 0x9F {
-			return false
+		switch s[i] {
+		case 0xC2: // The C1 controls U+0080 to U+009F are 0xC2 and their own number.
+			if s[i+1] <= 0x9F {
+				return false
+			}
+		case 0xE2: // U+2000 to U+2FFF, of which some turn.
+			if r, _ := utf8.DecodeRuneInString(s[i:]); turns(r) {
+				return false
+			}
 		}
 	}
 	return true

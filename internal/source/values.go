@@ -25,14 +25,16 @@ func (d *decoder) raw(name string) (string, bool, *FieldError) {
 }
 
 // name reads what names a host, a service or a contact. Control characters are
-// refused, for a cleaned name would be another object's.
+// refused, for a cleaned name would be another object's. Those that turn the
+// direction of writing are taken out: they stand in no name of an engine but to
+// make it look like another.
 func (d *decoder) name(v *draft, name string) (string, *FieldError) {
 	text, broken, err := d.raw(name)
 	if err != nil || text == "" {
 		return "", err
 	}
 	if !tidy(text, false) {
-		valid := strings.ToValidUTF8(text, "\uFFFD")
+		valid := straight(strings.ToValidUTF8(text, "\uFFFD"))
 		if !tidy(valid, false) {
 			return "", d.fail(name, "has a control character", "send the name in one line without control characters")
 		}

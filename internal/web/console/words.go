@@ -112,7 +112,7 @@ func originWord(o alert.Origin) string {
 	case alert.FromAPI:
 		return "by API"
 	case alert.FromNotification:
-		return "from a notification"
+		return "from the notification"
 	}
 	return ""
 }
@@ -133,7 +133,7 @@ func markOf(m alert.Mark) marked {
 	case alert.MarkOutOfOrder:
 		return marked{"out of order", "The event is older than what was known already."}
 	case alert.MarkText:
-		return marked{"text cleaned", "Bytes that are not text, or control characters, were replaced."}
+		return marked{"text cleaned", "Bytes that are not text, control characters, or characters that turn the direction of writing were replaced or taken out."}
 	case alert.MarkCut:
 		return marked{"text cut", "A text longer than its limit was cut."}
 	case alert.MarkContact:
