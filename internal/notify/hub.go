@@ -113,11 +113,11 @@ func (h *hub) judge(res *http.Response, answer []byte) error {
 	case problem && (code == http.StatusBadRequest || code == http.StatusRequestEntityTooLarge || code == http.StatusUnprocessableEntity):
 		return &refusal{status: code, reason: first(said, res.Status)}
 	case code == http.StatusUnauthorized:
-		f.reason = "the hub does not know this token (401): see TOCSIN_TOKEN_FILE, and the sources in the console"
+		f.reason = "the hub does not take this token for this source (401): leave TOCSIN_SOURCE out or correct it, or put a new token of the source into TOCSIN_TOKEN_FILE"
 	case code == http.StatusForbidden:
-		f.reason = "the token may not send for this source (403): see TOCSIN_SOURCE and TOCSIN_TOKEN_FILE"
+		f.reason = "the hub takes nothing from this source (403): if it is disabled, enable it in the console under Sources"
 	case code == http.StatusNotFound:
-		f.reason = "the hub has no such source (404 at " + h.url + "): see TOCSIN_URL and TOCSIN_SOURCE"
+		f.reason = "TOCSIN_URL does not lead to Tocsin (404 at " + h.url + "): write its address, without a path"
 	case code >= 300 && code < 400:
 		f.reason = fmt.Sprintf("the hub answered %d to %s: write that address into TOCSIN_URL", code, short(res.Header.Get("Location")))
 	default:

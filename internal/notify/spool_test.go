@@ -79,15 +79,15 @@ func TestTroubleIsOvercome(t *testing.T) {
 			http.Error(w, "slowly", http.StatusTooManyRequests)
 			return true
 		}},
-		{"the token is wrong", "TOCSIN_TOKEN_FILE", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		{"the token is not the source's", "leave TOCSIN_SOURCE out or correct it, or put a new token of the source into TOCSIN_TOKEN_FILE", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			problem(w, http.StatusUnauthorized, `{"detail":"unknown token"}`)
 			return true
 		}},
-		{"the token is another source's", "TOCSIN_SOURCE", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		{"the source is disabled", "enable it in the console under Sources", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			problem(w, http.StatusForbidden, `{}`)
 			return true
 		}},
-		{"the source is unknown", "TOCSIN_SOURCE", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		{"the address is not Tocsin's", "TOCSIN_URL does not lead to Tocsin", func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			problem(w, http.StatusNotFound, `{}`)
 			return true
 		}},
