@@ -307,14 +307,42 @@ func TestPlainPages(t *testing.T) {
 		if got := h.call("GET", "/metrics", nil, ""); got.status != http.StatusOK || !strings.Contains(got.body, "tocsin_live_streams 0") {
 			t.Errorf("metrics: %d", got.status)
 		}
-		if got := h.call("GET", "/metrics", nil, "", "X-Forwarded-For", "192.0.2.1"); got.status != http.StatusUnauthorized {
-			t.Errorf("metrics through a proxy: %d", got.status)
+		for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "Via"} {
+			if got := h.call("GET", "/metrics", nil, "", header, "192.0.2.1"); got.status != http.StatusUnauthorized {
+				t.Errorf("metrics through a proxy that sends %s: %d", header, got.status)
+			}
 		}
 		if got := h.call("GET", "/metrics", h.key(auth.ReadConfig), "", "X-Forwarded-For", "192.0.2.1"); got.status != http.StatusOK {
 			t.Errorf("metrics with a key: %d", got.status)
 		}
 		if got := h.call("GET", "/metrics", h.key(auth.ReadAlerts), "", "X-Forwarded-For", "192.0.2.1"); got.status != http.StatusUnauthorized {
 			t.Errorf("metrics with a key of another scope: %d", got.status)
+		}
+	})
+	t.Run("figures ask for a key when the base URL lets a proxy be expected", func(t *testing.T) {
+		for base, status := range map[string]int{
+			"https://alerts.example.com": http.StatusUnauthorized,
+			"http://alerts.example.com":  http.StatusUnauthorized,
+			"https://localhost":          http.StatusUnauthorized,
+			"http://LOCALHOST:9000":      http.StatusOK,
+			"http://[::1]:9000":          http.StatusOK,
+		} {
+			spare, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			listen := spare.Addr().String()
+			if err := spare.Close(); err != nil {
+				t.Fatal(err)
+			}
+			behind := startHub(t, "TOCSIN_BASE_URL="+base, "TOCSIN_LISTEN="+listen)
+			behind.url = "http://" + listen
+			if got := behind.call("GET", "/metrics", nil, ""); got.status != status {
+				t.Errorf("%s: metrics without a key: %d", base, got.status)
+			}
+			if got := behind.call("GET", "/metrics", behind.key(auth.ReadConfig), ""); got.status != http.StatusOK {
+				t.Errorf("%s: metrics with a key: %d", base, got.status)
+			}
 		}
 	})
 	t.Run("the root leads to the sign-in with a strict policy", func(t *testing.T) {

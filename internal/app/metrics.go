@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -55,17 +56,18 @@ func (m *metrics) ingested(status, events int) {
 	}
 }
 
-// handler serves /metrics to this machine, and to others with an API key of
-// the scope config:read: figures tell much about a company.
+// handler serves /metrics to this machine where no proxy is likely, and else
+// with an API key of the scope config:read: figures tell much about a company.
 func (m *metrics) handler(a *App) http.Handler {
 	serve := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	alone := noProxyExpected(a.cfg.BaseURL)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !local(r) {
+		if !alone || !local(r) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 			p, err := a.auth.Key(r.Context(), strings.TrimSpace(token))
 			if !strings.EqualFold(scheme, "Bearer") || err != nil || !p.May(auth.ReadConfig) {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="Tocsin"`)
-				http.Error(w, "From another machine, /metrics asks for an API key with the scope config:read.", http.StatusUnauthorized)
+				http.Error(w, "/metrics asks for an API key with the scope config:read, unless it is called from this machine, through no proxy, and TOCSIN_BASE_URL is http on localhost.", http.StatusUnauthorized)
 				return
 			}
 		}
@@ -73,11 +75,25 @@ func (m *metrics) handler(a *App) http.Handler {
 	})
 }
 
+// noProxyExpected says whether browsers come straight to this process: the base
+// URL is http at this machine. Elsewhere a proxy probably stands on this
+// machine, and what it passes on looks local when it sends no header of its own.
+func noProxyExpected(base string) bool {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
+}
+
 // local says whether the request comes from this machine, and not through a
-// proxy on it.
+// proxy that says so.
 func local(r *http.Request) bool {
-	for _, h := range []string{"X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip"} {
-		if r.Header.Get(h) != "" {
+	for name := range r.Header {
+		switch {
+		case name == "Forwarded", name == "Via", name == "X-Real-Ip", strings.HasPrefix(name, "X-Forwarded-"):
 			return false
 		}
 	}
