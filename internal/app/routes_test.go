@@ -120,7 +120,7 @@ func TestEdges(t *testing.T) {
 	anna := h.cookie("anna")
 	t.Run("another site cannot use the cookie", func(t *testing.T) {
 		got := h.call("POST", "/api/v1/contacts", anna, `{"name":"ops"}`, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example")
-		if got.status != http.StatusForbidden || got.header.Get("Content-Type") != "application/problem+json" {
+		if got.status != http.StatusForbidden || got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.body, "TOCSIN_BASE_URL") {
 			t.Errorf("answer %d %s", got.status, got.body)
 		}
 	})
@@ -301,6 +301,22 @@ func TestAcknowledge(t *testing.T) {
 	}
 	if byKey := h.call("POST", path, key, ""); byKey.status != http.StatusOK || byKey.field(t, "acknowledgement.origin") != "api" {
 		t.Errorf("by a key, without a body: %d %s", byKey.status, byKey.body)
+	}
+	h.call("DELETE", path, anna, "")
+	if byKey := h.call("POST", path, key, `{"origin":"notification"}`); byKey.status != http.StatusOK || byKey.field(t, "acknowledgement.origin") != "api" {
+		t.Errorf("by a key that says it is a person: %d %s", byKey.status, byKey.body)
+	}
+	h.call("DELETE", path, anna, "")
+	for _, origin := range []string{"api", "engine", "elsewhere"} {
+		if got := h.call("POST", path, anna, `{"origin":"`+origin+`"}`); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "body.origin") {
+			t.Errorf("by a person who says %q: %d %s", origin, got.status, got.body)
+		}
+	}
+	if click := h.call("POST", path, anna, `{"origin":"notification"}`); click.status != http.StatusOK || click.field(t, "acknowledgement.origin") != "notification" {
+		t.Errorf("on the notification: %d %s", click.status, click.body)
+	}
+	if page := h.call("GET", "/console/alerts/"+id, anna, ""); !strings.Contains(page.body, "from the notification") {
+		t.Errorf("the alert's page does not say where it was acknowledged: %d", page.status)
 	}
 	h.tell(`{"type":"RECOVERY","host":"web01","service":"HTTP","state":0}`)
 	if late := h.call("POST", path, anna, `{}`); late.status != http.StatusConflict {

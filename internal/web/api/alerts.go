@@ -113,7 +113,7 @@ type ackIn struct {
 type AckBody struct {
 	Comment string `json:"comment,omitempty" maxLength:"2000" doc:"What you do about it" example:"On it, disk is being replaced"`
 	Sticky  *bool  `json:"sticky,omitempty" doc:"Stays until recovery, also when the state changes; none: as in the settings"`
-	Origin  string `json:"origin,omitempty" enum:"console,api,notification" doc:"Where it was made; none: console for a session, else api"`
+	Origin  string `json:"origin,omitempty" enum:"console,notification" doc:"Where somebody who is signed in makes it; none: console. Of an API key it is always api, whatever this says"`
 }
 
 func (a *API) alertRoutes() {
@@ -204,7 +204,8 @@ func (a *API) alertRoutes() {
 		})
 }
 
-// ackRequest says who acknowledges, and from where.
+// ackRequest says who acknowledges, and from where. origin is what a person's
+// page or notification says of it, empty for the console.
 func ackRequest(ctx context.Context, origin string) dispatch.AckRequest {
 	p, _ := auth.From(ctx)
 	r := dispatch.AckRequest{UserID: p.UserID, Author: p.Label(), Origin: alert.Origin(origin)}

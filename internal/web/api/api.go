@@ -159,7 +159,8 @@ func (a *API) crossOrigin(next http.Handler) http.Handler {
 		}
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, problem(http.StatusForbidden, "The request comes from another site; it was not carried out."))
+		writeProblem(w, problem(http.StatusForbidden, "The request comes from another site; it was not carried out. "+
+			"If it was made in Tocsin, set TOCSIN_BASE_URL to the address that the browser shows, and let a proxy in front pass Host on."))
 	}))
 	guarded := guard.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

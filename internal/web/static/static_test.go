@@ -85,6 +85,13 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+func TestTheWorkerSaysThatAnAcknowledgementWasMadeOnTheNotification(t *testing.T) {
+	worker := body(t, get(t, static.WorkerHandler(), "/sw-push.js"))
+	if !regexp.MustCompile(`/acknowledge.*(?s:.{0,300})JSON\.stringify\(\{[^}]*\borigin: 'notification'`).MatchString(worker) {
+		t.Error("the call to acknowledge says no origin")
+	}
+}
+
 // What a module, a style sheet or the worker names has to be there: nothing else
 // would notice before a person does.
 func TestEveryReferenceExists(t *testing.T) {

@@ -44,7 +44,7 @@ async function acknowledge(data, title) {
       method: 'POST',
       credentials: 'include',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ comment: 'Acknowledged from the desktop notification.' }),
+      body: JSON.stringify({ origin: 'notification', comment: 'Acknowledged from the desktop notification.' }),
     });
   } catch {
     return again('The hub cannot be reached.');
