@@ -86,6 +86,7 @@ func New(d Deps) http.Handler {
 			_ = csrf.AddTrustedOrigin(u.Scheme + "://" + u.Host)
 		}
 	}
+	csrf.SetDenyHandler(http.HandlerFunc(c.fromElsewhere))
 	return headers(csrf.Handler(mux))
 }
 
@@ -106,6 +107,12 @@ func headers(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// fromElsewhere answers a form that another site sent. It is the same page for
+// everybody: whose cookie came along does not matter.
+func (c *console) fromElsewhere(w http.ResponseWriter, r *http.Request) {
+	c.write(w, r, http.StatusForbidden, "elsewhere", "elsewhere", struct{ Title, Version string }{"Nothing was changed", c.Version})
 }
 
 // guard lets those in who are signed in and may do it, and turns errors into

@@ -36,6 +36,7 @@ type hub struct {
 	server *httptest.Server
 	alert  string // id of the one open alert
 	object string
+	ahead  time.Duration // of the console's clock
 	report health.Report
 }
 
@@ -79,6 +80,7 @@ func newHub(t *testing.T) *hub {
 	h.server = httptest.NewServer(users.Sessions(console.New(console.Deps{
 		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New()}, Log: quiet,
 		Health: func(context.Context) health.Report { return h.report },
+		Now:    func() time.Time { return time.Now().Add(h.ahead) },
 	})))
 	t.Cleanup(h.server.Close)
 	return h
@@ -232,6 +234,18 @@ func TestPages(t *testing.T) {
 			t.Error("no mend on System health")
 		}
 	})
+	t.Run("a source that said nothing for more than a day is told calmly", func(t *testing.T) {
+		defer func() { h.ahead = 0 }()
+		for ahead, want := range map[time.Duration]bool{23 * time.Hour: false, 25 * time.Hour: true} {
+			h.ahead = ahead
+			for _, path := range []string{"/console/sources", "/console/sources/s1"} {
+				_, body := admin.get(path)
+				if said := strings.Contains(body, "Nothing for more than a day"); said != want || strings.Contains(body, "Receiving") == want {
+					t.Errorf("%s after %s: said so: %v", path, ahead, said)
+				}
+			}
+		}
+	})
 	t.Run("what is not there is said so", func(t *testing.T) {
 		for _, path := range []string{"/console/alerts/none", "/console/contacts/none", "/console/nonsense"} {
 			if res, _ := admin.get(path); res.StatusCode != http.StatusNotFound {
@@ -334,8 +348,14 @@ func TestRoles(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
-		if res, _ := visitors["admin"].do(r); res.StatusCode != http.StatusForbidden {
-			t.Errorf("answered %d", res.StatusCode)
+		res, body := visitors["admin"].do(r)
+		if res.StatusCode != http.StatusForbidden || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("answered %d %s", res.StatusCode, res.Header.Get("Content-Type"))
+		}
+		for _, want := range []string{"Nothing was changed", "TOCSIN_BASE_URL", `href="/console/alerts"`} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the refusal lacks %q: %s", want, body)
+			}
 		}
 		if _, err := h.db.Rule(t.Context(), "r1"); err != nil {
 			t.Errorf("the rule is gone: %v", err)

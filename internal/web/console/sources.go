@@ -19,7 +19,12 @@ type sourceRow struct {
 	source.Source
 	KindTitle string
 	Quiet     bool // nothing came for longer than the settings allow
+	Still     bool // nothing came for longer than a day, which may be well
 }
+
+// stillAfter is when a source is said to be still. It is no warning: a small
+// engine can have nothing to say for days.
+const stillAfter = 24 * time.Hour
 
 // Look is how the source is, in a word with a shape.
 func (r sourceRow) Look() look {
@@ -34,6 +39,8 @@ func (r sourceRow) Look() look {
 		return look{"Waiting for its first event", "wait", "info"}
 	case r.Quiet:
 		return look{"Quiet", "warn", "warn"}
+	case r.Still:
+		return look{"Nothing for more than a day", "wait", "info"}
 	}
 	return look{"Receiving", "ok", "good"}
 }
@@ -52,9 +59,12 @@ func (c *console) sourceRow(v *visit, s source.Source) (sourceRow, error) {
 	if err != nil {
 		return sourceRow{}, err
 	}
-	limit := time.Duration(set.SourceQuietMinutes) * time.Minute
-	return sourceRow{Source: s, KindTitle: c.kindTitle(s.Kind),
-		Quiet: limit > 0 && !s.LastEventAt.IsZero() && v.now.Sub(s.LastEventAt) > limit}, nil
+	row := sourceRow{Source: s, KindTitle: c.kindTitle(s.Kind)}
+	if !s.LastEventAt.IsZero() {
+		limit, silent := time.Duration(set.SourceQuietMinutes)*time.Minute, v.now.Sub(s.LastEventAt)
+		row.Quiet, row.Still = limit > 0 && silent > limit, silent > stillAfter
+	}
+	return row, nil
 }
 
 func (c *console) sources(w http.ResponseWriter, v *visit) error {
