@@ -226,7 +226,7 @@ export function startLive({
     if (stopped) return;
     if (!navigator.locks) leadWhileVisible();
     if (!leader) return;
-    if (now.state === 'signed-out' || retryAt || Date.now() - heard > 2 * heartbeat) {
+    if (!source || now.state === 'signed-out' || retryAt || Date.now() - heard > 2 * heartbeat) {
       attempts = 0;
       connect();
     }
@@ -251,8 +251,11 @@ export function startLive({
 
   const visible = () => { if (document.visibilityState === 'visible') wake(); else if (!navigator.locks) leadWhileVisible(); };
   const freeze = () => release?.();
+  // A tab that is being closed is still given frames for some milliseconds, but
+  // what it begins to show then is never drawn: they are the next leader's.
+  const leave = () => disconnect();
   const events = [
-    [window, 'online', wake], [window, 'offline', wake], [window, 'pageshow', wake], [window, 'focus', visible],
+    [window, 'online', wake], [window, 'offline', wake], [window, 'pagehide', leave], [window, 'pageshow', wake], [window, 'focus', visible],
     [document, 'visibilitychange', visible], [document, 'resume', () => { heard = Date.now(); wake(); }], [document, 'freeze', freeze],
   ];
   for (const [on, event, f] of events) on.addEventListener(event, f);
