@@ -24,9 +24,17 @@ type Config struct {
 	// Node names this process among several on one database; empty: made at start.
 	Node string
 
+	// The key pair that names us to push services, both or neither, as
+	// `tocsin vapid generate` prints them; and who is told of trouble there.
 	VAPIDPublicKey  string
 	VAPIDPrivateKey string
 	VAPIDSubject    string
+	// PushProxy is the outgoing proxy of Web Push unless the settings name one:
+	// http://host:port, with user and password where it asks for them. A secret.
+	PushProxy string
+	// PushPrivate are the networks in which push services may stand though
+	// nothing else there is ever dialled.
+	PushPrivate []netip.Prefix
 }
 
 // Error is a configuration that will not do: where it was found, what is wrong,
@@ -95,8 +103,16 @@ func fill(v map[string]value) (Config, error) {
 	if err := c.LogLevel.UnmarshalText([]byte(level.text)); err != nil {
 		return c, &Error{level.where, "TOCSIN_LOG_LEVEL", fmt.Sprintf("%q is no level", level.text), "take debug, info, warn or error"}
 	}
-	c.TrustedProxies, err = proxies(get("TOCSIN_TRUSTED_PROXIES", ""))
-	return c, err
+	if c.TrustedProxies, err = networks("TOCSIN_TRUSTED_PROXIES", get("TOCSIN_TRUSTED_PROXIES", "")); err != nil {
+		return c, err
+	}
+	if c.PushPrivate, err = networks("TOCSIN_PUSH_PRIVATE", get("TOCSIN_PUSH_PRIVATE", "")); err != nil {
+		return c, err
+	}
+	if c.PushProxy, err = pushProxy(get("TOCSIN_PUSH_PROXY", "")); err != nil {
+		return c, err
+	}
+	return c, vapid(get("VAPID_PUBLIC_KEY", ""), get("VAPID_PRIVATE_KEY", ""), get("VAPID_SUBJECT", ""))
 }
 
 func databaseURL(v value, dataDir string) (string, error) {
@@ -134,14 +150,15 @@ func baseURL(v value, host, port string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-func proxies(v value) ([]netip.Prefix, error) {
+// networks reads addresses and networks, with commas or blanks between them.
+func networks(key string, v value) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for text := range strings.FieldsFuncSeq(v.text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			a, err := netip.ParseAddr(text)
 			if err != nil {
-				return nil, &Error{v.where, "TOCSIN_TRUSTED_PROXIES", fmt.Sprintf("%q is no address or network", text), "write for example 10.0.0.5 or 10.0.0.0/24, several with commas"}
+				return nil, &Error{v.where, key, fmt.Sprintf("%q is no address or network", text), "write for example 10.0.0.5 or 10.0.0.0/24, several with commas"}
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
 		}

@@ -16,7 +16,7 @@ const SystemFile = "/etc/tocsin/tocsin.env"
 
 // secretKeys may also be given as KEY_FILE.
 func secretKeys() []string {
-	return []string{"TOCSIN_DATABASE_URL", "VAPID_PRIVATE_KEY"}
+	return []string{"TOCSIN_DATABASE_URL", "TOCSIN_PUSH_PROXY", "VAPID_PRIVATE_KEY"}
 }
 
 // Keys are the keys of serve and the other commands that work on the database.
@@ -24,6 +24,7 @@ func Keys() []string {
 	return []string{
 		"TOCSIN_LISTEN", "TOCSIN_DATA", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_URL_FILE", "TOCSIN_BASE_URL",
 		"TOCSIN_LOG_LEVEL", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_NODE",
+		"TOCSIN_PUSH_PROXY", "TOCSIN_PUSH_PROXY_FILE", "TOCSIN_PUSH_PRIVATE",
 		"VAPID_PUBLIC_KEY", "VAPID_PRIVATE_KEY", "VAPID_PRIVATE_KEY_FILE", "VAPID_SUBJECT",
 	}
 }

@@ -19,6 +19,27 @@ type Settings struct {
 	// SourceQuietMinutes after which a source that said nothing is warned of in
 	// System health; 0: never.
 	SourceQuietMinutes int `json:"source_quiet_minutes"`
+
+	// WebPush says whether devices are told at all.
+	WebPush bool `json:"webpush_enabled"`
+	// PushSubject is how push services reach who runs this: mailto: or https:.
+	// Empty: VAPID_SUBJECT, else the base URL where it is https.
+	PushSubject string `json:"push_subject"`
+	// PushHosts are push services besides those of the browsers' makers: host
+	// or host:port; hosts below them count too.
+	PushHosts []string `json:"push_hosts"`
+	// PushProxy is the outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY,
+	// else none.
+	PushProxy string `json:"push_proxy"`
+	// PushUrgency is how much a device is woken up for a message, by the same
+	// words as AutoClose: very-low, low, normal, high.
+	PushUrgency map[string]string `json:"push_urgency"`
+	// PushTTL is for how many minutes a push service keeps a message for a
+	// device that is switched off.
+	PushTTL int `json:"push_ttl_minutes"`
+	// PushReady is for how many devices the next message is prepared ahead, at
+	// most; 0: for none.
+	PushReady int `json:"push_ready_max"`
 }
 
 // Defaults are the settings of a new installation.
@@ -33,5 +54,13 @@ func Defaults() Settings {
 		RetentionDays:      400,
 		AckSticky:          true,
 		SourceQuietMinutes: 0,
+
+		WebPush: true,
+		PushUrgency: map[string]string{
+			"down": "high", "critical": "high", "unreachable": "high", "unknown": "high", "warning": "high",
+			"recovery": "normal", "acknowledgement": "normal", "custom": "normal", "downtime": "low", "flapping": "low",
+		},
+		PushTTL:   240,
+		PushReady: 20_000,
 	}
 }

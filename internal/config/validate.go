@@ -38,7 +38,7 @@ func (s Settings) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return s.validatePush()
 }
 
 func within(field string, v, least, most int, words string) error {
