@@ -24,7 +24,7 @@ import (
 	"sync"
 )
 
-//go:embed css icons js sw-push.js
+//go:embed css icons js sw-push.js manifest.webmanifest
 var files embed.FS
 
 // file is one embedded file, ready to be served.
@@ -172,6 +172,15 @@ func WorkerHandler() http.Handler {
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Service-Worker-Allowed", "/")
 		serve(w, r, load().files["sw-push.js"])
+	})
+}
+
+// ManifestHandler serves /manifest.webmanifest, by which browsers install the
+// console as an app.
+func ManifestHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		serve(w, r, load().files["manifest.webmanifest"])
 	})
 }
 
