@@ -24,6 +24,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux.Handle("/console", http.RedirectHandler("/console/", http.StatusSeeOther))
 	mux.Handle("/static/", static.Handler())
 	mux.Handle("/sw-push.js", static.WorkerHandler())
+	mux.Handle("/manifest.webmanifest", static.ManifestHandler())
 	mux.HandleFunc("GET /healthz", api.Healthz)
 	mux.HandleFunc("GET /readyz", a.api.Readyz)
 	mux.Handle("GET /metrics", a.metrics.handler(a))
