@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
 	"tocsin/internal/delivery"
+	"tocsin/internal/push"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
 )
@@ -47,6 +48,7 @@ func legible(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s,
 // transaction, so it is in force at once.
 type Store interface {
 	auth.Store
+	Push
 
 	// Alerts lists open ones first, then the newest; next is empty on the last page.
 	Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, next string, err error)
@@ -90,6 +92,36 @@ type Store interface {
 
 	Settings(ctx context.Context) (config.Settings, error) // Defaults where nothing was set
 	SaveSettings(ctx context.Context, s config.Settings) error
+}
+
+// Push is what the HTTP edge reads and changes of Web Push. A device that comes
+// or goes raises the directory version in its transaction, when it is a
+// contact's.
+type Push interface {
+	// Devices are those of a user; of all users when userID is empty. Visitors'
+	// are none of them.
+	Devices(ctx context.Context, userID string) ([]push.Subscription, error)
+	// DevicesByID answers those that there are, visitors' as well.
+	DevicesByID(ctx context.Context, ids []string) (map[string]push.Subscription, error)
+	SubscriptionByEndpoint(ctx context.Context, endpoint string) (push.Subscription, error) // fault.ErrNotFound
+	// SaveSubscription keeps one row an endpoint, and answers it. A known
+	// replaces, by Endpoint and Auth, becomes this one.
+	SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (saved push.Subscription, created bool, err error)
+	DeleteSubscription(ctx context.Context, id string) error // fault.ErrNotFound
+	// CountSubscriptions counts the visitors' devices of a page.
+	CountSubscriptions(ctx context.Context, pageID string) (int, error)
+
+	// PushKeys are the current key, first, and those that devices are still bound to.
+	PushKeys(ctx context.Context) ([]push.Key, error)
+	// SavePushKey makes k the current key and retires the one before.
+	SavePushKey(ctx context.Context, k push.Key) error
+	DeletePushKey(ctx context.Context, id string) error // fault.ErrInUse while devices are bound to it
+
+	ServiceFigures(ctx context.Context) ([]push.ServiceFigures, error)
+	CreatePublication(ctx context.Context, p push.Publication) error
+	Publication(ctx context.Context, id string) (push.Publication, push.Progress, error) // fault.ErrNotFound
+	// Publications lists the newest first; the progress of each is at the same place.
+	Publications(ctx context.Context, limit int, cursor string) (items []push.Publication, progress []push.Progress, next string, err error)
 }
 
 // Receipts ends deliveries by what tabs say of them.
