@@ -26,6 +26,17 @@ type Message struct {
 	URL        string // where a click leads
 	EngineURL  string // the engine's own page, if known
 	ExpiresAt  time.Time
+
+	// Destination is the one device that is meant, for channels that send to
+	// each by itself (the id of a push.Subscription); DestinationName is its
+	// name for people. Empty for channels that reach a user as a whole.
+	Destination     string
+	DestinationName string
+	// Quiet replaces what a device shows without calling anybody: the contact
+	// need not hear of it, but what stands there is no longer true.
+	Quiet bool
+	// Snoozed is a reminder: the contact had put the alert off until now.
+	Snoozed bool
 }
 
 // Channel tells people. SendAll gets messages in the order of their making and
@@ -44,10 +55,11 @@ type Reachable interface {
 }
 
 // SendError says what is to become of a delivery whose sending did not simply
-// succeed. Make one with Permanent, RetryAfter or Handed.
+// succeed. Make one with Permanent, RetryAfter, Handed or Accepted.
 type SendError struct {
 	Err       error
 	Permanent bool
+	Accepted  bool          // it went well; Err says who took it, for the delivery's detail
 	Handed    bool          // handed over; the receipt that ends it is still to come
 	After     time.Duration // earliest next attempt, 0: the worker's back-off
 }
@@ -65,6 +77,13 @@ func RetryAfter(err error, d time.Duration) error { return &SendError{Err: err, 
 // delivery; if none has come after d, it is sent again.
 func Handed(detail string, d time.Duration) error {
 	return &SendError{Err: errors.New(detail), Handed: true, After: d}
+}
+
+// Accepted says that the message went to whoever brings it to its destination,
+// and nothing more will be heard of it: "accepted by fcm.googleapis.com". It is
+// a success with a detail; nil is one without.
+func Accepted(detail string) error {
+	return &SendError{Err: errors.New(detail), Accepted: true}
 }
 
 // As finds the SendError in err; another error is one to try again.
