@@ -291,6 +291,8 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 	e := channel.As(err)
 	done.Detail = e.Error()
 	switch {
+	case e.Accepted:
+		done.State, done.Result = Sent, "sent"
 	case e.Handed:
 		return l.handedOver(c, e, done)
 	case e.Permanent:
