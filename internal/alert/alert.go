@@ -28,6 +28,7 @@ type Alert struct {
 	Since    time.Time
 	Updated  time.Time // last change of status or state, or last event
 	Resolved time.Time // zero while open
+	Snoozed  time.Time // when the last snooze of it ends, of whichever contact; zero when nobody asked for one. It may lie in the past
 	Ack      *Ack      // nil unless acknowledged; kept on a resolved alert that had been
 	Repeats  int       // PROBLEM events after the first that changed nothing
 	Marks    []Mark    // what was sloppy about the events, see Mark

@@ -5,8 +5,8 @@ import "time"
 // Type is what kind of thing a source told us.
 type Type string
 
-// The types of event, in the words of Nagios. Removed is ours: somebody took
-// an acknowledgement back here.
+// The types of event, in the words of Nagios. Two are ours, for what people do
+// here: an acknowledgement taken back, and a snooze.
 const (
 	Problem           Type = "PROBLEM"
 	Recovery          Type = "RECOVERY"
@@ -19,6 +19,7 @@ const (
 	DowntimeCancelled Type = "DOWNTIMECANCELLED"
 	Custom            Type = "CUSTOM"
 	Unacknowledged    Type = "UNACKNOWLEDGED"
+	Snooze            Type = "SNOOZE"
 )
 
 // Mark says that an event was accepted although something about it was
@@ -57,7 +58,8 @@ type Event struct {
 	Time     time.Time // in the engine's time, not after Received
 	Received time.Time
 	Marks    []Mark
-	Sticky   bool // of an acknowledgement made here
+	Sticky   bool      // of an acknowledgement made here
+	Until    time.Time // of a snooze: when it ends. Not kept with the event, whose comment says it
 
 	Outcome Outcome // what it did to the alert
 	Why     string  // one sentence: why it did that, for people

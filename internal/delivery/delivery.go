@@ -35,17 +35,25 @@ type Delivery struct {
 	ContactName string // as shown; for somebody unknown, what the engine said
 	UserID      string
 	Channel     string
-	Notice      alert.Notice
-	State       State
-	Reason      route.Reason // why this contact is told, or is not
-	Why         string
-	Detail      string // what became of it, for people: "shown by Firefox on Linux"
-	Created     time.Time
-	Due         time.Time // next attempt, and while claimed the end of the lease
-	Attempt     int       // rises at the claim; a completion counts only with the attempt it claimed
-	Expires     time.Time
-	Done        time.Time // zero until an end
-	Attempts    []Attempt // oldest first; filled where one delivery is looked at
+
+	// Destination is where exactly, for a channel that has several for one
+	// contact: the id of the subscription for Web Push. Empty for the browser,
+	// which means every open tab of the user.
+	Destination     string
+	DestinationName string // for people: "Firefox on Linux"; as it was called then
+
+	Notice   alert.Notice
+	State    State
+	Quiet    bool         // brings what the destination shows up to date, without a sound
+	Reason   route.Reason // why this contact is told, or is not
+	Why      string
+	Detail   string // what became of it, for people: "shown by Firefox on Linux"
+	Created  time.Time
+	Due      time.Time // next attempt, and while claimed the end of the lease; later than Created for a reminder
+	Attempt  int       // rises at the claim; a completion counts only with the attempt it claimed
+	Expires  time.Time
+	Done     time.Time // zero until an end
+	Attempts []Attempt // oldest first; filled where one delivery is looked at
 }
 
 // Attempt is one try of a delivery.

@@ -55,8 +55,8 @@ type Changes struct {
 	Joined     []alert.Event        // update Contacts, UserIDs and Marks of events that further contacts joined
 	Calls      []Call               // insert
 	Deliveries []delivery.Delivery  // insert
-	Cancel     []string             // ids of alerts whose waiting problem deliveries are cancelled: they are no longer true
-	CancelWhy  []string             // the detail of each
+	Snoozes    []Snooze             // insert or update, by alert and contact
+	EndSnoozes []string             // ids of alerts: delete their snoozes
 	Live       []live.Frame         // append to the live log
 	Sources    map[string]time.Time // source id to the time of its last event
 }
@@ -72,6 +72,55 @@ type Call struct {
 type CallKey struct {
 	SourceID string
 	Key      string // the sender's id of the call, or made from what identifies the event
+}
+
+// Snooze is a contact's wish to hear of no problem notice of one alert until a
+// time.
+type Snooze struct {
+	AlertID   string
+	ContactID string
+	Until     time.Time
+	By        string // who asked for it, for people
+	At        time.Time
+}
+
+// Cancel names deliveries that are not to be sent any more.
+type Cancel struct {
+	AlertID string
+	// Notices are the kinds of message: problem, or acknowledgement too. Never empty.
+	Notices []alert.Notice
+	// ContactIDs narrows it to messages for these; nil: to everybody.
+	ContactIDs []string
+	// QuietTo narrows it to quiet ones for this destination that were never
+	// tried; empty: all, quiet or not.
+	QuietTo string
+	Why     string // becomes the detail
+}
+
+// Cancelled is a delivery that Cancel ended.
+type Cancelled struct {
+	AlertID     string
+	ContactID   string
+	Channel     string
+	Destination string
+	Notice      alert.Notice
+	Attempt     int // 0: nothing was tried, so nobody has seen it
+}
+
+// Address is one way to one contact by which messages of an alert were to go:
+// the unit of "has it heard of this?".
+type Address struct {
+	ContactID       string
+	ContactName     string
+	UserID          string
+	Channel         string
+	Destination     string
+	DestinationName string
+	// Heard says whether a message may have been seen there: one is sent, or was
+	// at least tried (Attempt > 0).
+	Heard bool
+	// Problem says whether one of its messages is a problem notice.
+	Problem bool
 }
 
 // Store is what dispatch needs of the database.
@@ -97,7 +146,26 @@ type Tx interface {
 	AlertByID(ctx context.Context, id string) (*alert.Alert, error)
 	// Told answers the ids of the contacts that have a problem delivery of the alert that was not Skipped.
 	Told(ctx context.Context, alertID string) ([]string, error)
-	// Write writes all of it. Frames get their Seq.
+	// Addresses answers for each of the alerts, by its id, where its problem and
+	// acknowledgement messages (Notice problem or acknowledgement, quiet ones
+	// too) went or were to go, as it is in this transaction: one row for each
+	// contact, channel and destination that has a delivery which was not Skipped;
+	// Heard and Problem are true if they are for any of these, the names are
+	// those of any. Rows of an alert are in order of contact, channel,
+	// destination. It is asked once a transaction at most, and only for alerts
+	// that were closed, taken, given back or snoozed in it.
+	Addresses(ctx context.Context, alertIDs []string) (map[string][]Address, error)
+	// Snoozed answers the snoozes of the alert that end after now, as contact id
+	// to end. It is asked only where Alert.Snoozed lies ahead.
+	Snoozed(ctx context.Context, alertID string) (map[string]time.Time, error)
+	// Cancel ends Waiting and Handed deliveries as Cancelled, with Done now, and
+	// answers those it ended. It is called at most once a transaction and before
+	// Write, so it never meets what the transaction makes itself. The usual
+	// call has neither ContactIDs nor QuietTo, and should be one statement for
+	// all alerts.
+	Cancel(ctx context.Context, cs []Cancel) ([]Cancelled, error)
+	// Write writes all of it. Frames get their Seq. Alert.Snoozed is kept with
+	// the alert, and read with it everywhere.
 	Write(ctx context.Context, c *Changes) error
 	// Now is the database's time on PostgreSQL, this machine's on SQLite.
 	Now() time.Time

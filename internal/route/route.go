@@ -20,9 +20,17 @@ type Directory struct {
 	Groups   []contact.Group
 	Rules    []Rule // in the order of their position
 	Periods  []contact.TimePeriod
-	Users    map[string]bool // ids of users that may sign in
+	Users    map[string]bool     // ids of users that may sign in
+	WebPush  bool                // the setting: Web Push is used at all
+	Devices  map[string][]Device // by user id: where Web Push reaches them, oldest first; nil when there is none at all
 
 	index *index // see Indexed
+}
+
+// Device is a browser of a user that takes Web Push.
+type Device struct {
+	ID   string // of its push.Subscription
+	Name string // for its owner: "Firefox on Linux"
 }
 
 // Rule says which contacts and channels hear of which alerts. All conditions
@@ -49,11 +57,15 @@ type Rule struct {
 // figures and translations.
 type Reason string
 
-// The reasons. Those up to ReasonRepeat tell, the others do not.
+// The reasons. Those up to ReasonSnoozeOver tell, the others do not.
 const (
 	ReasonNamed Reason = "named_by_engine" // the engine named the contact
 	ReasonRule  Reason = "rule"            // a rule chose the contact
 	ReasonTold  Reason = "told_before"     // was told of the problem, so also of what became of it
+
+	// These two are given by dispatch, not by Decide.
+	ReasonReplace    Reason = "replace"     // quietly replaces what this device shows
+	ReasonSnoozeOver Reason = "snooze_over" // the reminder that a snooze asked for
 
 	ReasonUnknownContact Reason = "contact_unknown"   // the engine named somebody we do not know
 	ReasonNoRule         Reason = "no_rule"           // nobody named and no rule fits
@@ -61,9 +73,13 @@ const (
 	ReasonPeriod         Reason = "outside_period"    // outside the contact's time period
 	ReasonDisabled       Reason = "notifications_off" // notifications are off for hosts or services
 	ReasonPushOff        Reason = "push_off"          // push is off for hosts or services
+	ReasonChannelOff     Reason = "channel_off"       // the channel is off in the settings
 	ReasonNoUser         Reason = "no_user"           // no user is linked, so no browser to reach
+	ReasonNoDevice       Reason = "no_device"         // a rule names Web Push and no device of the contact takes it
 	ReasonUserDisabled   Reason = "user_disabled"     // the linked user may not sign in
 	ReasonOwn            Reason = "own_action"        // the person who did it need not be told
+	ReasonSnoozed        Reason = "snoozed"           // asked to be left in peace about this problem for a while
+	ReasonNeverTold      Reason = "never_told"        // the problem was over before it was told; given by dispatch, not by Decide
 	ReasonSilent         Reason = "silent"            // the event asks for no notice (Why says why)
 )
 
@@ -72,8 +88,11 @@ type Question struct {
 	Event  alert.Event  // with Contacts and UserIDs as the engine named them
 	Alert  *alert.Alert // after the event; nil if the object has none
 	Notice alert.Notice
-	Told   []string // ids of contacts told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
-	Now    time.Time
+	// Snoozed are the contacts, by id, that want no problem notice of this
+	// alert, each with the time until which.
+	Snoozed map[string]time.Time
+	Told    []string // ids of contacts told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
+	Now     time.Time
 }
 
 // Decision is one contact and channel, told or not, and why. For somebody who
@@ -83,8 +102,12 @@ type Decision struct {
 	ContactName string
 	UserID      string // whom a browser delivery goes to
 	Channel     string // empty when no channel came into question
-	Told        bool
-	Reason      Reason
-	Why         string // a sentence for people: "rule “Night shift” chose group Operators"
-	Rule        string // name of the rule that chose, if one did
+
+	Destination     string // of a told one by Web Push: the id of the device
+	DestinationName string
+
+	Told   bool
+	Reason Reason
+	Why    string // a sentence for people: "rule “Night shift” chose group Operators"
+	Rule   string // name of the rule that chose, if one did
 }
