@@ -42,15 +42,19 @@ type Delivery struct {
 	Destination     string
 	DestinationName string // for people: "Firefox on Linux"; as it was called then
 
-	Notice   alert.Notice
-	State    State
-	Quiet    bool         // brings what the destination shows up to date, without a sound
-	Reason   route.Reason // why this contact is told, or is not
-	Why      string
-	Detail   string // what became of it, for people: "shown by Firefox on Linux"
-	Created  time.Time
-	Due      time.Time // next attempt, and while claimed the end of the lease; later than Created for a reminder
-	Attempt  int       // rises at the claim; a completion counts only with the attempt it claimed
+	Notice  alert.Notice
+	State   State
+	Quiet   bool         // brings what the destination shows up to date, without a sound
+	Reason  route.Reason // why this contact is told, or is not
+	Why     string
+	Detail  string // what became of it, for people: "shown by Firefox on Linux"
+	Created time.Time
+	// Due is the next attempt, and while claimed the end of the lease. What is
+	// Waiting with Attempt 0 and due later is a reminder, or held back for a
+	// moment: nobody is shown it before, so the list of what a user's tabs have
+	// not shown yet leaves it out.
+	Due      time.Time
+	Attempt  int // rises at the claim; a completion counts only with the attempt it claimed
 	Expires  time.Time
 	Done     time.Time // zero until an end
 	Attempts []Attempt // oldest first; filled where one delivery is looked at

@@ -84,6 +84,7 @@ type request struct {
 	sourceID string
 	events   []alert.Event
 	ack      *ackCall // instead of events
+	snooze   *snoozeCall
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
@@ -98,6 +99,7 @@ const (
 type answer struct {
 	receipts []Receipt
 	alert    alert.Alert
+	until    time.Time
 	err      error
 }
 

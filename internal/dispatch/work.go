@@ -34,6 +34,7 @@ type work struct {
 	alerts  map[string]*alert.Alert
 
 	changes    Changes
+	cancels    []Cancel
 	fresh      map[string]*alert.Event // events of this transaction, by id
 	order      []*alert.Event
 	joined     map[string]*alert.Event // events of earlier ones
@@ -300,8 +301,7 @@ func (w *work) cancel(result alert.Result, e *alert.Event) {
 			d.State, d.Detail, d.Done = delivery.Cancelled, why, w.now
 		}
 	}
-	w.changes.Cancel = append(w.changes.Cancel, e.AlertID)
-	w.changes.CancelWhy = append(w.changes.CancelWhy, why)
+	w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: []alert.Notice{alert.NoticeProblem}, Why: why})
 }
 
 // tell routes asked, which is about the event that is kept, and makes the
@@ -385,6 +385,11 @@ func (w *work) write() error {
 	}
 	for _, e := range w.joined {
 		c.Joined = append(c.Joined, *e)
+	}
+	if len(w.cancels) > 0 {
+		if _, err := w.tx.Cancel(w.ctx, w.cancels); err != nil {
+			return fmt.Errorf("cancel what is no longer true: %w", err)
+		}
 	}
 	if err := w.tx.Write(w.ctx, c); err != nil {
 		return fmt.Errorf("write events: %w", err)
