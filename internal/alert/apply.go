@@ -168,11 +168,17 @@ func (m *moment) move(a *Alert, t Transition, o Object) {
 		a.Repeats++
 	case Acked:
 		a.Ack = m.ack()
+		a.Snoozed = time.Time{}
 	case AckConfirmed:
 		a.Ack = m.confirmed(*a.Ack)
 	case Reopened, Unacked:
 		a.Ack = nil
+	case Noted:
+		if t.On == Snooze && t.From == Firing && m.event.Until.After(a.Snoozed) {
+			a.Snoozed = m.event.Until
+		}
 	case Closed:
+		a.Snoozed = time.Time{}
 		a.State = m.state
 		a.Resolved = m.time
 		if a.Resolved.Before(a.Since) {

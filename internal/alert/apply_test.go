@@ -33,6 +33,13 @@ func here(e alert.Event, sticky bool) alert.Event {
 	return e
 }
 
+// snooze is one that Jane asks for here at seconds, until another.
+func snooze(seconds, until int) alert.Event {
+	e := here(by(at(seconds, alert.Snooze, ""), "Jane", ""), false)
+	e.Until = start.Add(time.Duration(until) * time.Second)
+	return e
+}
+
 func ids() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprintf("alert-%d", n) }
@@ -124,6 +131,18 @@ func TestWhatTheLastEventDoes(t *testing.T) {
 		{"there is nothing to take back from a firing alert",
 			[]alert.Event{at(10, alert.Problem, alert.Critical), at(30, alert.Unacknowledged, alert.Critical)},
 			alert.Noted, alert.NoNotice, alert.Firing, ""},
+		{"a snooze leaves it firing and tells nobody",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), snooze(20, 50)},
+			alert.Noted, alert.NoNotice, alert.Firing, "Snoozed by Jane"},
+		{"while it is snoozed a problem is a problem for all others",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), snooze(20, 50), at(30, alert.Problem, alert.Critical)},
+			alert.Repeated, alert.NoticeProblem, alert.Firing, ""},
+		{"what somebody has is not snoozed",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, snooze(20, 50)},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, "acknowledged by Jane"},
+		{"there is nothing to snooze without an alert",
+			[]alert.Event{snooze(20, 50)},
+			alert.Noted, alert.NoNotice, alert.None, "nothing to snooze"},
 		{"flapping is told and opens nothing",
 			[]alert.Event{at(10, alert.FlappingStart, alert.Critical)},
 			alert.FlappingBegan, alert.NoticeFlapping, alert.None, ""},
@@ -277,6 +296,29 @@ func TestSloppyEventsAreMarked(t *testing.T) {
 	}
 	if r := play(at(10, alert.Problem, alert.Up)); !slices.Contains(r.Marks, alert.MarkStateMissing) || r.Alert.State != alert.Unknown {
 		t.Errorf("a service that is Up: %v, %s", r.Marks, r.Alert.State)
+	}
+}
+
+func TestTheLongestSnoozeIsKeptUntilItIsTakenOrOver(t *testing.T) {
+	problem := at(10, alert.Problem, alert.Critical)
+	taken := here(by(at(50, alert.Acknowledgement, alert.Critical), "Jane", ""), false)
+	for _, c := range []struct {
+		name   string
+		events []alert.Event
+		want   int // seconds after the start; 0: none
+	}{
+		{"the first", []alert.Event{problem, snooze(20, 500)}, 500},
+		{"a shorter one of somebody else", []alert.Event{problem, snooze(20, 500), snooze(30, 90)}, 500},
+		{"a longer one", []alert.Event{problem, snooze(20, 500), snooze(30, 900)}, 900},
+		{"told again", []alert.Event{problem, snooze(20, 500), at(40, alert.Problem, alert.Warning)}, 500},
+		{"taken", []alert.Event{problem, snooze(20, 500), taken}, 0},
+		{"taken and fired again", []alert.Event{problem, snooze(20, 500), taken, at(60, alert.Problem, alert.Warning)}, 0},
+		{"recovered", []alert.Event{problem, snooze(20, 500), at(60, alert.Recovery, alert.OK)}, 0},
+	} {
+		got := play(c.events...).Alert.Snoozed
+		if want := start.Add(time.Duration(c.want) * time.Second); c.want == 0 && !got.IsZero() || c.want > 0 && !got.Equal(want) {
+			t.Errorf("%s: snoozed until %v", c.name, got)
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ func story(data []byte) []alert.Event {
 	states := []alert.State{alert.OK, alert.Warning, alert.Critical, alert.Unknown, "", alert.Down}
 	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, ""}
 	authors := []string{"", "Jane", "Bob", "{holder}"}
-	types := append(alert.Types(), "PARTY")
+	types := append(slices.DeleteFunc(alert.Types(), func(t alert.Type) bool { return t == alert.Snooze }), "PARTY", alert.Snooze)
 	var out []alert.Event
 	clock := 100
 	for ; len(data) >= 4 && len(out) < 64; data = data[4:] {
@@ -24,6 +24,9 @@ func story(data []byte) []alert.Event {
 		e.Origin = origins[int(data[3])%len(origins)]
 		e.Author = authors[int(data[3]/8)%len(authors)]
 		e.Sticky = data[3]&128 != 0
+		if e.Type == alert.Snooze {
+			e.Until = e.Time.Add(time.Duration(data[3]) * time.Minute)
+		}
 		if data[1] >= 128 {
 			e.Marks = []alert.Mark{alert.MarkStateMissing}
 		}
@@ -40,6 +43,7 @@ func story(data []byte) []alert.Event {
 
 func FuzzApply(f *testing.F) {
 	f.Add([]byte{0, 2, 16, 0, 1, 0, 32, 0})
+	f.Add([]byte{0, 2, 16, 0, 11, 0, 16, 3, 11, 0, 16, 9, 2, 2, 16, 3, 11, 0, 16, 3, 3, 2, 16, 3, 0, 2, 16, 0, 11, 0, 16, 3, 1, 0, 16, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := alert.Situation{Object: web}
 		newID := ids()
@@ -113,6 +117,12 @@ func check(t *testing.T, before alert.Situation, e alert.Event, r alert.Result) 
 			fail("no alert for it")
 		}
 		return
+	}
+	switch {
+	case a.Status != alert.Firing && !a.Snoozed.IsZero():
+		fail("snoozed, though there is nothing to be left in peace about")
+	case e.Type != alert.Snooze && !a.Snoozed.IsZero() && !a.Snoozed.Equal(before.Alert.Snoozed):
+		fail("another event than a snooze moved its end")
 	}
 	switch a.Status {
 	case alert.Firing, alert.Acknowledged:

@@ -55,6 +55,8 @@ func rows(on Type) []Transition {
 		return ackRows()
 	case Unacknowledged:
 		return unackRows()
+	case Snooze:
+		return snoozeRows()
 	case FlappingStart:
 		return []Transition{
 			outdated(on),
@@ -138,6 +140,18 @@ func unackRows() []Transition {
 		{Firing, Unacknowledged, Always, Firing, Noted, NoNotice, "It is not acknowledged, so there is nothing to take back."},
 		{Acknowledged, Unacknowledged, Always, Firing, Unacked, NoNotice,
 			"The acknowledgement by {holder} was taken back{by}."},
+	}
+}
+
+// snoozeRows change no status: a snooze is one contact's, and all others are told
+// as before. A problem that somebody has is told to nobody anyhow.
+func snoozeRows() []Transition {
+	return []Transition{
+		outdated(Snooze),
+		{None, Snooze, Always, None, Noted, NoNotice, "No alert is open, so there is nothing to snooze."},
+		{Firing, Snooze, Always, Firing, Noted, NoNotice, "Snoozed by {author}; a reminder follows at the end of it, unless it recovered or somebody took it by then."},
+		{Acknowledged, Snooze, Always, Acknowledged, Noted, NoNotice,
+			"It is acknowledged by {holder}, so nobody is told of it and there is nothing to snooze."},
 	}
 }
 
