@@ -14,10 +14,10 @@ export { agent, explain };
 
 const WORKER = '/sw-push.js';
 
-// Chromium forgets a notification that is asked for (getNotifications) after
-// showNotification was answered but before the desktop has drawn it: it is then
-// never seen. So nobody asks within so many milliseconds.
-const SETTLE = 1000;
+// One message, one ring: what Web Push has shown on this device no tab shows
+// again, and the other way round. SETTLE: nobody asks what is on screen before
+// it surely is. Both are explained in shared.js.
+const { messageKey, claim, confirm, give, wasShown, drawn, settled: allSettled, SETTLE } = self.tocsin;
 
 // state says how far we are: 'unsupported', 'insecure' (only https and localhost
 // may notify), 'default' (not asked yet), 'granted', 'denied'.
@@ -97,12 +97,13 @@ function options(body) {
   const o = {
     body: body.body,
     icon: body.icon,
-    badge: body.icon,
+    badge: '/static/icons/badge.png', // one colour: the icon is for people, this for the status bar
     tag: body.tag,
     renotify: Boolean(body.tag), // a changed state rings again, though it replaces the old one
     requireInteraction: body.auto_close === 0,
     timestamp: Date.parse(body.at) || Date.now(),
     data: {
+      via: 'tab',
       url: body.url,
       alert_id: body.alert_id || '',
       object_id: body.object_id || '',
@@ -112,7 +113,7 @@ function options(body) {
     },
   };
   if (body.notice === 'problem' && body.alert_id && !body.test) {
-    o.actions = [{ action: 'ack', title: 'Acknowledge' }];
+    o.actions = [{ action: 'ack', title: 'Acknowledge' }, { action: 'snooze', title: 'Snooze 30 min' }].slice(0, Notification.maxActions || 0);
   }
   return o;
 }
@@ -158,9 +159,13 @@ export function startNotifications({
     if (id) begun.add(id);
     if (told) begun.add(told);
     let detail = '';
+    const key = told && state() === 'granted' ? messageKey(body) : '';
     try {
-      if (state() === 'granted') {
+      if (!await claim(key)) {
+        detail = `${agent()}, by Web Push`;
+      } else if (state() === 'granted') {
         await display(body);
+        await confirm(key);
         onShown(body);
       } else {
         onPage(body);
@@ -168,6 +173,7 @@ export function startNotifications({
         detail = `${agent()}: ${explain().reason}`;
       }
     } catch (error) {
+      await give(key);
       onPage(body);
       result = 'failed';
       detail = `${agent()}: ${error.message || error}`;
@@ -189,6 +195,7 @@ export function startNotifications({
     } finally {
       showing--;
       settledAt = Date.now() + SETTLE;
+      await drawn();
     }
     sweep().catch(() => {});
   }
@@ -197,6 +204,7 @@ export function startNotifications({
   async function list(filter) {
     const reg = await registration();
     while (showing || Date.now() < settledAt) await sleep(showing ? 50 : settledAt - Date.now());
+    await allSettled(); // what the worker shows, too
     const found = reg.getNotifications(filter);
     listing = found.catch(() => {});
     return found;
@@ -262,6 +270,7 @@ export function startNotifications({
     const fresh = [];
     for (const body of pending) {
       if (body.delivery_id && known.has(body.delivery_id)) receipt(body.delivery_id, 'shown');
+      else if (message(body) && await wasShown(messageKey(body))) receipt(body.delivery_id, 'shown', `${agent()}, by Web Push`);
       else fresh.push(body);
     }
     if (fresh.length <= collapseAfter) {

@@ -1,32 +1,10 @@
 // What to tell somebody about notifications in the browser they have.
 
-// agent is the browser for people: "Firefox 140 on Linux".
-export function agent(text = navigator.userAgent) {
-  const [name, version] = browser(text);
-  return `${name}${version ? ` ${version}` : ''} on ${system(text)}`;
-}
+import './shared.js';
 
-function browser(text) {
-  // In this order: each says that it is also those after it.
-  for (const [pattern, name] of [
-    [/\bEdgA?(?:iOS)?\/(\d+)/, 'Edge'], [/\b(?:OPR|Opera)\/(\d+)/, 'Opera'], [/\bSamsungBrowser\/(\d+)/, 'Samsung Internet'],
-    [/\b(?:Firefox|FxiOS)\/(\d+)/, 'Firefox'], [/\b(?:HeadlessChrome|Chrome|Chromium|CriOS)\/(\d+)/, 'Chrome'], [/\bVersion\/(\d+)[^ ]* .*Safari\//, 'Safari'],
-  ]) {
-    const m = pattern.exec(text);
-    if (m) return [name, m[1]];
-  }
-  return ['a browser', ''];
-}
+const { agent, browser, system } = self.tocsin;
 
-function system(text) {
-  // An iPad says that it is a Mac; only its screen gives it away.
-  if (/iPhone|iPad|iPod/.test(text) || (/Macintosh/.test(text) && navigator.maxTouchPoints > 1)) return 'iOS';
-  if (/Android/.test(text)) return 'Android';
-  if (/Windows/.test(text)) return 'Windows';
-  if (/Macintosh/.test(text)) return 'macOS';
-  if (/CrOS/.test(text)) return 'ChromeOS';
-  return /Linux|X11/.test(text) ? 'Linux' : 'an unknown system';
-}
+export { agent, system };
 
 // explain answers {browser, reason, steps}: why notifications are off, and how to
 // turn them on in that browser.
