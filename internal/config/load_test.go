@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,29 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
+// Keys of nobody.
+const (
+	publicKey       = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
+	privateKey      = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"
+	otherPrivateKey = "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94"
+)
+
 func TestLoad(t *testing.T) {
+	t.Run("the keys of Web Push are a pair, and what it may reach", func(t *testing.T) {
+		proxy := write(t, t.TempDir(), "proxy", "http://u:p%40ss@proxy.example.com:3128\n")
+		c, err := config.Load(config.Sources{File: os.DevNull, Environ: []string{
+			"VAPID_PUBLIC_KEY=" + publicKey, "VAPID_PRIVATE_KEY=" + privateKey, "VAPID_SUBJECT=mailto:ops@example.com",
+			"TOCSIN_PUSH_PROXY_FILE=" + proxy, "TOCSIN_PUSH_PRIVATE=10.0.0.0/8, ::1",
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{c.VAPIDPublicKey, c.VAPIDPrivateKey, c.VAPIDSubject, c.PushProxy, fmt.Sprint(c.PushPrivate)}
+		want := []string{publicKey, privateKey, "mailto:ops@example.com", "http://u:p%40ss@proxy.example.com:3128", "[10.0.0.0/8 ::1/128]"}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	})
 	t.Run("nothing given is a local hub on SQLite in the data folder", func(t *testing.T) {
 		dir := t.TempDir()
 		t.Chdir(dir)
@@ -108,6 +131,16 @@ func TestLoadRefusals(t *testing.T) {
 		"level that is none":             {env: "TOCSIN_LOG_LEVEL=loud", want: []string{"debug, info, warn or error"}},
 		"proxy that is none":             {env: "TOCSIN_TRUSTED_PROXIES=10.0.0.0/8,proxy", want: []string{`"proxy"`}},
 		"secret file that is not there":  {env: "VAPID_PRIVATE_KEY_FILE=/nowhere/key", want: []string{"VAPID_PRIVATE_KEY_FILE", "/nowhere/key"}},
+		"push proxy that is none":        {env: "TOCSIN_PUSH_PROXY=socks5://u:sesame@proxy:1080", want: []string{"environment", "TOCSIN_PUSH_PROXY", "is no http:// address", "http://host:port"}},
+		"push proxy without a port":      {env: "TOCSIN_PUSH_PROXY=http://u:sesame@proxy", want: []string{"TOCSIN_PUSH_PROXY", "has no port"}},
+		"push proxy with a path":         {env: "TOCSIN_PUSH_PROXY=http://proxy:3128/x", want: []string{"more than a host and a port"}},
+		"private networks that are none": {env: "TOCSIN_PUSH_PRIVATE=10.0.0.0/8,lan", want: []string{"TOCSIN_PUSH_PRIVATE", `"lan"`}},
+		"public key alone":               {env: "VAPID_PUBLIC_KEY=" + publicKey, want: []string{"VAPID_PUBLIC_KEY", "without VAPID_PRIVATE_KEY", "tocsin vapid generate"}},
+		"private key alone":              {file: "VAPID_PRIVATE_KEY=" + privateKey + "\n", want: []string{"line 1", "VAPID_PRIVATE_KEY", "without VAPID_PUBLIC_KEY"}},
+		"public key that is none":        {file: "VAPID_PUBLIC_KEY=abc\nVAPID_PRIVATE_KEY=" + privateKey + "\n", want: []string{"line 1", "VAPID_PUBLIC_KEY", "3 characters"}},
+		"keys of two pairs":              {file: "VAPID_PUBLIC_KEY=" + publicKey + "\nVAPID_PRIVATE_KEY=" + otherPrivateKey + "\n", want: []string{"line 2", "VAPID_PRIVATE_KEY does not belong"}},
+		"subject within a network":       {env: "VAPID_SUBJECT=mailto:ops@hub.local", want: []string{"VAPID_SUBJECT", ".local", "mailto:"}},
+		"subject without scheme":         {env: "VAPID_SUBJECT=ops@example.com", want: []string{"VAPID_SUBJECT", "mailto:"}},
 		"secret given both ways":         {file: "VAPID_PRIVATE_KEY=x\nVAPID_PRIVATE_KEY_FILE=/y\n", want: []string{"as well as"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,6 +156,11 @@ func TestLoadRefusals(t *testing.T) {
 			for _, part := range row.want {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+			for _, secret := range []string{"sesame", privateKey, otherPrivateKey} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("%q tells a secret", err)
 				}
 			}
 			if strings.Contains(err.Error(), "secret") && !strings.Contains(name, "secret") {
@@ -142,6 +180,14 @@ func TestSettingsValidate(t *testing.T) {
 		"browser_ttl_minutes":  func(s *config.Settings) { s.BrowserTTL = 0 },
 		"collapse_after":       func(s *config.Settings) { s.CollapseAfter = 51 },
 		"retention_days":       func(s *config.Settings) { s.RetentionDays = 0 },
+		"push_subject":         func(s *config.Settings) { s.PushSubject = "mailto:root@localhost" },
+		"push_proxy":           func(s *config.Settings) { s.PushProxy = "http://me:secret@proxy:3128" },
+		"push_hosts[1]":        func(s *config.Settings) { s.PushHosts = []string{"push.example.org:8443", "https://x"} },
+		"push_hosts":           func(s *config.Settings) { s.PushHosts = make([]string, 101) },
+		"push_urgency.down":    func(s *config.Settings) { s.PushUrgency["down"] = "urgent" },
+		"push_urgency.severe":  func(s *config.Settings) { s.PushUrgency["severe"] = "high" },
+		"push_ttl_minutes":     func(s *config.Settings) { s.PushTTL = 43201 },
+		"push_ready_max":       func(s *config.Settings) { s.PushReady = -1 },
 		"source_quiet_minutes": func(s *config.Settings) { s.SourceQuietMinutes = -1 },
 	} {
 		t.Run(field+" out of bounds is named", func(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -63,19 +64,43 @@ func hostName(s string) bool {
 	return true
 }
 
-// vapid checks that both keys are there, or neither.
+// vapid checks that both keys are there and belong together, or neither is, and
+// that push services take the subject.
 func vapid(public, private, subject value) error {
 	switch {
 	case public.text != "" && private.text == "":
 		return &Error{public.where, "VAPID_PUBLIC_KEY", "is given without VAPID_PRIVATE_KEY", "give both, as tocsin vapid generate prints them, or neither: then Tocsin makes its own"}
 	case public.text == "" && private.text != "":
 		return &Error{private.where, "VAPID_PRIVATE_KEY", "is given without VAPID_PUBLIC_KEY", "give both, as tocsin vapid generate prints them, or neither: then Tocsin makes its own"}
+	case public.text != "":
+		_, err := push.ParseKey(public.text, private.text)
+		if e, ok := errors.AsType[*push.FieldError](err); ok {
+			where := public.where
+			if e.Field == push.PrivateKeyName {
+				where = private.where
+			}
+			return &Error{where, e.Field, e.Problem, strings.ReplaceAll(e.Mend, "`", "")}
+		}
+		if err != nil {
+			return fmt.Errorf("read the key pair VAPID_PUBLIC_KEY and VAPID_PRIVATE_KEY: %w", err)
+		}
+	}
+	if subject.text == "" {
+		return nil
+	}
+	if e, ok := errors.AsType[*push.FieldError](push.CheckSubject(subject.text)); ok {
+		return &Error{subject.where, "VAPID_SUBJECT", e.Problem, e.Mend}
 	}
 	return nil
 }
 
 // validatePush checks the settings of Web Push.
 func (s Settings) validatePush() error {
+	if s.PushSubject != "" {
+		if e, ok := errors.AsType[*push.FieldError](push.CheckSubject(s.PushSubject)); ok {
+			return &FieldError{"push_subject", e.Problem, e.Mend}
+		}
+	}
 	if s.PushProxy != "" {
 		if why := notAProxy(s.PushProxy, false); why != "" {
 			return &FieldError{"push_proxy", why, "write http://host:port; a user and a password belong into TOCSIN_PUSH_PROXY or its _FILE"}
@@ -91,6 +116,11 @@ func (s Settings) validatePush() error {
 	}
 	if len(s.PushHosts) > maxPushHosts {
 		return &FieldError{"push_hosts", fmt.Sprintf("has %d entries", len(s.PushHosts)), fmt.Sprintf("take at most %d", maxPushHosts)}
+	}
+	for i, h := range s.PushHosts {
+		if e, ok := errors.AsType[*push.FieldError](push.CheckHost(h)); ok {
+			return &FieldError{fmt.Sprintf("push_hosts[%d]", i), e.Problem, e.Mend}
+		}
 	}
 	if err := within("push_ttl_minutes", s.PushTTL, 1, 30*24*60, "1 to 43200 minutes (30 days, the most that push services keep)"); err != nil {
 		return err
