@@ -28,8 +28,15 @@ const (
 
 // Options say how a browser starts.
 type Options struct {
-	Dir string   // profile; empty and of its own
+	// Dir is the profile: empty, or that of a browser that was closed, which
+	// goes on with its cookies, permissions, workers and subscriptions.
+	Dir string
 	Env []string // notifyd's Env, for desktop notifications
+	// Granted are origins that may show notifications from the first moment:
+	// what waits for a browser comes before anybody can call Permit.
+	Granted []string
+	Flags   []string       // further switches of Chromium, see pushlab
+	Prefs   map[string]any // further preferences of Firefox, see pushlab
 }
 
 // Browser is one running browser with its own profile.
@@ -38,6 +45,9 @@ type Browser interface {
 	Name() string
 	// Permit sets an origin's permission to show notifications.
 	Permit(ctx context.Context, origin string, p Permission) error
+	// Revoke blocks an origin's notifications in the browser's own settings, as
+	// its user does: its push subscription ends with that.
+	Revoke(ctx context.Context, origin string) error
 	// Open opens url in a new tab and waits until it is loaded.
 	Open(ctx context.Context, url string) (Tab, error)
 	// Tabs answers all tabs, those that a page or a notification opened too.

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"tocsin/test/browser/cdp"
 )
@@ -22,11 +26,52 @@ type chromiumTab struct {
 
 // Chromium starts Debian's Chromium.
 func Chromium(ctx context.Context, o Options) (Browser, error) {
-	b, err := cdp.Launch(ctx, "/usr/bin/chromium", o.Dir, o.Env)
+	if err := grant(o.Dir, o.Granted); err != nil {
+		return nil, err
+	}
+	b, err := cdp.Launch(ctx, "/usr/bin/chromium", o.Dir, o.Env, o.Flags...)
 	if err != nil {
 		return nil, err
 	}
 	return &chromium{b: b, sessions: map[string]string{}}, nil
+}
+
+// grant writes into a profile that origins may show notifications: what the
+// DevTools protocol permits ends with the browser.
+func grant(dir string, origins []string) error {
+	if len(origins) == 0 {
+		return nil
+	}
+	file := filepath.Join(dir, "Default", "Preferences")
+	all := map[string]any{}
+	switch text, err := os.ReadFile(file); {
+	case err == nil:
+		if err := json.Unmarshal(text, &all); err != nil {
+			return fmt.Errorf("preferences of the profile: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("preferences of the profile: %w", err)
+	}
+	at := all
+	for _, name := range []string{"profile", "content_settings", "exceptions", "notifications"} {
+		next, ok := at[name].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			at[name] = next
+		}
+		at = next
+	}
+	for _, origin := range origins {
+		at[origin+",*"] = map[string]any{"setting": 1}
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("preferences of the profile: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("preferences of the profile: %w", err)
+	}
+	return os.WriteFile(file, text, 0o600)
 }
 
 func (c *chromium) Name() string { return "chromium" }
@@ -36,6 +81,23 @@ func (c *chromium) Permit(ctx context.Context, origin string, p Permission) erro
 	return c.b.Send(ctx, "", "Browser.setPermission", map[string]any{
 		"permission": map[string]any{"name": "notifications"}, "setting": p, "origin": origin,
 	}, nil)
+}
+
+// Revoke goes through the settings page: what Permit sets is an override of the
+// DevTools protocol, of which the push service hears nothing.
+func (c *chromium) Revoke(ctx context.Context, origin string) error {
+	tab, err := c.Open(ctx, "chrome://settings/content/notifications")
+	if err != nil {
+		return err
+	}
+	name, err := json.Marshal(origin)
+	if err != nil {
+		return err
+	}
+	if err := tab.Eval(ctx, fmt.Sprintf("chrome.send('setOriginPermissions', [%s, 'notifications', 'block'])", name), nil); err != nil {
+		return fmt.Errorf("block the notifications of %s: %w", origin, err)
+	}
+	return tab.Close(ctx)
 }
 
 func (c *chromium) Open(ctx context.Context, url string) (Tab, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"tocsin/test/browser/bidi"
 )
@@ -20,15 +21,24 @@ type firefoxTab struct {
 const schemePref = "layout.css.prefers-color-scheme.content-override"
 
 // Firefox starts Debian's Firefox. Its notifications go to the desktop only
-// with libnotify4 installed.
+// with libnotify4 installed. It keeps the permissions of its profile, so
+// Granted is needed for the first start alone.
 func Firefox(ctx context.Context, o Options) (Browser, error) {
 	p := bidi.BasePrefs()
 	p["alerts.useSystemBackend"] = true
+	maps.Copy(p, o.Prefs)
 	b, err := bidi.Launch(ctx, "/usr/bin/firefox-esr", o.Dir, p, o.Env, "--remote-allow-system-access")
 	if err != nil {
 		return nil, err
 	}
-	return &firefox{b}, nil
+	f := &firefox{b}
+	for _, origin := range o.Granted {
+		if err := f.Permit(ctx, origin, Granted); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
 }
 
 func (f *firefox) Name() string { return "firefox" }
@@ -39,6 +49,10 @@ func (f *firefox) Permit(ctx context.Context, origin string, p Permission) error
 		"descriptor": map[string]any{"name": "notifications"}, "state": p, "origin": origin,
 	})
 	return err
+}
+
+func (f *firefox) Revoke(ctx context.Context, origin string) error {
+	return f.Permit(ctx, origin, Denied)
 }
 
 func (f *firefox) Open(ctx context.Context, url string) (Tab, error) {
