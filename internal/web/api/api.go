@@ -43,6 +43,15 @@ type Store interface {
 	ConfigVersion() int64
 	// AppendLive puts frames into the live log.
 	AppendLive(ctx context.Context, fs []live.Frame) error
+
+	// UseToken reserves a notification's token, once: false when somebody did
+	// before. A reservation that nobody finishes within 30 s is void.
+	UseToken(ctx context.Context, nonce string, expires time.Time) (first bool, err error)
+	FinishToken(ctx context.Context, nonce string) error
+	ReleaseToken(ctx context.Context, nonce string) error
+	// ShownDelivery adds what a device says to the attempts of a Web Push
+	// delivery that was sent; others are passed over.
+	ShownDelivery(ctx context.Context, deliveryID, result, detail string) error
 }
 
 // Dispatch takes events and acknowledgements; *dispatch.Service is one.
@@ -50,6 +59,7 @@ type Dispatch interface {
 	Receive(ctx context.Context, sourceID string, events []alert.Event) ([]dispatch.Receipt, error)
 	Acknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
+	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
 }
 
 // Streams serves the live channel; *live.Hub is one.
@@ -69,6 +79,7 @@ type Deps struct {
 	Pending func(ctx context.Context, ds []delivery.Delivery) ([]json.RawMessage, error)
 	// Test renders the test notification of this id in the same way.
 	Test    func(ctx context.Context, id string) (json.RawMessage, error)
+	Push    Push
 	BaseURL string
 	Version string
 	Log     *slog.Logger
@@ -85,6 +96,10 @@ type API struct {
 	edge    http.Handler // everything but the events route
 	sources *sources
 	kinds   map[string]source.Kind
+
+	open                              map[string]bool // "METHOD /path" of routes that ask for nobody
+	openEdge                          http.Handler
+	visits, newcomers, acts, tellings *limiter
 
 	buffers  sync.Pool // of *bytes.Buffer
 	jsonType []string  // shared by all answers of the events route, which never change it
@@ -106,10 +121,18 @@ func New(d Deps) *API {
 		a.kinds[k.Name()] = k
 	}
 	a.sources = &sources{st: d.Store, now: d.Now}
+	a.open = map[string]bool{}
+	// An office behind one address may all come at once in the morning; a
+	// program that tries addresses or fills the table does not get far.
+	a.visits = newLimiter(rate{60, 1}, rate{2000, 200}, d.Now)
+	a.newcomers = newLimiter(rate{30, 0.1}, rate{1000, 20}, d.Now)
+	a.acts = newLimiter(rate{30, 0.5}, rate{500, 50}, d.Now)
+	a.tellings = newLimiter(rate{300, 10}, rate{5000, 1000}, d.Now)
 	a.huma = humago.NewWithPrefix(a.mux, Prefix, describe(d.Version))
 	a.routes()
 	a.mux.HandleFunc(Prefix+"/", a.nowhere)
 	a.edge = a.crossOrigin(a.signedIn(a.mux))
+	a.openEdge = a.crossOrigin(a.mux)
 	return a
 }
 
@@ -128,6 +151,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if a.open[r.Method+" "+strings.TrimPrefix(r.URL.Path, Prefix)] {
+		// Whoever asks is nobody here, whatever cookie or key they send.
+		r = r.Clone(r.Context())
+		r.Header.Del("Authorization")
+		r.Header.Del("Cookie")
+		a.openEdge.ServeHTTP(w, r)
+		return
+	}
 	a.edge.ServeHTTP(w, r)
 }
 
@@ -147,6 +178,7 @@ func (a *API) routes() {
 	a.keyRoutes()
 	a.systemRoutes()
 	a.liveRoutes()
+	a.pushRoutes()
 }
 
 // crossOrigin keeps other sites from using a person's cookie. A request with

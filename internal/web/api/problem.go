@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
+	"tocsin/internal/push"
 	"tocsin/internal/source"
 )
 
@@ -52,6 +53,7 @@ func (a *API) refusal(err error) error {
 	var onAuth *auth.FieldError
 	var onSetting *config.FieldError
 	var onSource *source.FieldError
+	var onPush *push.FieldError
 	switch {
 	case errors.As(err, &onContact):
 		return fieldProblem(onContact.Field, onContact.Problem+"; "+onContact.Mend, nil)
@@ -61,6 +63,12 @@ func (a *API) refusal(err error) error {
 		return fieldProblem(onSetting.Field, onSetting.Problem+"; "+onSetting.Mend, nil)
 	case errors.As(err, &onSource):
 		return fieldProblem(onSource.Field, onSource.Problem+"; "+onSource.Mend, nil)
+	case errors.As(err, &onPush):
+		return fieldProblem(onPush.Field, onPush.Problem+"; "+onPush.Mend, nil)
+	case errors.Is(err, dispatch.ErrSnoozeLength):
+		return fieldProblem("minutes", err.Error(), nil)
+	case errors.Is(err, dispatch.ErrSnoozeContact):
+		return fieldProblem("contacts", err.Error(), nil)
 	case errors.Is(err, fault.ErrNotFound):
 		return problem(http.StatusNotFound, "There is none with this id.")
 	case errors.Is(err, fault.ErrCursor):

@@ -31,35 +31,60 @@ type SettingsIO struct {
 	RetentionDays      *int           `json:"retention_days,omitempty" doc:"How long resolved alerts are kept" example:"400"`
 	AckSticky          *bool          `json:"ack_sticky,omitempty" doc:"Acknowledgements stay until recovery unless said otherwise"`
 	SourceQuietMinutes *int           `json:"source_quiet_minutes,omitempty" doc:"Warn of a source that said nothing for so long; 0: never"`
+
+	WebPush     *bool             `json:"webpush_enabled,omitempty" doc:"Tell devices by Web Push"`
+	PushSubject *string           `json:"push_subject,omitempty" doc:"How push services reach who runs this, mailto: or https:; empty: VAPID_SUBJECT, else the base URL" example:"mailto:ops@example.org"`
+	PushHosts   []string          `json:"push_hosts" required:"false" doc:"Push services besides those of the browsers' makers, host or host:port; given, it replaces the list"`
+	PushProxy   *string           `json:"push_proxy,omitempty" doc:"Outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY, else none"`
+	PushUrgency map[string]string `json:"push_urgency,omitempty" doc:"very-low, low, normal or high, by state and kind"`
+	PushTTL     *int              `json:"push_ttl_minutes,omitempty" doc:"Minutes that a push service keeps a message for a device that is off" example:"240"`
+	PushReady   *int              `json:"push_ready_max,omitempty" doc:"For how many devices the next message is prepared ahead, at most; 0: none" example:"20000"`
 }
 
 func settingsOut(s config.Settings) SettingsIO {
 	return SettingsIO{
 		AutoClose: s.AutoClose, BrowserTTL: &s.BrowserTTL, CollapseAfter: &s.CollapseAfter,
 		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
+		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
+		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
 	}
 }
 
 func (in SettingsIO) into(s *config.Settings) {
-	closes := map[string]int{}
-	for k, v := range s.AutoClose {
-		closes[k] = v
+	s.AutoClose = merged(s.AutoClose, in.AutoClose)
+	s.PushUrgency = merged(s.PushUrgency, in.PushUrgency)
+	set(&s.BrowserTTL, in.BrowserTTL)
+	set(&s.CollapseAfter, in.CollapseAfter)
+	set(&s.RetentionDays, in.RetentionDays)
+	set(&s.SourceQuietMinutes, in.SourceQuietMinutes)
+	set(&s.AckSticky, in.AckSticky)
+	set(&s.WebPush, in.WebPush)
+	set(&s.PushSubject, in.PushSubject)
+	set(&s.PushProxy, in.PushProxy)
+	set(&s.PushTTL, in.PushTTL)
+	set(&s.PushReady, in.PushReady)
+	if in.PushHosts != nil {
+		s.PushHosts = in.PushHosts
 	}
-	for k, v := range in.AutoClose {
-		closes[k] = v
+}
+
+// set takes what was given.
+func set[T any](to, given *T) {
+	if given != nil {
+		*to = *given
 	}
-	s.AutoClose = closes
-	for _, n := range []struct{ to, from *int }{
-		{&s.BrowserTTL, in.BrowserTTL}, {&s.CollapseAfter, in.CollapseAfter},
-		{&s.RetentionDays, in.RetentionDays}, {&s.SourceQuietMinutes, in.SourceQuietMinutes},
-	} {
-		if n.from != nil {
-			*n.to = *n.from
-		}
+}
+
+// merged is a map of its own: what was, and over it what was given.
+func merged[T any](was, given map[string]T) map[string]T {
+	out := make(map[string]T, len(was)+len(given))
+	for k, v := range was {
+		out[k] = v
 	}
-	if in.AckSticky != nil {
-		s.AckSticky = *in.AckSticky
+	for k, v := range given {
+		out[k] = v
 	}
+	return out
 }
 
 // WarningOut is one thing that is not well.

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/push"
+)
+
+// VisitorIn is the browser of a visitor of a public page, and what it wants to
+// hear. Nothing else of the visitor is kept.
+type VisitorIn struct {
+	Subscription SubscriptionIn `json:"subscription"`
+	KeyID        string         `json:"key_id" maxLength:"64" doc:"The key that it subscribed with, from GET /push/key"`
+	Page         string         `json:"page,omitempty" pattern:"^([a-z0-9-]{1,64})?$" doc:"The page; none: main" example:"main"`
+	Components   []string       `json:"components,omitempty" maxItems:"100" doc:"Ids of its components; none: the whole page"`
+	Kinds        []string       `json:"kinds,omitempty" maxItems:"10" enum:"incident_new,incident_update,incident_resolved,component_down,component_recovered,maintenance" doc:"None: incidents from beginning to end"`
+	MinImpact    string         `json:"min_impact,omitempty" enum:"none,minor,major,critical" doc:"Only what is at least so bad; none given: all"`
+	Language     string         `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z0-9-]*$" doc:"navigator.language" example:"de-AT"`
+	Replaces     *Holder        `json:"replaces,omitempty" doc:"The subscription that this browser had before"`
+}
+
+// VisitorSaved says that a subscription was taken.
+type VisitorSaved struct {
+	KeyID string `json:"key_id" doc:"The current key; if it is another than yours, subscribe anew with it"`
+}
+
+// WantOut is what a subscription wants to hear.
+type WantOut struct {
+	Page       string   `json:"page"`
+	Components []string `json:"components"`
+	Kinds      []string `json:"kinds"`
+	MinImpact  string   `json:"min_impact"`
+	Language   string   `json:"language"`
+	KeyID      string   `json:"key_id" doc:"The key that it is bound to"`
+}
+
+// ChangeIn is what a browser says when it was given another subscription.
+type ChangeIn struct {
+	Old          Holder         `json:"old" doc:"The subscription before"`
+	Subscription SubscriptionIn `json:"subscription"`
+	KeyID        string         `json:"key_id" maxLength:"64" doc:"The key that the new one was made with"`
+}
+
+// mainPage is the page that is meant when none is named.
+const mainPage = "main"
+
+// registerOpen adds a route that asks for nobody. It must take no authority of
+// a cookie: open paths do not look at any, see ServeHTTP.
+func registerOpen[I, O any](a *API, l *limiter, op huma.Operation, h func(ctx context.Context, in *I) (*O, error)) {
+	op.Security = []map[string][]string{{}}
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
+	if l != nil {
+		op.Errors = append(op.Errors, http.StatusTooManyRequests)
+		op.Middlewares = append(op.Middlewares, limited(l))
+	}
+	if op.Method != http.MethodGet {
+		op.MaxBodyBytes = maxPushBody
+		op.Errors = append(op.Errors, http.StatusForbidden)
+	}
+	a.open[op.Method+" "+op.Path] = true
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, a.refusal(err)
+		}
+		return out, nil
+	})
+}
+
+func (a *API) visitorRoutes() {
+	put := route("push", http.MethodPut, "/push/subscription", "put-push-subscription", "Tell this visitor's browser of incidents")
+	put.Description = "Sent again at each visit. Neither address nor browser of a visitor are kept. 409 when Web Push is switched off. " +
+		"The answer is the same whether the subscription was known or not."
+	put.Errors = []int{http.StatusConflict}
+	registerOpen(a, a.visits, put, a.putVisitor)
+
+	lookup := route("push", http.MethodPost, "/push/subscription/lookup", "lookup-push-subscription", "What a subscription wants to hear")
+	lookup.Errors = []int{http.StatusNotFound}
+	registerOpen(a, a.visits, lookup, func(ctx context.Context, in *postIn[Holder]) (*body[WantOut], error) {
+		s, err := a.holder(ctx, in.Body)
+		if err != nil {
+			return nil, err
+		}
+		if !s.Visitor() {
+			return nil, errUnknownSubscription()
+		}
+		w := WantOut{
+			Page: s.PageID, Components: words(s.Want.Components), Kinds: words(s.Want.Kinds), MinImpact: string(s.Want.MinImpact),
+			Language: s.Language, KeyID: s.KeyID,
+		}
+		if len(w.Kinds) == 0 {
+			w.Kinds = words(push.DefaultKinds())
+		}
+		if w.MinImpact == "" {
+			w.MinImpact = string(push.ImpactNone)
+		}
+		return give(w), nil
+	})
+
+	del := route("push", http.MethodPost, "/push/subscription/delete", "delete-push-subscription", "Tell this visitor's browser no more")
+	del.Description = "204 always, whether it was known or not."
+	registerOpen(a, a.visits, del, func(ctx context.Context, in *postIn[Holder]) (*struct{}, error) {
+		s, err := a.holder(ctx, in.Body)
+		var refused *huma.ErrorModel
+		switch {
+		case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case s.Visitor():
+			err = a.d.Store.DeleteSubscription(ctx, s.ID)
+		}
+		if errors.Is(err, fault.ErrNotFound) {
+			err = nil // somebody was quicker
+		}
+		return nil, err
+	})
+
+	change := route("push", http.MethodPost, "/push/change", "change-push-subscription", "The browser was given another subscription")
+	change.Description = "From the event pushsubscriptionchange. A contact's device and a visitor's subscription alike stay what they were, at the new address."
+	change.Errors = []int{http.StatusNotFound, http.StatusConflict}
+	registerOpen(a, a.visits, change, a.changeSubscription)
+}
+
+func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[VisitorSaved], error) {
+	s, err := in.Body.Subscription.read(in.Body.KeyID, in.Body.Language, a.d.Now())
+	if err != nil {
+		return nil, err
+	}
+	s.Created, s.Seen = day(s.Created), day(s.Seen)
+	s.Want = push.Want{Components: in.Body.Components, MinImpact: push.Impact(in.Body.MinImpact)}
+	for _, k := range in.Body.Kinds {
+		s.Want.Kinds = append(s.Want.Kinds, push.Kind(k))
+	}
+	if s.PageID = in.Body.Page; s.PageID == "" {
+		s.PageID = mainPage
+	}
+	current, err := a.acceptable(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	replaces, err := in.Body.Replaces.subscription("replaces")
+	if err != nil {
+		return nil, err
+	}
+	old, err := a.held(ctx, &s)
+	switch {
+	case errors.Is(err, errNotHolder):
+		// Whoever has the address alone learns nothing, and changes nothing.
+		return give(VisitorSaved{KeyID: current.ID}), nil
+	case err != nil:
+		return nil, err
+	case old.ID == "":
+		remote, _ := ctx.Value(remoteKey{}).(string)
+		if wait := a.newcomers.take(remote); wait > 0 {
+			return nil, huma.ErrorWithHeaders(tooMany(wait), http.Header{"Retry-After": {seconds(wait)}})
+		}
+	case !old.Visitor():
+		// One browser has one subscription, and alerts must not be lost to it.
+		return nil, problem(http.StatusConflict, "This browser gets somebody's alerts from here; to hear of incidents as well, use another browser or another profile.")
+	}
+	if _, _, err := a.d.Store.SaveSubscription(ctx, s, replaces); err != nil {
+		return nil, err
+	}
+	return give(VisitorSaved{KeyID: current.ID}), nil
+}
+
+// day is the day of t: more is not to be known of a visitor.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// holder answers the subscription that somebody proves to have; a problem 404
+// for an unknown one and for a wrong secret alike.
+func (a *API) holder(ctx context.Context, h Holder) (push.Subscription, error) {
+	s, err := h.subscription("body")
+	if err != nil {
+		return push.Subscription{}, errUnknownSubscription()
+	}
+	old, err := a.held(ctx, s)
+	if errors.Is(err, errNotHolder) || (err == nil && old.ID == "") {
+		return old, errUnknownSubscription()
+	}
+	return old, err
+}
+
+func errUnknownSubscription() error {
+	return problem(http.StatusNotFound, "There is no such subscription; subscribe anew.")
+}
+
+func (a *API) changeSubscription(ctx context.Context, in *postIn[ChangeIn]) (*body[VisitorSaved], error) {
+	s, err := in.Body.Subscription.read(in.Body.KeyID, "", a.d.Now())
+	if err != nil {
+		return nil, err
+	}
+	old, err := a.holder(ctx, in.Body.Old)
+	if err != nil {
+		return nil, err
+	}
+	s.UserID, s.Name, s.PageID, s.Want, s.Language = old.UserID, old.Name, old.PageID, old.Want, old.Language
+	if s.Visitor() {
+		s.Created, s.Seen = day(s.Created), day(s.Seen)
+	}
+	current, err := a.acceptable(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	switch now, err := a.held(ctx, &s); {
+	case errors.Is(err, errNotHolder):
+		return nil, errUnknownSubscription()
+	case err != nil:
+		return nil, err
+	case now.UserID != "" && now.UserID != old.UserID:
+		return nil, errUnknownSubscription() // the new address is somebody's already
+	}
+	if _, _, err := a.d.Store.SaveSubscription(ctx, s, &push.Subscription{Endpoint: old.Endpoint, Auth: old.Auth}); err != nil {
+		return nil, err
+	}
+	return give(VisitorSaved{KeyID: current.ID}), nil
+}
