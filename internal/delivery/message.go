@@ -7,17 +7,19 @@ import (
 	"tocsin/internal/channel"
 )
 
-// Untrue says why a message is no longer true, empty if it still is. Only a
-// problem can stop being true: that something recovered, or that somebody took
-// it, stays so.
+// Untrue says why a message is no longer true, empty if it still is. A problem
+// stops being true when it is over or somebody has it. That somebody took it
+// stays so, but after the recovery nobody needs to read it, for the recovery's
+// own message says more; and a quiet one is about what the device shows, which
+// follows the alert. A recovery stays true.
 func (c *Claimed) Untrue() string {
-	if c.Notice != alert.NoticeProblem || c.Alert == nil {
+	if c.Alert == nil || c.Notice != alert.NoticeProblem && c.Notice != alert.NoticeAck {
 		return ""
 	}
-	switch c.Alert.Status {
-	case alert.Resolved:
+	switch status := c.Alert.Status; {
+	case status == alert.Resolved:
 		return "recovered before it was sent, at " + Moment(c.Alert.Resolved)
-	case alert.Acknowledged:
+	case status == alert.Acknowledged && c.Notice == alert.NoticeProblem:
 		a := c.Alert.Ack
 		if a == nil {
 			return "acknowledged before it was sent"
@@ -27,6 +29,8 @@ func (c *Claimed) Untrue() string {
 			who = "somebody"
 		}
 		return "acknowledged by " + who + " before it was sent, at " + Moment(a.At)
+	case status == alert.Firing && c.Notice == alert.NoticeAck && c.Quiet:
+		return "the acknowledgement did not last until it was sent"
 	}
 	return ""
 }
@@ -41,6 +45,7 @@ func (c *Claimed) Message(url, engineURL string) channel.Message {
 		DeliveryID: c.ID, Attempt: c.Attempt, Notice: c.Notice,
 		Event: c.Event, Object: c.Object, Alert: c.Alert,
 		ContactID: c.ContactID, Contact: c.ContactName, UserID: c.UserID,
+		Destination: c.Destination, DestinationName: c.DestinationName, Quiet: c.Quiet,
 		URL: url, EngineURL: engineURL, ExpiresAt: c.Expires,
 	}
 }

@@ -39,6 +39,7 @@ type WorkerOptions struct {
 const (
 	firstWait   = 2 * time.Second
 	longestWait = 10 * time.Minute
+	lastChance  = 5 * time.Second // how long before its end a message gets its last attempt
 )
 
 // Worker sends what waits in the outbox. Every channel has a loop of its own,
@@ -301,9 +302,27 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 		done.State, done.Result = Dead, "failed"
 		done.Detail = fmt.Sprintf("given up after %d attempts: %s", c.Attempt, done.Detail)
 	default:
-		done.State, done.Result = Waiting, "failed"
-		done.Due = now.Add(max(e.After, backOff(c.Attempt)))
+		return again(c, e, done)
 	}
+	return done
+}
+
+// again sets the next attempt. None is made after the message's time has run
+// out: where the channel asks for a longer wait it ends here, and where only the
+// back-off is longer there is a last attempt shortly before the end.
+func again(c *Claimed, e *channel.SendError, done Completion) Completion {
+	done.State, done.Result = Waiting, "failed"
+	wait := max(e.After, backOff(c.Attempt))
+	if left := c.Expires.Sub(done.At); !c.Expires.IsZero() && wait >= left {
+		last := left - lastChance
+		if last < max(e.After, firstWait) {
+			done.State = Expired
+			done.Detail = "its time runs out at " + Moment(c.Expires) + ", before it can be tried again; last: " + done.Detail
+			return done
+		}
+		wait = last
+	}
+	done.Due = done.At.Add(wait)
 	return done
 }
 

@@ -192,7 +192,7 @@ func TestTheChannelsWordCounts(t *testing.T) {
 	}{
 		{"sent", nil, delivery.Sent, "sent", 0},
 		{"permanent", channel.Permanent(errors.New("no such room")), delivery.Dead, "refused", 0},
-		{"retry after", channel.RetryAfter(errors.New("slow down"), time.Hour), delivery.Waiting, "failed", time.Hour},
+		{"retry after", channel.RetryAfter(errors.New("slow down"), 30*time.Minute), delivery.Waiting, "failed", 30 * time.Minute},
 		{"handed", channel.Handed("handed to tabs", 20*time.Second), delivery.Handed, "handed", 20 * time.Second},
 		{"wrapped", fmt.Errorf("post: %w", channel.Permanent(errors.New("gone"))), delivery.Dead, "refused", 0},
 	} {
@@ -212,6 +212,9 @@ func TestTheChannelsWordCounts(t *testing.T) {
 	}
 }
 
+// quiet before a notice makes the message a quiet one.
+const quiet = "quiet "
+
 func TestWhatIsNoLongerTrueIsNotSent(t *testing.T) {
 	resolved := &alert.Alert{Status: alert.Resolved, Resolved: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	acked := &alert.Alert{Status: alert.Acknowledged, Ack: &alert.Ack{Author: "jane"}}
@@ -227,13 +230,20 @@ func TestWhatIsNoLongerTrueIsNotSent(t *testing.T) {
 		{"a problem that is still there", alert.NoticeProblem, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
 		{"a recovery", alert.NoticeRecovery, resolved, delivery.Sent, "sent"},
 		{"a recovery of what fires again", alert.NoticeRecovery, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
-		{"an acknowledgement of what recovered", alert.NoticeAck, resolved, delivery.Sent, "sent"},
+		{"an acknowledgement", alert.NoticeAck, acked, delivery.Sent, "sent"},
+		{"an acknowledgement of what recovered", alert.NoticeAck, resolved, delivery.Cancelled, "recovered before it was sent"},
+		{"an acknowledgement that was taken back", alert.NoticeAck, &alert.Alert{Status: alert.Firing}, delivery.Sent, "sent"},
+		{"a quiet acknowledgement", quiet + alert.NoticeAck, acked, delivery.Sent, "sent"},
+		{"a quiet acknowledgement of what recovered", quiet + alert.NoticeAck, resolved, delivery.Cancelled, "recovered before it was sent"},
+		{"a quiet acknowledgement that was taken back", quiet + alert.NoticeAck, &alert.Alert{Status: alert.Firing}, delivery.Cancelled, "the acknowledgement did not last"},
+		{"a quiet recovery", quiet + alert.NoticeRecovery, resolved, delivery.Sent, "sent"},
 		{"an object without alert", alert.NoticeProblem, nil, delivery.Sent, "sent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := waiting("d1")
-				d.Notice, d.Alert = c.notice, c.alert
+				notice, quietly := strings.CutPrefix(string(c.notice), quiet)
+				d.Notice, d.Quiet, d.Alert = alert.Notice(notice), quietly, c.alert
 				st := newOutbox(d)
 				ch := &teller{name: "test", send: all(nil)}
 				during(t, time.Second, st, delivery.WorkerOptions{}, ch)
@@ -261,6 +271,56 @@ func TestWithoutAReceiptItIsHandedAgainAndThenLeftForTheNextTab(t *testing.T) {
 		during(t, 20*time.Minute, st, delivery.WorkerOptions{}, ch)
 		if r := st.row("d1"); r.State != delivery.Expired || ch.count() != 3 {
 			t.Errorf("at the end %s, handed %d times", r.State, ch.count())
+		}
+	})
+}
+
+func TestNoAttemptIsMadeAfterTheTimeOfAMessage(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		answer   error
+		attempts int
+		result   string
+	}{
+		// 2 s, 4 s … 10 min: the last of them would come after the hour.
+		{"the last one is made just before", errors.New("away"), 12, "its time runs out at"},
+		{"nothing to wait for when the channel asks for more", channel.RetryAfter(errors.New("full"), 2*time.Hour), 1, "before it can be tried again; last: full"},
+		{"asked to wait for less", channel.RetryAfter(errors.New("full"), 50*time.Minute), 2, "last: full"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := newOutbox(waiting("d1"))
+				expires := st.rows["d1"].Expires
+				during(t, 3*time.Hour, st, delivery.WorkerOptions{MaxAttempts: 50}, &teller{name: "test", send: all(c.answer)})
+				r := st.row("d1")
+				if r.State != delivery.Expired || !strings.Contains(r.Detail, c.result) || len(r.history) < c.attempts {
+					t.Fatalf("%s after %d attempts: %s", r.State, len(r.history), r.Detail)
+				}
+				for i, h := range r.history {
+					if !h.At.Before(expires) || i < len(r.history)-1 && !h.Due.Before(expires) {
+						t.Errorf("attempt %d at %s, the next at %s, its time ran out at %s", i+1, h.At, h.Due, expires)
+					}
+				}
+				if last := r.history[len(r.history)-1].At; c.attempts > 2 && expires.Sub(last) > 30*time.Second {
+					t.Errorf("the last attempt is %s before the end", expires.Sub(last))
+				}
+			})
+		})
+	}
+}
+
+func TestAMessageSaysWhereItGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := waiting("d1")
+		d.Destination, d.DestinationName, d.Quiet = "device-1", "Firefox on Linux", true
+		ch := &teller{name: "test", send: all(channel.Accepted("accepted by the push service"))}
+		st := newOutbox(d)
+		during(t, time.Second, st, delivery.WorkerOptions{}, ch)
+		if len(ch.sent) != 1 || ch.sent[0].Destination != "device-1" || ch.sent[0].DestinationName != "Firefox on Linux" || !ch.sent[0].Quiet {
+			t.Errorf("sent %+v", ch.sent)
+		}
+		if r := st.row("d1"); r.State != delivery.Sent || r.Detail != "accepted by the push service" {
+			t.Errorf("%s: %s", r.State, r.Detail)
 		}
 	})
 }

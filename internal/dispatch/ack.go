@@ -42,24 +42,18 @@ func (s *Service) Unacknowledge(ctx context.Context, alertID string, r AckReques
 
 // acknowledge answers refusals as errors that refused knows.
 func (w *work) acknowledge(c ackCall) (alert.Alert, error) {
-	a, err := w.tx.AlertByID(w.ctx, c.alertID)
-	if err != nil {
-		return alert.Alert{}, fmt.Errorf("load alert %s: %w", c.alertID, err)
-	}
-	switch {
-	case !a.Open():
-		return *a, ErrNotOpen
-	case !c.undo && a.Status == alert.Acknowledged:
-		return *a, ErrAckedBefore
-	case c.undo && a.Status != alert.Acknowledged:
-		return *a, ErrNotAcked
-	}
-	if err := w.load(nil, []string{a.Object.ID}); err != nil {
+	rec, err := w.open(c.alertID)
+	if rec == nil {
 		return alert.Alert{}, err
 	}
-	rec := w.records[a.Object.ID]
-	if rec == nil || rec.Alert == nil || rec.Alert.ID != a.ID {
-		return alert.Alert{}, fmt.Errorf("alert %s is open, but not its object's", a.ID)
+	if err != nil {
+		return *rec.Alert, err
+	}
+	switch acked := rec.Alert.Status == alert.Acknowledged; {
+	case !c.undo && acked:
+		return *rec.Alert, ErrAckedBefore
+	case c.undo && !acked:
+		return *rec.Alert, ErrNotAcked
 	}
 	e := c.event(rec.Alert)
 	e.Received, e.Time = w.now, w.now
@@ -68,6 +62,26 @@ func (w *work) acknowledge(c ackCall) (alert.Alert, error) {
 		return alert.Alert{}, err
 	}
 	return *w.alerts[receipt.AlertID], nil
+}
+
+// open answers the record of an alert's object, with the alert. If that is not
+// open, it comes with ErrNotOpen; fault.ErrNotFound if there is none.
+func (w *work) open(alertID string) (*Record, error) {
+	a, err := w.tx.AlertByID(w.ctx, alertID)
+	if err != nil {
+		return nil, fmt.Errorf("load alert %s: %w", alertID, err)
+	}
+	if !a.Open() {
+		return &Record{Object: a.Object, Known: true, Alert: a}, ErrNotOpen
+	}
+	if err := w.load(nil, []string{a.Object.ID}); err != nil {
+		return nil, err
+	}
+	rec := w.records[a.Object.ID]
+	if rec == nil || rec.Alert == nil || rec.Alert.ID != a.ID {
+		return nil, fmt.Errorf("alert %s is open, but not its object's", a.ID)
+	}
+	return rec, nil
 }
 
 // event is the request as an event on the alert's timeline.

@@ -144,16 +144,15 @@ type Tx interface {
 	Records(ctx context.Context, objectIDs []string) (map[string]*Record, error)
 	// AlertByID answers an alert by id, fault.ErrNotFound if there is none, with its object locked.
 	AlertByID(ctx context.Context, id string) (*alert.Alert, error)
-	// Told answers the ids of the contacts that have a problem delivery of the alert that was not Skipped.
-	Told(ctx context.Context, alertID string) ([]string, error)
 	// Addresses answers for each of the alerts, by its id, where its problem and
 	// acknowledgement messages (Notice problem or acknowledgement, quiet ones
 	// too) went or were to go, as it is in this transaction: one row for each
 	// contact, channel and destination that has a delivery which was not Skipped;
 	// Heard and Problem are true if they are for any of these, the names are
 	// those of any. Rows of an alert are in order of contact, channel,
-	// destination. It is asked once a transaction at most, and only for alerts
-	// that were closed, taken, given back or snoozed in it.
+	// destination. It is asked about alerts that were taken, given back or
+	// snoozed in this transaction, or closed with something left unsaid, at the
+	// end of it and for all of them at once.
 	Addresses(ctx context.Context, alertIDs []string) (map[string][]Address, error)
 	// Snoozed answers the snoozes of the alert that end after now, as contact id
 	// to end. It is asked only where Alert.Snoozed lies ahead.

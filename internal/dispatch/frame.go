@@ -36,6 +36,7 @@ type AlertFrame struct {
 	Comment  string        `json:"comment"`
 	Downtime bool          `json:"downtime"`
 	Flapping bool          `json:"flapping"`
+	Snoozed  time.Time     `json:"snoozed,omitzero"` // when the last snooze of it ends
 }
 
 // frame tells open tabs what an event did.
@@ -49,7 +50,7 @@ func frame(e *alert.Event, r alert.Result, now time.Time) live.Frame {
 	}
 	if a := r.Alert; a != nil {
 		f.ID, f.Status, f.State, f.Worst = a.ID, a.Status, a.State, a.Worst
-		f.Output, f.Since, f.Updated = a.Output, a.Since.UTC(), a.Updated.UTC()
+		f.Output, f.Since, f.Updated, f.Snoozed = a.Output, a.Since.UTC(), a.Updated.UTC(), a.Snoozed
 		if a.Ack != nil && f.Author == "" {
 			f.Author, f.Comment = a.Ack.Author, a.Ack.Comment
 		}

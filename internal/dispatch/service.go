@@ -13,6 +13,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/config"
+	"tocsin/internal/fault"
 	"tocsin/internal/route"
 )
 
@@ -79,12 +80,12 @@ func New(st Store, o Options) *Service {
 	return &Service{store: st, o: o, queue: make(chan *request, o.Queue)}
 }
 
-// request is one call of Receive, Acknowledge or Unacknowledge.
+// request is one call of Receive, Acknowledge, Unacknowledge or Snooze.
 type request struct {
 	sourceID string
 	events   []alert.Event
-	ack      *ackCall // instead of events
-	snooze   *snoozeCall
+	ack      *ackCall    // instead of events
+	snooze   *snoozeCall // instead of events
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
@@ -104,6 +105,11 @@ type answer struct {
 }
 
 func (r *request) size() int { return max(1, len(r.events)) }
+
+// alone says whether it wants a transaction of its own: which object it will
+// lock is known only after its alert was read, and locks that are not taken in
+// order could deadlock with another node.
+func (r *request) alone() bool { return r.ack != nil || r.snooze != nil }
 
 // Receive takes events of one source and answers a receipt for each when all
 // of them, and the deliveries that they ask for, are on disk. All or none are
@@ -199,16 +205,13 @@ func (s *Service) drain(ctx context.Context) error {
 }
 
 // commitNext commits first together with what waits behind it, and answers a
-// request that was taken from the queue but must go into the next group.
-//
-// An acknowledgement goes alone: which object it will lock is known only after
-// its alert was read, and locks that are not taken in order could deadlock with
-// another node.
+// request that was taken from the queue but must go into the next group. What a
+// person does goes alone.
 func (s *Service) commitNext(ctx context.Context, first *request) (held *request) {
 	var group []*request
 	events := 0
 	for next := first; next != nil; next = s.next(len(group), events) {
-		if len(group) > 0 && (next.ack != nil || group[0].ack != nil || events+next.size() > s.o.MaxGroup) {
+		if len(group) > 0 && (next.alone() || group[0].alone() || events+next.size() > s.o.MaxGroup) {
 			held = next
 			break
 		}
@@ -328,16 +331,19 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 		if err != nil {
 			return err
 		}
-		if ack := group[0].ack; ack != nil {
-			changed, err := w.acknowledge(*ack)
-			answers[0] = answer{alert: changed, err: err}
-			if refused(err) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-		} else if err := w.receive(group, answers); err != nil {
+		switch r := group[0]; {
+		case r.ack != nil:
+			answers[0].alert, err = w.acknowledge(*r.ack)
+		case r.snooze != nil:
+			answers[0].until, err = w.snooze(*r.snooze)
+		default:
+			err = w.receive(group, answers)
+		}
+		if refused(err) {
+			answers[0].err = err
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		return w.write()
@@ -350,5 +356,10 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 
 // refused says whether err is an answer to the caller rather than a fault.
 func refused(err error) bool {
-	return errors.Is(err, ErrNotOpen) || errors.Is(err, ErrAckedBefore) || errors.Is(err, ErrNotAcked) || isNotFound(err)
+	for _, r := range []error{ErrNotOpen, ErrAckedBefore, ErrNotAcked, ErrSnoozeContact, fault.ErrNotFound} {
+		if errors.Is(err, r) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/config"
 	"tocsin/internal/delivery"
-	"tocsin/internal/fault"
 	"tocsin/internal/route"
 )
 
@@ -25,16 +23,20 @@ type work struct {
 	ctx       context.Context
 	tx        Tx
 	now       time.Time
-	expires   time.Time
+	settings  config.Settings
 	directory route.Directory
 
-	seen    map[CallKey]string
-	records map[string]*Record
-	told    map[string][]string // by alert
-	alerts  map[string]*alert.Alert
+	seen      map[CallKey]string
+	records   map[string]*Record
+	alerts    map[string]*alert.Alert
+	addresses map[string][]Address            // by alert, as the store had them
+	snoozed   map[string]map[string]time.Time // by alert, then contact
 
 	changes    Changes
 	cancels    []Cancel
+	turns      map[string]turn         // by alert
+	turnOrder  []string                // of alerts
+	shares     []share                 // in the order of deliveries
 	fresh      map[string]*alert.Event // events of this transaction, by id
 	order      []*alert.Event
 	joined     map[string]*alert.Event // events of earlier ones
@@ -63,11 +65,12 @@ func (s *Service) open(ctx context.Context, tx Tx, settings config.Settings) (*w
 	}
 	now = now.UTC().Truncate(time.Millisecond)
 	return &work{
-		s: s, ctx: ctx, tx: tx, now: now,
-		expires:   now.Add(time.Duration(settings.BrowserTTL) * time.Minute),
+		s: s, ctx: ctx, tx: tx, now: now, settings: settings,
 		directory: *s.directory,
-		told:      map[string][]string{},
 		alerts:    map[string]*alert.Alert{},
+		addresses: map[string][]Address{},
+		snoozed:   map[string]map[string]time.Time{},
+		turns:     map[string]turn{},
 		fresh:     map[string]*alert.Event{},
 		joined:    map[string]*alert.Event{},
 		touched:   map[string]bool{},
@@ -97,11 +100,13 @@ func (w *work) receive(group []*request, answers []answer) error {
 			e.SourceID = r.sourceID
 			e.Object.SourceID = r.sourceID
 			e.Object.ID = objects[n]
+			from := len(w.changes.Deliveries)
 			receipt, err := w.event(&e, keys[n])
 			if err != nil {
 				return err
 			}
 			answers[i].receipts[j] = receipt
+			w.shares = append(w.shares, share{from, &answers[i].receipts[j]})
 			n++
 		}
 		w.changes.Sources[r.sourceID] = w.now
@@ -198,11 +203,13 @@ func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark)
 	}
 	asked := *last
 	asked.Contacts, asked.UserIDs = contacts, userIDs
+	from := len(w.changes.Deliveries)
 	made, err := w.tell(&asked, last, rec.Object, a, noticeOf(last, a))
 	if err != nil {
 		return Receipt{}, err
 	}
 	if w.fresh[last.ID] == nil {
+		w.unquiet(last, w.changes.Deliveries[from:])
 		w.joined[last.ID] = last
 	}
 	return Receipt{EventID: last.ID, AlertID: last.AlertID, Outcome: last.Outcome, Deliveries: made, Marks: last.Marks, joined: true}, nil
@@ -232,6 +239,9 @@ func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
 	}
 	result := alert.Apply(alert.Situation{Object: before, Alert: rec.Alert}, *e, w.s.o.NewID)
 	e.Outcome, e.Why, e.Marks, e.Object = result.Outcome, result.Why, result.Marks, result.Object
+	if a := rec.Alert; a != nil && !a.Snoozed.IsZero() && result.Alert != nil && result.Alert.Snoozed.IsZero() {
+		w.changes.EndSnoozes = append(w.changes.EndSnoozes, a.ID)
+	}
 	rec.Object, rec.Known, rec.Last = result.Object, true, e
 	rec.Alert = nil
 	if result.Alert != nil {
@@ -247,7 +257,7 @@ func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
 		w.touched[e.Object.ID] = true
 		w.objects = append(w.objects, e.Object.ID)
 	}
-	w.cancel(result, e)
+	w.turn(result, e)
 	made, err := w.tell(e, e, result.Object, result.Alert, result.Notice)
 	if err != nil {
 		return Receipt{}, err
@@ -280,30 +290,6 @@ func (w *work) alert(id string) (*alert.Alert, error) {
 	return a, nil
 }
 
-// cancel takes back what was to be said of a problem when it is no longer true:
-// what waits in the store, and what this transaction made itself.
-func (w *work) cancel(result alert.Result, e *alert.Event) {
-	var why string
-	switch result.Outcome {
-	case alert.Closed:
-		why = "recovered before it was sent, at " + delivery.Moment(e.Time)
-	case alert.Acked:
-		why = "acknowledged before it was sent, at " + delivery.Moment(e.Time)
-		if e.Author != "" {
-			why = "acknowledged by " + e.Author + " before it was sent, at " + delivery.Moment(e.Time)
-		}
-	default:
-		return
-	}
-	for i := range w.changes.Deliveries {
-		d := &w.changes.Deliveries[i]
-		if d.AlertID == e.AlertID && d.Notice == alert.NoticeProblem && d.State == delivery.Waiting {
-			d.State, d.Detail, d.Done = delivery.Cancelled, why, w.now
-		}
-	}
-	w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: []alert.Notice{alert.NoticeProblem}, Why: why})
-}
-
 // tell routes asked, which is about the event that is kept, and makes the
 // deliveries; those decided against too, as the record of why. It answers how
 // many will be sent.
@@ -315,64 +301,100 @@ func (w *work) tell(asked, kept *alert.Event, o alert.Object, a *alert.Alert, no
 	if err != nil {
 		return 0, err
 	}
+	snoozed, err := w.snoozesOf(a, notice)
+	if err != nil {
+		return 0, err
+	}
 	asked.Object = o
-	decisions := route.Decide(w.directory, route.Question{Event: *asked, Alert: a, Notice: notice, Told: told, Now: w.now})
+	decisions := route.Decide(w.directory, route.Question{Event: *asked, Alert: a, Notice: notice, Told: told, Snoozed: snoozed, Now: w.now})
 	made := 0
-	for _, c := range decisions {
-		d := delivery.Delivery{
-			ID: w.s.o.NewID(), EventID: kept.ID, AlertID: kept.AlertID, ObjectID: o.ID,
-			ContactID: c.ContactID, ContactName: c.ContactName, UserID: c.UserID,
-			Channel: c.Channel, Notice: notice, State: delivery.Waiting, Reason: c.Reason, Why: c.Why,
-			Created: w.now, Due: w.now, Expires: w.expires,
-		}
-		if c.Told {
+	for i := range decisions {
+		d := w.delivery(&decisions[i], kept, o.ID, notice)
+		if d.State == delivery.Waiting {
 			made++
-		} else {
-			d.State, d.Done = delivery.Skipped, w.now
 		}
-		if c.Reason == route.ReasonUnknownContact {
+		if d.Reason == route.ReasonUnknownContact {
 			mark(kept, alert.MarkContact)
-		}
-		if c.Told && notice == alert.NoticeProblem && a != nil {
-			w.noteTold(a.ID, c.ContactID)
 		}
 		w.changes.Deliveries = append(w.changes.Deliveries, d)
 	}
 	return made, nil
 }
 
+// delivery is a decision as what is to be sent now, or as the record of why
+// nothing is.
+func (w *work) delivery(c *route.Decision, e *alert.Event, objectID string, notice alert.Notice) delivery.Delivery {
+	d := delivery.Delivery{
+		ID: w.s.o.NewID(), EventID: e.ID, AlertID: e.AlertID, ObjectID: objectID,
+		ContactID: c.ContactID, ContactName: c.ContactName, UserID: c.UserID,
+		Channel: c.Channel, Destination: c.Destination, DestinationName: c.DestinationName,
+		Notice: notice, State: delivery.Waiting, Reason: c.Reason, Why: c.Why,
+		Created: w.now, Due: w.now, Expires: w.now.Add(w.lives(c.Channel)),
+	}
+	if !c.Told {
+		d.State, d.Done = delivery.Skipped, w.now
+	}
+	return d
+}
+
+// lives is for how long a message of the channel may wait to be told.
+func (w *work) lives(channel string) time.Duration {
+	if channel == route.Webpush {
+		return time.Duration(w.settings.PushTTL) * time.Minute
+	}
+	return time.Duration(w.settings.BrowserTTL) * time.Minute
+}
+
 // toldOf answers who was told of the alert's problem before. It is asked for
 // only where route looks at it: an engine that tells an acknowledgement or a
 // recovery says itself whom, or leaves it to the rules.
-func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]string, error) {
+func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]route.Told, error) {
 	byEngine := e.Origin == alert.FromEngine && (notice != alert.NoticeRecovery || e.Type == alert.Recovery)
 	if a == nil || byEngine || notice == alert.NoticeProblem {
 		return nil, nil
 	}
-	if told, ok := w.told[a.ID]; ok {
-		return told, nil
+	if err := w.loadAddresses([]string{a.ID}); err != nil {
+		return nil, err
 	}
-	told, err := w.tx.Told(w.ctx, a.ID)
-	if err != nil {
-		return nil, fmt.Errorf("load who was told of alert %s: %w", a.ID, err)
-	}
-	for _, d := range w.changes.Deliveries { // told in this transaction
-		if d.AlertID == a.ID && d.Notice == alert.NoticeProblem && d.State != delivery.Skipped && !slices.Contains(told, d.ContactID) {
-			told = append(told, d.ContactID)
+	var told []route.Told
+	for _, x := range w.addressesOf(a.ID) {
+		if !x.Problem || x.ContactID == "" {
+			continue
+		}
+		i := slices.IndexFunc(told, func(t route.Told) bool { return t.ContactID == x.ContactID })
+		if i < 0 {
+			i = len(told)
+			told = append(told, route.Told{ContactID: x.ContactID})
+		}
+		if !slices.Contains(told[i].Channels, x.Channel) {
+			told[i].Channels = append(told[i].Channels, x.Channel)
 		}
 	}
-	w.told[a.ID] = told
 	return told, nil
 }
 
-func (w *work) noteTold(alertID, contactID string) {
-	if told, ok := w.told[alertID]; ok && !slices.Contains(told, contactID) {
-		w.told[alertID] = append(told, contactID)
+// snoozesOf answers who wants no problem notice of the alert now. Nearly always
+// the alert itself says that nobody snoozed it.
+func (w *work) snoozesOf(a *alert.Alert, notice alert.Notice) (map[string]time.Time, error) {
+	if notice != alert.NoticeProblem || a == nil || !a.Snoozed.After(w.now) {
+		return nil, nil
 	}
+	if s, ok := w.snoozed[a.ID]; ok {
+		return s, nil
+	}
+	s, err := w.tx.Snoozed(w.ctx, a.ID)
+	if err != nil {
+		return nil, fmt.Errorf("load who snoozed alert %s: %w", a.ID, err)
+	}
+	w.snoozed[a.ID] = s
+	return s, nil
 }
 
 // write writes all changes at once.
 func (w *work) write() error {
+	if err := w.finish(); err != nil {
+		return err
+	}
 	c := &w.changes
 	for _, id := range w.objects {
 		c.Objects = append(c.Objects, w.records[id].Object)
@@ -386,11 +408,6 @@ func (w *work) write() error {
 	for _, e := range w.joined {
 		c.Joined = append(c.Joined, *e)
 	}
-	if len(w.cancels) > 0 {
-		if _, err := w.tx.Cancel(w.ctx, w.cancels); err != nil {
-			return fmt.Errorf("cancel what is no longer true: %w", err)
-		}
-	}
 	if err := w.tx.Write(w.ctx, c); err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
@@ -403,5 +420,3 @@ func mark(e *alert.Event, m alert.Mark) {
 		e.Marks = append(slices.Clip(e.Marks), m)
 	}
 }
-
-func isNotFound(err error) bool { return errors.Is(err, fault.ErrNotFound) }

@@ -21,7 +21,13 @@ import (
 // named the contacts of the downtime, not of the problem.
 //
 // Then each candidate is asked: are notifications on, do the options want it,
-// is it in the time period; and each channel: can it be used.
+// is it in the time period, was this problem snoozed; and each channel: can it
+// be used.
+//
+// Web Push is one decision for each device. A contact who never asked for it
+// and is in no rule that names it does not want a line "no device" at every
+// event: where nobody named the channel, it counts for those alone who have a
+// device, as long as it is on in the settings.
 func Decide(d Directory, q Question) []Decision {
 	if q.Notice == alert.NoNotice {
 		return nil
@@ -112,15 +118,17 @@ func (c *decider) state() alert.State {
 // toldBefore decides for those who were told of the problem, in the order of
 // the directory.
 func (c *decider) toldBefore() {
-	var told []int
-	for _, id := range c.q.Told {
-		if i, ok := c.index.contacts[id]; ok && !slices.Contains(told, i) {
-			told = append(told, i)
+	var places []int
+	channels := map[int][]string{}
+	for _, t := range c.q.Told {
+		if i, ok := c.index.contacts[t.ContactID]; ok && !slices.Contains(places, i) {
+			places = append(places, i)
+			channels[i] = t.Channels
 		}
 	}
-	slices.Sort(told)
-	for _, i := range told {
-		c.candidate(i, nil, choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
+	slices.Sort(places)
+	for _, i := range places {
+		c.candidate(i, channels[i], choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
 	}
 }
 
@@ -212,20 +220,37 @@ func (c *decider) candidate(i int, channels []string, ch choice) {
 		return
 	}
 	if len(channels) == 0 {
-		channels = Channels()
+		c.channel(i, Browser, base, ch)
+		if c.index.devices != nil && len(c.index.devices[i]) > 0 {
+			c.channel(i, Webpush, base, ch)
+		}
+		return
 	}
 	for _, name := range channels {
-		if c.used[use{i, name}] {
-			continue
-		}
-		c.used[use{i, name}] = true
-		d := base
-		d.Channel = name
-		if reason, why := c.blocked(who, name); reason != "" {
-			d.Reason, d.Why = reason, ch.why+", but "+why
-		} else {
-			d.Told, d.Reason, d.Why = true, ch.reason, ch.why
-		}
+		c.channel(i, name, base, ch)
+	}
+}
+
+// channel decides for one contact and one channel, and for each device where
+// the channel has devices.
+func (c *decider) channel(i int, name string, d Decision, ch choice) {
+	if c.used[use{i, name}] {
+		return
+	}
+	c.used[use{i, name}] = true
+	d.Channel = name
+	if reason, why := c.blocked(i, name); reason != "" {
+		d.Reason, d.Why = reason, ch.why+", but "+why
+		c.out = append(c.out, d)
+		return
+	}
+	d.Told, d.Reason, d.Why = true, ch.reason, ch.why
+	if name != Webpush {
+		c.out = append(c.out, d)
+		return
+	}
+	for _, v := range c.index.devices[i] {
+		d.Destination, d.DestinationName = v.ID, v.Name
 		c.out = append(c.out, d)
 	}
 }
@@ -248,6 +273,9 @@ func (c *decider) refusal(who *contact.Contact) (Reason, string) {
 	}
 	if s := c.index.schedules[period]; s != nil && !s.Covers(c.q.Now) {
 		return ReasonPeriod, fmt.Sprintf("it is outside the time period “%s”, %s", c.index.periods[period], opens(s, c.q.Now))
+	}
+	if until, ok := c.q.Snoozed[who.ID]; ok && c.q.Notice == alert.NoticeProblem && c.q.Now.Before(until) {
+		return ReasonSnoozed, who.ShownName() + " snoozed this problem until " + until.UTC().Format("15:04 MST on 2 January") + ", when a reminder follows"
 	}
 	return "", ""
 }
@@ -283,21 +311,26 @@ func (c *decider) option() (letter byte, what string) {
 
 // blocked says why a channel cannot reach a contact; the empty reason lets it
 // pass.
-func (c *decider) blocked(who *contact.Contact, channel string) (Reason, string) {
-	if channel != Browser {
-		return ReasonPushOff, "there is no channel “" + channel + "” here"
+func (c *decider) blocked(i int, channel string) (Reason, string) {
+	who := &c.Contacts[i]
+	if channel != Browser && channel != Webpush {
+		return ReasonChannelOff, "there is no channel “" + channel + "” here"
 	}
 	push, kind := who.PushService, "services"
 	if c.object.Kind() == alert.Host {
 		push, kind = who.PushHost, "hosts"
 	}
 	switch {
+	case channel == Webpush && !c.WebPush:
+		return ReasonChannelOff, "Web Push is switched off in the settings"
 	case !push:
-		return ReasonPushOff, "notifications in the browser are switched off for " + kind + " for " + who.ShownName()
+		return ReasonPushOff, "push is switched off for " + kind + " for " + who.ShownName()
 	case who.UserID == "":
 		return ReasonNoUser, "no user is linked to " + who.ShownName() + ", so there is no browser to reach"
 	case !c.Users[who.UserID]:
 		return ReasonUserDisabled, "the user of " + who.ShownName() + " may not sign in"
+	case channel == Webpush && (c.index.devices == nil || len(c.index.devices[i]) == 0):
+		return ReasonNoDevice, "no device of " + who.ShownName() + " takes Web Push yet; it is switched on in the console under My devices"
 	}
 	return "", ""
 }

@@ -79,8 +79,17 @@ func notice(q route.Question, t alert.Type, n alert.Notice) route.Question {
 // ackHere asks about an acknowledgement in the console.
 func ackHere(user string, told ...string) route.Question {
 	q := notice(problem(service, alert.Critical), alert.Acknowledgement, alert.NoticeAck)
-	q.Event.Origin, q.Event.UserID, q.Told = alert.FromConsole, user, told
+	q.Event.Origin, q.Event.UserID, q.Told = alert.FromConsole, user, toldBefore(told...)
 	return q
+}
+
+// toldBefore are contacts that were told by every channel.
+func toldBefore(ids ...string) []route.Told {
+	var out []route.Told
+	for _, id := range ids {
+		out = append(out, route.Told{ContactID: id})
+	}
+	return out
 }
 
 // short is a decision as "Anna browser rule", with a minus in front for those
@@ -88,7 +97,7 @@ func ackHere(user string, told ...string) route.Question {
 func short(ds []route.Decision) []string {
 	var out []string
 	for _, d := range ds {
-		s := strings.Join(strings.Fields(d.ContactName+" "+d.Channel+" "+string(d.Reason)), " ")
+		s := strings.Join(strings.Fields(d.ContactName+" "+d.Channel+" "+d.DestinationName+" "+string(d.Reason)), " ")
 		if !d.Told {
 			s = "-" + s
 		}
@@ -113,7 +122,7 @@ func run(t *testing.T, tests []decideCase) {
 				t.Errorf("got  %q\nwant %q", short(got), tt.want)
 			}
 			for _, d := range got {
-				if d.Why == "" || d.Told && (d.ContactID == "" || d.Channel == "") {
+				if d.Why == "" || d.Told && (d.ContactID == "" || d.Channel == "" || d.Destination != "phone of "+d.DestinationName && d.Channel == route.Webpush) {
 					t.Errorf("incomplete: %+v", d)
 				}
 			}
@@ -131,7 +140,7 @@ func TestWhoIsACandidate(t *testing.T) {
 	all := route.Rule{Name: "All", ContactIDs: []string{"a"}}
 	ops := route.Rule{Name: "Ops", GroupIDs: []string{"g"}}
 	inferred := notice(recovery(service, alert.Critical, "Anna"), alert.DowntimeEnd, alert.NoticeRecovery)
-	inferred.Told = []string{"b", "a"}
+	inferred.Told = toldBefore("b", "a")
 	named := problem(service, alert.Critical)
 	named.Event.UserIDs = []string{"7", "8"}
 	off := office(all)
@@ -284,6 +293,116 @@ func TestWhatKeepsACandidateFromBeingTold(t *testing.T) {
 		{"no user", with(func(c *contact.Contact) { c.UserID = "" }), problem(service, alert.Critical, "Anna"), by(route.ReasonNoUser), "no user is linked to Anna"},
 		{"the user may not sign in", disabled, problem(service, alert.Critical, "Anna"), by(route.ReasonUserDisabled), ""},
 	})
+}
+
+// devices gives people devices, named by their users, and switches Web Push on.
+func devices(d route.Directory, names ...string) route.Directory {
+	d.WebPush, d.Devices = true, map[string][]route.Device{}
+	for _, n := range names {
+		user, _, _ := strings.Cut(n, ".")
+		d.Devices["user-"+user] = append(d.Devices["user-"+user], route.Device{ID: "phone of " + n, Name: n})
+	}
+	return d
+}
+
+func TestWebPushIsOneDecisionForEachDevice(t *testing.T) {
+	with := func(d route.Directory, f func(*contact.Contact)) route.Directory {
+		f(&d.Contacts[0])
+		return d
+	}
+	all := route.Rule{Name: "All", ContactIDs: []string{"a", "b"}}
+	push := route.Rule{Name: "Push", ContactIDs: []string{"a", "b"}, Channels: []string{route.Webpush}}
+	tab := route.Rule{Name: "Tab", ContactIDs: []string{"a"}, Channels: []string{route.Browser}}
+	off := devices(office(push), "a.1")
+	off.WebPush = false
+	offUnnamed := devices(office(all), "a.1")
+	offUnnamed.WebPush = false
+	disabled := devices(office(push), "a.1", "b.1")
+	disabled.Users = map[string]bool{"user-b": true}
+	toldByTab := ackHere("user-x", "a")
+	toldByTab.Told[0].Channels = []string{route.Browser}
+	toldByPush := ackHere("user-x", "a", "b")
+	toldByPush.Told[0].Channels = []string{route.Webpush}
+	q := problem(service, alert.Critical)
+	run(t, []decideCase{
+		{"each device, after the tabs", devices(office(all), "a.1", "a.2"), q,
+			[]string{"Anna browser rule", "Anna webpush a.1 rule", "Anna webpush a.2 rule", "Bob browser rule"}, ""},
+		{"whom the engine names, too", devices(office(), "a.1"), problem(service, alert.Critical, "Anna", "Bob"),
+			[]string{"Anna browser named_by_engine", "Anna webpush a.1 named_by_engine", "Bob browser named_by_engine"}, ""},
+		{"a rule that names it", devices(office(push), "a.1"), q,
+			[]string{"Anna webpush a.1 rule", "-Bob webpush no_device"}, "no device of Bob takes Web Push yet; it is switched on in the console under My devices"},
+		{"nobody has a device", devices(office(push)), q,
+			[]string{"-Anna webpush no_device", "-Bob webpush no_device"}, ""},
+		{"nobody has a device and no rule names it: no line about it", devices(office(all)), q,
+			[]string{"Anna browser rule", "Bob browser rule"}, ""},
+		{"off in the settings", off, q, []string{"-Anna webpush channel_off", "-Bob webpush channel_off"}, "Web Push is switched off in the settings"},
+		{"off and no rule names it: no line about it", offUnnamed, q, []string{"Anna browser rule", "Bob browser rule"}, ""},
+		{"one rule for all, one that names it", devices(office(all, push), "a.1"), q,
+			[]string{"Anna browser rule", "Anna webpush a.1 rule", "Bob browser rule", "-Bob webpush no_device"}, ""},
+		{"a rule for tabs alone", devices(office(tab), "a.1"), q, []string{"Anna browser rule"}, ""},
+		{"push off for services", with(devices(office(all), "a.1", "a.2"), func(c *contact.Contact) { c.PushService = false }), q,
+			[]string{"-Anna browser push_off", "-Anna webpush push_off", "Bob browser rule"}, ""},
+		{"push off for hosts does not count", with(devices(office(tab, push), "a.1"), func(c *contact.Contact) { c.PushHost = false }), q,
+			[]string{"Anna browser rule", "Anna webpush a.1 rule", "-Bob webpush no_device"}, ""},
+		{"no user", with(devices(office(push), "b.1"), func(c *contact.Contact) { c.UserID = "" }), q,
+			[]string{"-Anna webpush no_user", "Bob webpush b.1 rule"}, ""},
+		{"the user may not sign in", disabled, q, []string{"-Anna webpush user_disabled", "Bob webpush b.1 rule"}, ""},
+		{"options count as for tabs", with(devices(office(all), "a.1"), func(c *contact.Contact) { c.ServiceOptions = "w" }), q,
+			[]string{"-Anna option_off", "Bob browser rule"}, ""},
+		{"who was told by tabs alone hears the rest by tabs", devices(office(all), "a.1"), toldByTab, []string{"Anna browser told_before"}, ""},
+		{"who was told by push alone hears the rest by push", devices(office(all), "a.1", "b.1"), toldByPush,
+			[]string{"Anna webpush a.1 told_before", "Bob browser told_before", "Bob webpush b.1 told_before"}, ""},
+	})
+}
+
+func TestASnoozeKeepsProblemsFromItsContactAlone(t *testing.T) {
+	d := devices(office(route.Rule{Name: "All", ContactIDs: []string{"a", "b"}}), "a.1")
+	snoozed := func(q route.Question, until time.Duration) route.Question {
+		q.Snoozed = map[string]time.Time{"a": q.Now.Add(until)}
+		return q
+	}
+	q := problem(service, alert.Critical)
+	told := []string{"Anna browser rule", "Anna webpush a.1 rule", "Bob browser rule"}
+	run(t, []decideCase{
+		{"while it lasts", d, snoozed(q, time.Minute), []string{"-Anna snoozed", "Bob browser rule"}, ""},
+		{"and says until when", d, snoozed(problem(service, alert.Critical, "Anna"), time.Hour), []string{"-Anna snoozed"},
+			"Anna snoozed this problem until 13:00 UTC on 23 November"},
+		{"when it is over", d, snoozed(q, 0), told, ""},
+		{"a recovery is told", d, snoozed(recovery(service, alert.Critical), time.Minute), told, ""},
+		{"an acknowledgement is told", d, snoozed(notice(q, alert.Acknowledgement, alert.NoticeAck), time.Minute), told, ""},
+	})
+}
+
+func TestDirectoryKnowsWhomItCanReach(t *testing.T) {
+	d := devices(office(), "a.1")
+	if c, ok := d.Contact("b"); !ok || c.Name != "Bob" {
+		t.Errorf("contact %+v, %t", c, ok)
+	}
+	if _, ok := d.Contact("nobody"); ok {
+		t.Error("a contact that does not exist was found")
+	}
+	off, disabled := d, d
+	off.WebPush = false
+	disabled.Users = nil
+	for _, c := range []struct {
+		name         string
+		dir          route.Directory
+		user, device string
+		want         bool
+	}{
+		{"a device of the user", d, "user-a", "phone of a.1", true},
+		{"of another user", d, "user-b", "phone of a.1", false},
+		{"that is gone", d, "user-a", "phone of a.2", false},
+		{"Web Push is off", off, "user-a", "phone of a.1", false},
+		{"the user may not sign in", disabled, "user-a", "phone of a.1", false},
+	} {
+		if got := c.dir.Reaches(c.user, c.device); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+	if !d.Pushes() || off.Pushes() || office().Pushes() {
+		t.Error("whether Web Push reaches anybody")
+	}
 }
 
 func ExampleDecide() {

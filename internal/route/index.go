@@ -17,6 +17,7 @@ type index struct {
 	names      map[string]int // by name
 	lowerNames map[string]int // by name in lower case
 	engineIDs  map[string][]int
+	devices    [][]Device // by place in Directory.Contacts; nil when Web Push reaches nobody
 	schedules  map[string]*contact.Schedule
 	periods    map[string]string // id to name
 	rules      []preparedRule    // enabled ones, in order
@@ -62,6 +63,14 @@ func (d Directory) Indexed() Directory {
 		}
 		if c.EngineUserID != "" {
 			x.engineIDs[c.EngineUserID] = append(x.engineIDs[c.EngineUserID], i)
+		}
+	}
+	if d.WebPush && len(d.Devices) > 0 {
+		x.devices = make([][]Device, len(d.Contacts))
+		for i := range d.Contacts {
+			if id := d.Contacts[i].UserID; id != "" {
+				x.devices[i] = d.Devices[id]
+			}
 		}
 	}
 	for _, p := range d.Periods {
@@ -133,6 +142,23 @@ func (x *index) people(r *Rule, groups map[string]*contact.Group) []person {
 		}
 	}
 	return out
+}
+
+// Contact finds a contact by its id.
+func (d Directory) Contact(id string) (contact.Contact, bool) {
+	i, ok := d.Indexed().index.contacts[id]
+	if !ok {
+		return contact.Contact{}, false
+	}
+	return d.Contacts[i], true
+}
+
+// Pushes says whether Web Push can reach anybody at all.
+func (d Directory) Pushes() bool { return d.WebPush && len(d.Devices) > 0 }
+
+// Reaches says whether Web Push may be used for this device of the user.
+func (d Directory) Reaches(userID, deviceID string) bool {
+	return d.WebPush && d.Users[userID] && slices.ContainsFunc(d.Devices[userID], func(v Device) bool { return v.ID == deviceID })
 }
 
 // named finds a contact by the engine's name of it: as written, else without

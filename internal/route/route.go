@@ -91,8 +91,14 @@ type Question struct {
 	// Snoozed are the contacts, by id, that want no problem notice of this
 	// alert, each with the time until which.
 	Snoozed map[string]time.Time
-	Told    []string // ids of contacts told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
+	Told    []Told // who was told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
 	Now     time.Time
+}
+
+// Told is a contact who was told of a problem, and by which channels.
+type Told struct {
+	ContactID string
+	Channels  []string // empty: every channel that the contact has
 }
 
 // Decision is one contact and channel, told or not, and why. For somebody who

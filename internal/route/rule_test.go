@@ -76,7 +76,7 @@ func TestRuleValidateNamesTheField(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := route.Rule{Name: "R", Hosts: []string{"web*"}, Services: []string{"", "http"}, States: []alert.State{alert.Critical, alert.Down},
-			Labels: map[string]string{"team": ""}, ContactIDs: []string{"a"}, GroupIDs: []string{"g"}, Channels: []string{route.Browser}}
+			Labels: map[string]string{"team": ""}, ContactIDs: []string{"a"}, GroupIDs: []string{"g"}, Channels: []string{route.Browser, route.Webpush}}
 		if err := r.Validate(); err != nil {
 			t.Fatal(err)
 		}

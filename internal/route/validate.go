@@ -10,11 +10,14 @@ import (
 	"tocsin/internal/contact"
 )
 
-// Browser is the channel of open tabs.
-const Browser = "browser"
+// The channels: open tabs, and devices that take Web Push.
+const (
+	Browser = "browser"
+	Webpush = "webpush"
+)
 
 // Channels are all channels, in the order in which decisions name them.
-func Channels() []string { return []string{Browser} }
+func Channels() []string { return []string{Browser, Webpush} }
 
 // Limits of a rule: how many entries a list may have and how many characters
 // a pattern.

@@ -1,0 +1,303 @@
+package dispatch
+
+import (
+	"fmt"
+	"slices"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/route"
+)
+
+// A turn is an alert being taken, given back or closed. What was to be said of
+// it before is no longer true, and what devices show of it is out of date. All of
+// that is worked out once, at the end of the transaction, for all alerts that
+// turned in it: one statement each, however many events came together.
+type turn struct {
+	event   *alert.Event
+	outcome alert.Outcome
+}
+
+// share is what one call has of the deliveries: those from From on, up to the
+// next one's.
+type share struct {
+	from    int
+	receipt *Receipt
+}
+
+// turn notes that an alert turned, and takes back what this transaction itself
+// was about to say of it.
+func (w *work) turn(result alert.Result, e *alert.Event) {
+	_, before := w.turns[e.AlertID]
+	switch result.Outcome {
+	case alert.Acked, alert.Unacked, alert.Closed, alert.Reopened:
+		if !before {
+			w.turnOrder = append(w.turnOrder, e.AlertID)
+		}
+		w.turns[e.AlertID] = turn{e, result.Outcome}
+	}
+	notices, why := untrue(result.Outcome, e)
+	if notices == nil {
+		return
+	}
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		if d.AlertID == e.AlertID && slices.Contains(notices, d.Notice) && d.State == delivery.Waiting {
+			d.State, d.Detail, d.Done = delivery.Cancelled, why, w.now
+		}
+	}
+	if before {
+		w.cancels = slices.DeleteFunc(w.cancels, func(c Cancel) bool { return c.AlertID == e.AlertID && c.QuietTo == "" })
+	}
+	w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: notices, Why: why})
+}
+
+// untrue says which messages about an alert are no longer true after an outcome,
+// and why; nil: all still are. That somebody took it is not untrue after a
+// recovery, but the recovery says more.
+func untrue(o alert.Outcome, e *alert.Event) (notices []alert.Notice, why string) {
+	switch o {
+	case alert.Closed:
+		return []alert.Notice{alert.NoticeProblem, alert.NoticeAck}, "recovered before it was sent, at " + delivery.Moment(e.Time)
+	case alert.Acked:
+		by := ""
+		if e.Author != "" {
+			by = " by " + e.Author
+		}
+		return []alert.Notice{alert.NoticeProblem}, "acknowledged" + by + " before it was sent, at " + delivery.Moment(e.Time)
+	}
+	return nil, ""
+}
+
+// unquiet takes back the quiet updates of an event for devices that a further
+// call of it tells aloud.
+func (w *work) unquiet(e *alert.Event, told []delivery.Delivery) {
+	if _, quiet := quietNotice(e.Outcome); !quiet {
+		return
+	}
+	for i := range told {
+		if d := &told[i]; d.State == delivery.Waiting && d.Channel == route.Webpush {
+			w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: []alert.Notice{d.Notice}, QuietTo: d.Destination,
+				Why: "the same is told to " + d.ContactName + " aloud"})
+		}
+	}
+}
+
+// finish works out what depends on all that the transaction did.
+func (w *work) finish() error {
+	var ended []Cancelled
+	if len(w.cancels) > 0 {
+		var err error
+		if ended, err = w.tx.Cancel(w.ctx, w.cancels); err != nil {
+			return fmt.Errorf("cancel what is no longer true: %w", err)
+		}
+	}
+	doubtful := w.doubtful(ended)
+	ask := slices.Clone(doubtful)
+	if w.directory.Pushes() {
+		for _, id := range w.turnOrder {
+			if _, ok := quietNotice(w.turns[id].outcome); ok {
+				ask = append(ask, id)
+			}
+		}
+	}
+	if err := w.loadAddresses(ask); err != nil {
+		return err
+	}
+	w.leaveUntold(doubtful)
+	w.replaceQuietly()
+	return nil
+}
+
+// place is where messages of one alert go to one contact.
+type place struct{ alert, contact, channel, destination string }
+
+func placeOf(d *delivery.Delivery) place {
+	return place{d.AlertID, d.ContactID, d.Channel, d.Destination}
+}
+
+// doubtful answers the alerts of which somebody is about to hear the end who may
+// never have heard the beginning. It costs nothing: mostly the problem was told
+// long ago, so nothing was left to be cancelled and nobody needs to be asked.
+func (w *work) doubtful(ended []Cancelled) []string {
+	unsent := map[place]bool{}
+	for _, c := range ended {
+		if c.Attempt == 0 {
+			unsent[place{c.AlertID, c.ContactID, c.Channel, c.Destination}] = true
+		}
+	}
+	for i := range w.changes.Deliveries {
+		if d := &w.changes.Deliveries[i]; d.State == delivery.Cancelled {
+			unsent[placeOf(d)] = true
+		}
+	}
+	var out []string
+	seen := map[string]bool{}
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		if endOf(d) && !seen[d.AlertID] && (unsent[placeOf(d)] || w.mayHaveEnded(d)) {
+			seen[d.AlertID] = true
+			out = append(out, d.AlertID)
+		}
+	}
+	return out
+}
+
+// endOf says whether a delivery is to tell somebody of a recovery.
+func endOf(d *delivery.Delivery) bool {
+	return d.Notice == alert.NoticeRecovery && d.State == delivery.Waiting && d.AlertID != ""
+}
+
+// mayHaveEnded says whether messages about the alert of a recovery may have ended
+// unsent before this transaction: when somebody took it, when their time ran
+// out, or in the call that this one joined.
+func (w *work) mayHaveEnded(d *delivery.Delivery) bool {
+	a := w.alerts[d.AlertID]
+	return a == nil || a.Ack != nil || w.joined[d.EventID] != nil || w.now.Sub(a.Since) >= w.lives(d.Channel)
+}
+
+// leaveUntold turns recoveries into the record of why they are not told, where
+// of the problem nothing ever left us: who comes back to the desk after lunch
+// need not read what ended before they could have known of it. Whoever had no
+// message about the problem at all is told: the engine or a rule wants it so.
+func (w *work) leaveUntold(doubtful []string) {
+	if len(doubtful) == 0 {
+		return
+	}
+	heard := map[place]bool{} // false: was to be told, and was not
+	for _, id := range doubtful {
+		for _, x := range w.addresses[id] {
+			heard[place{id, x.ContactID, x.Channel, x.Destination}] = x.Heard
+		}
+	}
+	for i := range w.changes.Deliveries { // what never got as far as the store
+		if d := &w.changes.Deliveries[i]; d.State == delivery.Cancelled {
+			if p := placeOf(d); !heard[p] {
+				heard[p] = false
+			}
+		}
+	}
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		if was, known := heard[placeOf(d)]; !endOf(d) || !known || was {
+			continue
+		}
+		d.State, d.Done, d.Reason = delivery.Skipped, w.now, route.ReasonNeverTold
+		d.Why += ", but the problem was over before it was told"
+		w.unshare(i)
+	}
+}
+
+// unshare takes a delivery back from the receipt that counted it.
+func (w *work) unshare(i int) {
+	at, exact := slices.BinarySearchFunc(w.shares, i, func(s share, i int) int { return s.from - i })
+	for exact && at+1 < len(w.shares) && w.shares[at+1].from == i { // calls that made none
+		at++
+	}
+	if !exact {
+		at--
+	}
+	w.shares[at].receipt.Deliveries--
+}
+
+// replaceQuietly brings devices up to date that show a message about an alert
+// which has turned, and that nobody tells of it aloud: the phone of whoever took
+// it at the desk, or of somebody who wants to hear of no recoveries.
+func (w *work) replaceQuietly() {
+	if !w.directory.Pushes() || len(w.turnOrder) == 0 {
+		return
+	}
+	type screen struct{ alert, device string }
+	done := map[screen]bool{}
+	for i := range w.changes.Deliveries {
+		if d := &w.changes.Deliveries[i]; d.State == delivery.Waiting && d.Destination != "" {
+			done[screen{d.AlertID, d.Destination}] = true
+		}
+	}
+	for _, id := range w.turnOrder {
+		t := w.turns[id]
+		notice, ok := quietNotice(t.outcome)
+		if !ok {
+			continue
+		}
+		for _, x := range w.addresses[id] {
+			s := screen{id, x.Destination}
+			if x.Channel != route.Webpush || !x.Heard || done[s] || !w.directory.Reaches(x.UserID, x.Destination) {
+				continue
+			}
+			done[s] = true
+			d := w.delivery(&route.Decision{
+				ContactID: x.ContactID, ContactName: x.ContactName, UserID: x.UserID,
+				Channel: x.Channel, Destination: x.Destination, DestinationName: x.DestinationName,
+				Told: true, Reason: route.ReasonReplace, Why: "replaces what this device shows",
+			}, t.event, t.event.Object.ID, notice)
+			d.Quiet = true
+			if len(t.event.Contacts)+len(t.event.UserIDs) > 0 {
+				// The engine calls once for each contact. This one's call may come
+				// next, and tells it aloud.
+				d.Due = w.now.Add(quietAfter)
+			}
+			w.changes.Deliveries = append(w.changes.Deliveries, d)
+		}
+	}
+}
+
+// quietAfter is for how long a quiet update waits for the calls of an event's
+// further contacts.
+const quietAfter = joinWithin / 2
+
+// quietNotice is what a device is to show after an outcome: an alert that was
+// given back is a problem as before.
+func quietNotice(o alert.Outcome) (alert.Notice, bool) {
+	switch o {
+	case alert.Acked:
+		return alert.NoticeAck, true
+	case alert.Unacked:
+		return alert.NoticeProblem, true
+	case alert.Closed:
+		return alert.NoticeRecovery, true
+	}
+	return alert.NoNotice, false
+}
+
+// loadAddresses asks the store about those alerts of which it was not asked yet.
+func (w *work) loadAddresses(alertIDs []string) error {
+	var ask []string
+	for _, id := range alertIDs {
+		if _, known := w.addresses[id]; !known {
+			ask = append(ask, id)
+			w.addresses[id] = nil
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	found, err := w.tx.Addresses(w.ctx, ask)
+	if err != nil {
+		return fmt.Errorf("load who was told of %d alerts: %w", len(ask), err)
+	}
+	for _, id := range ask {
+		w.addresses[id] = found[id]
+	}
+	return nil
+}
+
+// addressesOf are those of the store and those that this transaction adds.
+func (w *work) addressesOf(alertID string) []Address {
+	out := slices.Clone(w.addresses[alertID])
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		problem := d.Notice == alert.NoticeProblem
+		if d.AlertID != alertID || d.State == delivery.Skipped || !problem && d.Notice != alert.NoticeAck {
+			continue
+		}
+		at := slices.IndexFunc(out, func(x Address) bool { return place{alertID, x.ContactID, x.Channel, x.Destination} == placeOf(d) })
+		if at < 0 {
+			out = append(out, Address{ContactID: d.ContactID, ContactName: d.ContactName, UserID: d.UserID,
+				Channel: d.Channel, Destination: d.Destination, DestinationName: d.DestinationName, Problem: problem})
+			continue
+		}
+		out[at].Problem = out[at].Problem || problem
+	}
+	return out
+}
