@@ -20,6 +20,7 @@ type Facts struct {
 	Live      Live
 	Queue     Queue
 	Disk      *Disk // nil where it cannot be told
+	Push      *Push // nil: there is none
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 	Longest   time.Duration // how long a delivery may wait before it expires; 0: not known
@@ -103,6 +104,7 @@ func Assess(f Facts) Report {
 	}
 	r.live(f)
 	r.queue(f)
+	r.push(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)
 	}

@@ -18,8 +18,10 @@ func well() health.Facts {
 		Committer: health.Worker{Name: "committer", Title: "Committer", Last: now.Add(-time.Minute)},
 		Delivery:  []health.Worker{{Name: "delivery", Title: "Delivery worker", Last: now, Every: time.Second}},
 		Live:      health.Live{Streams: 3, Users: 2, LastTail: now},
-		Disk:      &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
-		Sources:   []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
+		Push: &health.Push{Enabled: true, Last: now, Reach: true, KeySince: now.Add(-48 * time.Hour),
+			Services: []health.PushService{{Origin: "https://push.example.com", LastFailure: now.Add(-time.Hour)}}},
+		Disk:    &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
+		Sources: []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
 	}
 }
 
@@ -52,7 +54,15 @@ func TestAssess(t *testing.T) {
 		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},
 		"calls are refused":         {func(f *health.Facts) { f.Sources[0].LastError = "no token."; f.Sources[0].LastErrorAt = f.Now }, "source:lab", "refused a moment ago: no token.", true},
 		"a spool waits":             {func(f *health.Facts) { f.Sources[0].Spooled = 1 }, "source:lab", "1 event waits", true},
-		"a source is quiet":         {func(f *health.Facts) { f.Quiet = 10 * time.Minute }, "source:lab", "said nothing for 60 minutes", true},
+		"fan-out stopped":           {func(f *health.Facts) { f.Push.Stopped = true }, "push", "has stopped", true},
+		"fan-out stuck":             {func(f *health.Facts) { f.Push.Last = f.Now.Add(-time.Minute) }, "push", "sign of life for 60 seconds", true},
+		"fan-out met an error":      {func(f *health.Facts) { f.Push.Err, f.Push.ErrAt = "disk full.", f.Now }, "push", "an error: disk full.", true},
+		"visitors wait":             {func(f *health.Facts) { f.Push.Overdue = f.Now.Add(-10 * time.Minute) }, "push", "due for 10 minutes", true},
+		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "https://push.example.com refuses our key, and nothing is sent to it for now: BadJwtToken.", true},
+		"a service is silent": {func(f *health.Facts) {
+			f.Push.Services[0] = health.PushService{Origin: "https://push.example.com", Paused: true, LastFailure: f.Now, Until: f.Now.Add(5 * time.Minute), Why: "no answer"}
+		}, "push", "left alone for 5 minutes: no answer.", true},
+		"a source is quiet": {func(f *health.Facts) { f.Quiet = 10 * time.Minute }, "source:lab", "said nothing for 60 minutes", true},
 	} {
 		t.Run(name+" is warned of with a mend", func(t *testing.T) {
 			f := well()
@@ -109,6 +119,20 @@ func TestAssess(t *testing.T) {
 			if got := health.Took(d); got != want {
 				t.Errorf("Took(%d ns) is %q, not %q", d, got, want)
 			}
+		}
+	})
+	t.Run("a push service that asks for a moment's pause is nothing to tell", func(t *testing.T) {
+		f := well()
+		f.Push.Services[0] = health.PushService{Origin: "https://push.example.com", Paused: true, LastFailure: f.Now, Until: f.Now.Add(20 * time.Second), Why: "too many requests"}
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+	t.Run("a key that is in the database only is hinted at, and no warning", func(t *testing.T) {
+		r := health.Assess(well())
+		p := r.Part("push")
+		if !r.OK || p == nil || p.Figures[0].Value != "kept in the database only: back it up" || p.Figures[1].Value != "2 days" {
+			t.Errorf("part %+v", p)
 		}
 	})
 	t.Run("a disabled source is not complained of", func(t *testing.T) {

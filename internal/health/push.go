@@ -1,0 +1,104 @@
+package health
+
+import (
+	"strconv"
+	"time"
+)
+
+// Push is Web Push: the worker that sends publications, and the push services.
+type Push struct {
+	Enabled bool
+	Stopped bool      // the fan-out has ended
+	Last    time.Time // the last time it looked for something to do
+	Err     string    // the last thing that went wrong in it, of the storage for instance
+	ErrAt   time.Time
+	Overdue time.Time // since when a message to a visitor should have been sent; zero: none
+
+	// Reach says whether push services are told how to reach who runs this, and
+	// Given whether the key is kept outside of the database too.
+	Reach, Given bool
+	KeySince     time.Time // of the current key
+	Services     []PushService
+}
+
+// PushService is one push service, by its origin.
+type PushService struct {
+	Origin      string
+	Refuses     bool      // our key: nothing is sent to it
+	Paused      bool      // it asked for a pause, or does not answer
+	Until       time.Time // when it is tried again
+	Why         string    // of one of them, with the mend
+	LastFailure time.Time
+}
+
+const (
+	// A pause that was asked for is nothing to tell; a long one is.
+	longPause = time.Minute
+	// Publications and what is tried again are looked at every few seconds.
+	pushLag = 5 * time.Minute
+)
+
+func (r *Report) push(f Facts) {
+	p := f.Push
+	if p == nil {
+		return
+	}
+	part := Part{Name: "push", Title: "Web Push", OK: true, Last: p.Last, Detail: "running"}
+	if !p.Enabled {
+		part.Detail = "switched off in the settings"
+	}
+	key := "kept in the database only: back it up"
+	if p.Given {
+		key = "given in the configuration"
+	}
+	part.Figures = append(part.Figures, Figure{"key", key})
+	if !p.KeySince.IsZero() {
+		part.Figures = append(part.Figures, Figure{"key in use for", Age(max(0, f.Now.Sub(p.KeySince)))})
+	}
+	reach := "told to push services"
+	if !p.Reach {
+		reach = "not known: give a subject in Settings → Notifications, or Apple refuses messages"
+	}
+	part.Figures = append(part.Figures, Figure{"who runs this", reach}, Figure{"push services met", strconv.Itoa(len(p.Services))})
+	r.Add(part)
+	r.pushWorker(f, p)
+	for _, s := range p.Services {
+		switch {
+		case s.Refuses:
+			r.Warn("push", s.Origin+" refuses our key, and nothing is sent to it for now: "+sentence(s.Why), "Look whether the key and the subject in Settings → Notifications are those that devices subscribed with; no device was forgotten.")
+		case s.Paused && s.Until.Sub(s.LastFailure) > longPause:
+			r.Warn("push", s.Origin+" is left alone for "+Age(s.Until.Sub(f.Now))+": "+sentence(s.Why), "Look whether this machine reaches it, and at the outgoing proxy in Settings → Notifications; messages wait, and are sent when it answers.")
+		}
+	}
+}
+
+// pushWorker warns of a fan-out that does not go on.
+func (r *Report) pushWorker(f Facts, p *Push) {
+	last := p.Last
+	if last.IsZero() {
+		last = f.Started
+	}
+	switch {
+	case p.Stopped:
+		r.Part("push").Detail = "stopped"
+		r.Warn("push", "The worker that tells visitors has stopped.", "Start Tocsin again; its log says why it stopped.")
+	case f.Now.Sub(last) > stuckAfter:
+		r.Part("push").Detail = "no sign of life for " + Age(f.Now.Sub(last))
+		r.Warn("push", "The worker that tells visitors has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
+	case p.Err != "" && f.Now.Sub(p.ErrAt) < stuckAfter:
+		r.Warn("push", "The worker that tells visitors met an error: "+sentence(p.Err), "Tocsin tries again by itself; its log has more.")
+	case p.Enabled && !p.Overdue.IsZero() && f.Now.Sub(p.Overdue) > pushLag:
+		r.Warn("push", "Messages to visitors have been due for "+Age(f.Now.Sub(p.Overdue))+".", "Look at the load of this machine and of the database.")
+	}
+}
+
+// sentence is text with one full stop at its end.
+func sentence(text string) string {
+	for len(text) > 0 && (text[len(text)-1] == '.' || text[len(text)-1] == ' ') {
+		text = text[:len(text)-1]
+	}
+	if text == "" {
+		return "it gave no reason."
+	}
+	return text + "."
+}
