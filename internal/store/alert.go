@@ -16,7 +16,7 @@ const (
 	objectColumns = `o.id, o.source_id, o.host, o.service, o.host_display, o.service_display, o.url, o.labels, ` +
 		`o.state, o.downtime, o.flapping, o.changed`
 	alertColumns = `a.id, a.object_id, a.status, a.state, a.worst, a.output, a.long, a.since, a.updated, a.resolved, ` +
-		`a.ack, a.repeats, a.marks`
+		`a.ack, a.repeats, a.marks, a.snoozed`
 	eventColumns = `e.id, e.call_id, e.source_id, e.alert_id, e.object_id, e.type, e.state, e.output, e.long, e.author, ` +
 		`e.comment, e.user_id, e.origin, e.contacts, e.user_ids, e.happened, e.received, e.marks, e.sticky, e.outcome, e.why`
 )
@@ -29,7 +29,7 @@ func orNone(columns string) string {
 		switch c {
 		case "o.downtime", "o.flapping", "e.sticky":
 			none = "FALSE"
-		case "o.changed", "a.since", "a.updated", "a.resolved", "a.repeats", "e.happened", "e.received":
+		case "o.changed", "a.since", "a.updated", "a.resolved", "a.repeats", "a.snoozed", "e.happened", "e.received":
 			none = "0"
 		}
 		list[i] = "COALESCE(" + c + ", " + none + ")"
@@ -61,13 +61,14 @@ type alertRow struct {
 	object                   string
 	status, state, worst     string
 	since, updated, resolved int64
+	snoozed                  int64
 	ack, marks               string
 }
 
 func (r *alertRow) dest(more []any) []any {
 	a := &r.a
 	return append(more, &a.ID, &r.object, &r.status, &r.state, &r.worst, &a.Output, &a.Long, &r.since, &r.updated, &r.resolved,
-		&r.ack, &a.Repeats, &r.marks)
+		&r.ack, &a.Repeats, &r.marks, &r.snoozed)
 }
 
 func (r *alertRow) value(o alert.Object) (alert.Alert, error) {
@@ -75,6 +76,7 @@ func (r *alertRow) value(o alert.Object) (alert.Alert, error) {
 	a.Object = o
 	a.Status, a.State, a.Worst = alert.Status(r.status), alert.State(r.state), alert.State(r.worst)
 	a.Since, a.Updated, a.Resolved = fromMillis(r.since), fromMillis(r.updated), fromMillis(r.resolved)
+	a.Snoozed = fromMillis(r.snoozed)
 	var err error
 	if a.Ack, err = decodeAck(r.ack); err != nil {
 		return a, err

@@ -133,6 +133,9 @@ func (b *bulk) columns(n int, row func(i int, args []any) []any) (arrays []any, 
 			case bool:
 				types[col] = "BOOLEAN"
 				arrays[col] = appendTo(arrays[col], n, v)
+			case []byte:
+				types[col] = "BYTEA"
+				arrays[col] = appendTo(arrays[col], n, v)
 			default:
 				panic(fmt.Sprintf("a row with a %T", arg))
 			}

@@ -15,10 +15,12 @@ import (
 // tables are the bulk statements, made once for each DB.
 type tables struct {
 	object, alert, event, call, delivery, attempt bulk // inserts
-	join, cancel, complete                        bulk // updates
+	join, cancel, complete, openAlert             bulk // updates
 	seen, records, bareObjects, lockObjects       bulk // reads
-	openAlert                                     bulk
-	claimed                                       bulk
+	claimed, addresses                            bulk
+	snooze                                        bulk
+	subscription, note                            bulk
+	retry, advanceRetry                           bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -39,20 +41,23 @@ func newTables(d dialect) tables {
 			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
 			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
 		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
-			since, updated, resolved, ack, repeats, marks`, ` ON CONFLICT (id) DO UPDATE SET
+			since, updated, resolved, ack, repeats, marks, snoozed`, ` ON CONFLICT (id) DO UPDATE SET
 			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
 			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
 			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
-			repeats = excluded.repeats, marks = excluded.marks`),
+			repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed`),
 		event: newInsert(d, "event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
 			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
 		call: newInsert(d, "event_call", "source_id, call_key, event_id, taken", ""),
 		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
-			notice, state, reason, why, detail, created, due, attempt, expires, done`, ""),
+			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
-		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3", 3, "delivery.alert_id",
-			" AND delivery.notice = 'problem' AND delivery.state IN ('waiting', 'handed')"),
+		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4", 6, "delivery.alert_id",
+			` AND delivery.notice = v.column2 AND delivery.state IN ('waiting', 'handed')
+			AND (v.column5 = '' OR delivery.contact_id = v.column5)
+			AND (v.column6 = '' OR delivery.quiet AND delivery.attempt = 0 AND delivery.destination = v.column6)
+			RETURNING delivery.alert_id, delivery.contact_id, delivery.channel, delivery.destination, delivery.notice, delivery.attempt`),
 		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
 			detail = v.column5, done = v.column6`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
@@ -69,12 +74,21 @@ func newTables(d dialect) tables {
 		lockObjects: newLookup(d, "SELECT id FROM object WHERE %s ORDER BY id FOR UPDATE", "id"),
 		claimed: newLookup(d, "SELECT "+orNone(objectColumns+", "+alertColumns+", "+eventColumns)+` FROM event e
 			LEFT JOIN object o ON o.id = e.object_id LEFT JOIN alert a ON a.id = e.alert_id WHERE %s`, "e.id"),
+		addresses: newLookup(d, addressesSQL, "alert_id"),
+		snooze: newInsert(d, "snooze", "alert_id, contact_id, until, author, made", ` ON CONFLICT (alert_id, contact_id)
+			DO UPDATE SET until = excluded.until, author = excluded.author, made = excluded.made`),
+		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved", " ON CONFLICT (endpoint_hash) DO NOTHING"),
+		note: newUpdate(d, `UPDATE push_subscription SET
+			last_success = CASE WHEN v.column2 > last_success THEN v.column2 ELSE last_success END,
+			failures = CASE WHEN v.column2 > 0 THEN v.column3 ELSE failures + v.column3 END,
+			last_error = v.column4`, 4, "push_subscription.id", ""),
+		retry: newInsert(d, "publication_retry", "id, attempt, due, detail", " ON CONFLICT (id) DO NOTHING"),
+		advanceRetry: newUpdate(d, "UPDATE publication_retry SET due = v.column3, detail = v.column4", 4, "publication_retry.id",
+			" AND publication_retry.attempt = v.column2 RETURNING publication_retry.id"),
 	}
 }
 
-// Write writes all of it. Deliveries are cancelled before those of this
-// transaction are inserted: what it makes itself is not touched by Cancel. Of
-// two values with one id the later counts.
+// Write writes all of it. Of two values with one id the later counts.
 func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 	for _, part := range []struct {
 		what  string
@@ -85,6 +99,7 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 		{"events", t.writeEvents},
 		{"calls", t.writeCalls},
 		{"deliveries", t.writeDeliveries},
+		{"snoozes", t.writeSnoozes},
 		{"sources", t.writeSources},
 		// Last, because its lock is the one that all nodes wait for.
 		{"live frames", func(ctx context.Context, c *dispatch.Changes) error { return t.appendLive(ctx, c.Live) }},
@@ -157,7 +172,7 @@ func (t *tx) writeAlerts(ctx context.Context, c *dispatch.Changes) error {
 		a := alerts[i]
 		return append(args, a.ID, a.Object.ID, string(a.Status), rank(a.Status), string(a.State), string(a.Worst),
 			a.Output, a.Long, strings.ToLower(a.Output), millis(a.Since), millis(a.Updated), millis(a.Resolved),
-			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks))
+			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks), millis(a.Snoozed))
 	})
 }
 
@@ -186,9 +201,6 @@ func (t *tx) writeCalls(ctx context.Context, c *dispatch.Changes) error {
 }
 
 func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
-	if err := t.cancel(ctx, c); err != nil {
-		return err
-	}
 	for i := range c.Deliveries {
 		if unfinished(c.Deliveries[i].State) {
 			t.wake(topicDelivery)
@@ -199,21 +211,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 		d := &c.Deliveries[i]
 		return append(args, d.ID, d.EventID, d.AlertID, d.ObjectID, d.ContactID, d.ContactName, d.UserID, d.Channel,
 			string(d.Notice), string(d.State), string(d.Reason), d.Why, d.Detail, millis(d.Created), millis(d.Due),
-			int64(d.Attempt), millis(d.Expires), millis(d.Done))
-	})
-}
-
-func (t *tx) cancel(ctx context.Context, c *dispatch.Changes) error {
-	why := map[string]string{}
-	for i, id := range c.Cancel {
-		why[id] = "no longer true"
-		if i < len(c.CancelWhy) {
-			why[id] = c.CancelWhy[i]
-		}
-	}
-	ids := slices.Sorted(maps.Keys(why))
-	return t.db.t.cancel.write(ctx, t, len(ids), func(i int, args []any) []any {
-		return append(args, ids[i], why[ids[i]], millis(t.now))
+			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet)
 	})
 }
 

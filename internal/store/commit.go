@@ -158,15 +158,6 @@ func (t *tx) AlertByID(ctx context.Context, id string) (*alert.Alert, error) {
 	return &a, err
 }
 
-func (t *tx) Told(ctx context.Context, alertID string) ([]string, error) {
-	ids, err := collect(ctx, t, scanText, `SELECT DISTINCT contact_id FROM delivery
-		WHERE alert_id = $1 AND notice = 'problem' AND state <> 'skipped' AND contact_id <> '' ORDER BY contact_id`, alertID)
-	if err != nil {
-		return nil, fmt.Errorf("read who was told of alert %s: %w", alertID, err)
-	}
-	return ids, nil
-}
-
 // texts gives the rows of a bulk statement over one column of texts.
 func texts(list []string) func(i int, args []any) []any {
 	return func(i int, args []any) []any { return append(args, list[i]) }

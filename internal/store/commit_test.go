@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/alert"
-	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
 	"tocsin/internal/store"
@@ -77,19 +76,6 @@ func TestCommit(t *testing.T) {
 			if d := cmp.Diff(ack, r.Alert.Ack); d != "" {
 				t.Fatal(d)
 			}
-		})
-		t.Run("told are those who were not passed over", func(t *testing.T) {
-			c := problem(3, "u1", "u2", "u3")
-			c.Deliveries[1].State = delivery.Skipped
-			c.Deliveries[2].Notice = alert.NoticeCustom
-			write(t, db, c)
-			ok(t, db.Commit(t.Context(), func(ctx context.Context, tx dispatch.Tx) error {
-				told, err := tx.Told(ctx, c.Alerts[0].ID)
-				if d := cmp.Diff([]string{"c-u1"}, told); d != "" {
-					t.Fatal(d)
-				}
-				return err
-			}))
 		})
 		t.Run("further contacts join the event", func(t *testing.T) {
 			e := e
@@ -160,33 +146,6 @@ func TestCommitOfManyAtOnce(t *testing.T) {
 			for i := 1; i < n; i++ {
 				same(t, "sequence", all.Live[i].Seq, all.Live[i-1].Seq+1)
 			}
-		}
-	})
-}
-
-func TestCancel(t *testing.T) {
-	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
-		c := problem(1, "u1", "u2", "u3", "u4")
-		c.Deliveries[0].State = delivery.Handed
-		c.Deliveries[1].State = delivery.Sent
-		c.Deliveries[2].Notice = alert.NoticeAck
-		write(t, db, c)
-		again := problem(2, "u9").Deliveries
-		again[0].AlertID = c.Alerts[0].ID
-		write(t, db, dispatch.Changes{Cancel: []string{c.Alerts[0].ID}, CancelWhy: []string{"it has recovered"}, Deliveries: again})
-		ds, err := db.AlertDeliveries(t.Context(), c.Alerts[0].ID, "")
-		ok(t, err)
-		got := map[string]delivery.State{}
-		for _, d := range ds {
-			got[d.UserID] = d.State
-			if d.State == delivery.Cancelled && (d.Detail != "it has recovered" || d.Done.IsZero()) {
-				t.Errorf("cancelled without a reason or an end: %+v", d)
-			}
-		}
-		want := map[string]delivery.State{"u1": delivery.Cancelled, "u2": delivery.Sent, "u3": delivery.Waiting,
-			"u4": delivery.Cancelled, "u9": delivery.Waiting}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Fatal(d)
 		}
 	})
 }

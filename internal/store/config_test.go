@@ -175,7 +175,7 @@ func TestDirectory(t *testing.T) {
 		}
 		d, v1 := load()
 		want := route.Directory{Contacts: []contact.Contact{a, b}, Groups: []contact.Group{g}, Rules: []route.Rule{early, late},
-			Periods: []contact.TimePeriod{p}, Users: map[string]bool{"u1": true}}
+			Periods: []contact.TimePeriod{p}, Users: map[string]bool{"u1": true}, WebPush: true}
 		if diff := cmp.Diff(want, d, cmpopts.IgnoreUnexported(route.Directory{})); diff != "" {
 			t.Fatal(diff)
 		}

@@ -99,5 +99,11 @@ func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error
 	for _, id := range ids {
 		d.Users[id] = true
 	}
-	return d, nil
+	settings, err := readSettings(ctx, q)
+	if err != nil {
+		return d, err
+	}
+	d.WebPush = settings.WebPush
+	d.Devices, err = routeDevices(ctx, q)
+	return d, err
 }

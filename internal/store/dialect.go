@@ -59,6 +59,7 @@ func (d dialect) list(placeholder string) string {
 // row the row belongs beside it.
 func (d dialect) migration(text string) string {
 	if d.engine == enginePostgres {
+		text = regexp.MustCompile(`\bBLOB\b`).ReplaceAllString(text, "BYTEA")
 		return regexp.MustCompile(`\bTEXT\b`).ReplaceAllString(text, `TEXT COLLATE "C"`)
 	}
 	text = regexp.MustCompile(`\bBIGINT NOT NULL PRIMARY KEY\b`).ReplaceAllString(text, "INTEGER NOT NULL PRIMARY KEY")

@@ -43,6 +43,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 		return fmt.Errorf("open the PostgreSQL database %s: %w", where, err)
 	}
 	db.reads = &statements{pool: pool}
+	db.many = db.reads
 	db.writer = &pgWriter{pool}
 	n2 := &notifier{db: db, pool: pool, cfg: cfg, me: rand.Text(), pending: make(chan string, 64)}
 	db.wakes.others = n2.tell
@@ -55,8 +56,8 @@ type pgWriter struct{ pool *sql.DB }
 func (w *pgWriter) close() error { return nil }
 
 // transact tries again after a deadlock or a serialization error, which
-// PostgreSQL ends by refusing one of those concerned, and when another node took
-// a call of the same id first, for another object: now it can be seen.
+// PostgreSQL ends by refusing one of those concerned, and when another node was
+// first with what there is once: now it can be seen.
 func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querier) error) error {
 	const tries = 8
 	for i := 1; ; i++ {
@@ -69,8 +70,14 @@ func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querie
 
 func contested(err error) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) &&
-		(e.Code == "40P01" || e.Code == "40001" || e.ConstraintName == "event_call_pkey")
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.ConstraintName {
+	case "event_call_pkey", "push_subscription_endpoint", "push_key_current", "push_key_pkey":
+		return true // a call, an endpoint, a server key: another node was first
+	}
+	return e.Code == "40P01" || e.Code == "40001"
 }
 
 func (w *pgWriter) once(ctx context.Context, fn func(context.Context, querier) error) error {
@@ -231,7 +238,7 @@ func (n *notifier) heard(ctx context.Context, topic string) {
 }
 
 func (n *notifier) wakeAll(ctx context.Context) {
-	for _, topic := range []string{topicLive, topicDelivery, topicConfig} {
+	for _, topic := range []string{topicLive, topicDelivery, topicPush, topicConfig} {
 		n.heard(ctx, topic)
 	}
 }

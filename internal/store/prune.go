@@ -9,7 +9,9 @@ import (
 // Prune deletes up to limit alerts that were resolved before the given time,
 // with their timelines, deliveries and attempts, and as many events of that age
 // that belong to no alert. It answers how many alerts and such events it
-// deleted; call it again while that is limit or more.
+// deleted; call it again while that is limit or more. What Web Push needs no
+// longer goes too, whatever its age is compared with: publications 30 days after
+// their end, tokens, snoozes and subscriptions after theirs.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	total := 0
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
@@ -31,8 +33,10 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, erro
 			return err
 		}
 		total = len(alerts) + len(events)
-		_, err = w.exec(ctx, "DELETE FROM event_call WHERE taken < $1", millis(before))
-		return err
+		if _, err = w.exec(ctx, "DELETE FROM event_call WHERE taken < $1", millis(before)); err != nil {
+			return err
+		}
+		return w.prunePush(ctx, limit)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete what is older than %s: %w", before.Format(time.DateOnly), err)
@@ -49,6 +53,7 @@ func (w *work) pruneAlerts(ctx context.Context, ids []string) error {
 		"DELETE FROM attempt WHERE "+d.among("delivery_id", "SELECT id FROM delivery WHERE "+d.among("alert_id", d.list("$1"))),
 		"DELETE FROM delivery WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM event WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM snooze WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM alert WHERE "+d.among("id", d.list("$1")),
 	)
 }
@@ -64,6 +69,43 @@ func (w *work) pruneEvents(ctx context.Context, ids []string) error {
 		"DELETE FROM delivery WHERE "+of,
 		"DELETE FROM event WHERE "+d.among("id", d.list("$1")),
 	)
+}
+
+// publicationsKept is how long publications are shown after their end.
+const publicationsKept = 30 * 24 * time.Hour
+
+func (w *work) prunePush(ctx context.Context, limit int) error {
+	now, err := w.db.now(ctx, w)
+	if err != nil {
+		return err
+	}
+	old, err := collect(ctx, w, scanText, "SELECT id FROM publication WHERE finished > 0 AND finished < $1 ORDER BY finished LIMIT $2",
+		millis(now.Add(-publicationsKept)), int64(limit))
+	if err != nil {
+		return err
+	}
+	d := w.db.d
+	if len(old) > 0 {
+		err := w.each(ctx, encodeList(old),
+			"DELETE FROM publication_piece WHERE "+d.among("publication_id", d.list("$1")),
+			"DELETE FROM publication_problem WHERE "+d.among("publication_id", d.list("$1")),
+			"DELETE FROM publication WHERE "+d.among("id", d.list("$1")))
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range []string{"DELETE FROM used_token WHERE expires < $1", "DELETE FROM snooze WHERE until < $1"} {
+		if _, err := w.exec(ctx, s, millis(now)); err != nil {
+			return err
+		}
+	}
+	over, err := collect(ctx, w, scanText, "SELECT id FROM push_subscription WHERE expires > 0 AND expires < $1 ORDER BY expires LIMIT $2",
+		millis(now), int64(limit))
+	if err != nil {
+		return err
+	}
+	_, err = w.deleteSubscriptions(ctx, over, time.Time{})
+	return err
 }
 
 // each runs statements that have the same one argument.

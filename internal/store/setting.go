@@ -10,8 +10,12 @@ import (
 
 // Settings answers what was set, and the default for what was not.
 func (db *DB) Settings(ctx context.Context) (config.Settings, error) {
+	return readSettings(ctx, db.reads)
+}
+
+func readSettings(ctx context.Context, q querier) (config.Settings, error) {
 	s := config.Defaults()
-	values, err := collect(ctx, db.reads, scanText, "SELECT value FROM setting WHERE name = 'settings'")
+	values, err := collect(ctx, q, scanText, "SELECT value FROM setting WHERE name = 'settings'")
 	if err != nil {
 		return s, fmt.Errorf("read the settings: %w", err)
 	}

@@ -34,7 +34,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		}
 		db.lock = l
 	}
-	write, err := sql.Open("sqlite", sqliteURL(path, false))
+	write, err := sql.Open("sqlite", sqliteURL(path, toWrite))
 	if err != nil {
 		return fmt.Errorf("open the database %s: %w", path, err)
 	}
@@ -48,16 +48,25 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		return fmt.Errorf("open the database %s: %w", path, err)
 	}
 	db.writer = w
-	read, err := sql.Open("sqlite", sqliteURL(path, true))
-	if err != nil {
-		return fmt.Errorf("open the database %s to read: %w", path, err)
+	if db.reads, err = db.readSQLite(path, toRead, max(4, 2*runtime.GOMAXPROCS(0))); err != nil {
+		return err
 	}
-	n := max(4, 2*runtime.GOMAXPROCS(0))
-	read.SetMaxOpenConns(n)
-	read.SetMaxIdleConns(n)
-	db.pools = append(db.pools, read)
-	db.reads = &statements{pool: read, prepare: true}
+	if db.many, err = db.readSQLite(path, toReadMany, max(2, runtime.GOMAXPROCS(0))); err != nil {
+		return err
+	}
 	return db.start(ctx, func(ctx context.Context) { w.checkpoint(ctx, db.log) })
+}
+
+// readSQLite opens a pool of n connections that read.
+func (db *DB) readSQLite(path string, p purpose, n int) (*statements, error) {
+	pool, err := sql.Open("sqlite", sqliteURL(path, p))
+	if err != nil {
+		return nil, fmt.Errorf("open the database %s to read: %w", path, err)
+	}
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
+	db.pools = append(db.pools, pool)
+	return &statements{pool: pool, prepare: true}, nil
 }
 
 // migrateSQLite lets one process at a time change the schema. The lock is a
@@ -71,18 +80,34 @@ func (db *DB) migrateSQLite(ctx context.Context, write *sql.DB, path string) err
 	return migrate(ctx, write, db.d)
 }
 
+// purpose is what a connection is for.
+type purpose int
+
+const (
+	toWrite    purpose = iota
+	toRead             // as fast as it goes: the file is mapped into memory
+	toReadMany         // walks through tables of a million rows and keeps 2 MB of them
+)
+
 // sqliteURL is the driver's name of the file. synchronous FULL: a commit is on
-// disk when it returns, also in WAL mode.
-func sqliteURL(path string, readOnly bool) string {
+// disk when it returns, also in WAL mode. What is mapped counts as the
+// program's own memory, so what would map all of a large table does not.
+func sqliteURL(path string, p purpose) string {
 	q := url.Values{"_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"temp_store(MEMORY)", "cache_size(-32768)", "wal_autocheckpoint(16000)", "journal_size_limit(67108864)",
+		"temp_store(MEMORY)", "wal_autocheckpoint(16000)", "journal_size_limit(67108864)",
 	}}
-	if readOnly {
-		q.Add("_pragma", "query_only(ON)")
-		q.Add("_pragma", "mmap_size(268435456)")
-	} else {
+	switch p {
+	case toWrite:
 		q.Set("_txlock", "immediate")
+		q.Add("_pragma", "cache_size(-32768)")
+	case toRead:
+		q.Add("_pragma", "query_only(ON)")
+		q.Add("_pragma", "cache_size(-32768)")
+		q.Add("_pragma", "mmap_size(268435456)")
+	case toReadMany:
+		q.Add("_pragma", "query_only(ON)")
+		q.Add("_pragma", "cache_size(-2048)")
 	}
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }

@@ -43,6 +43,7 @@ type DB struct {
 	log    *slog.Logger
 	writer writer
 	reads  *statements // the pool that reads go to
+	many   *statements // the same for devices, of which there may be a million: it keeps little of them in memory
 	pools  []*sql.DB
 	lock   *fileLock // of Exclusive on SQLite
 	t      tables
@@ -113,8 +114,10 @@ func (db *DB) close() error {
 		db.done.Wait()
 	}
 	var errs []error
-	if db.reads != nil {
-		errs = append(errs, db.reads.close())
+	for _, s := range []*statements{db.reads, db.many} {
+		if s != nil {
+			errs = append(errs, s.close())
+		}
 	}
 	if db.writer != nil {
 		errs = append(errs, db.writer.close())

@@ -13,6 +13,7 @@ const (
 	topicLive     = "live"
 	topicDelivery = "delivery"
 	topicConfig   = "config"
+	topicPush     = "push"
 )
 
 // wakes is who wants to hear of commits.
@@ -54,7 +55,8 @@ func (w *wakes) raise(version int64) bool {
 }
 
 // OnWake has f called after every commit that wrote rows of the topic: "live",
-// "delivery" (something to send) or "config". On PostgreSQL also when another
+// "delivery" (something to send), "push" (a publication, a piece of one or
+// retries to send) or "config". On PostgreSQL also when another
 // node did, some milliseconds later; several may become one call. A call may
 // be lost, so poll too. f must not block, and must not call OnWake.
 func (db *DB) OnWake(topic string, f func()) {
@@ -64,7 +66,7 @@ func (db *DB) OnWake(topic string, f func()) {
 }
 
 // ConfigVersion rises whenever contacts, groups, rules, periods, users,
-// sources, keys or settings were changed: at once for a change made by this
+// sources, API keys, contacts' devices, server keys or settings were changed: at once for a change made by this
 // DB, within about a second for one made elsewhere. It asks nobody.
 func (db *DB) ConfigVersion() int64 { return db.wakes.version.Load() }
 

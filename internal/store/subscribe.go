@@ -1,0 +1,246 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/push"
+)
+
+// mostDevices is how many devices a user may have.
+const mostDevices = 20
+
+// SaveSubscription keeps one row an endpoint, and answers it and whether it is a
+// new one. A known endpoint keeps its id while it stays with its user, or with
+// its page; it gets another when it changes hands, so that what was meant for
+// the former owner finds nobody. A contact's device changes hands only for who
+// knows its secret; fault.ErrTaken otherwise, and for more devices than a user
+// may have. When replaces, of which Endpoint and Auth count, is known, that row
+// becomes this one. IDs and times are given here; saving again what is there
+// writes nothing, or when it was seen, once an hour for a contact's device and
+// once a day for a visitor's.
+func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (push.Subscription, bool, error) {
+	s.Name, s.Language, s.KeyID = cleaned(s.Name, mostName), cleaned(s.Language, mostName), cleaned(s.KeyID, mostName)
+	s.Expires = fromMillis(millis(s.Expires))
+	if replaces != nil && replaces.Endpoint == s.Endpoint {
+		replaces = nil
+	}
+	have, err := db.settled(ctx, &s, replaces)
+	if err != nil {
+		return s, false, err
+	} else if have != nil {
+		return *have, false, nil
+	}
+	var saved push.Subscription
+	var created bool
+	err = db.write(ctx, func(ctx context.Context, w *work) (err error) {
+		saved, created, err = w.saveSubscription(ctx, s, replaces)
+		return err
+	})
+	if err != nil {
+		return s, false, fmt.Errorf("save a subscription: %w", err)
+	}
+	return saved, created, nil
+}
+
+// settled answers the row when there is nothing to write, as for nearly every
+// page that is loaded.
+func (db *DB) settled(ctx context.Context, s, replaces *push.Subscription) (*push.Subscription, error) {
+	have, err := byEndpoint(ctx, db.many, s.Endpoint, "")
+	if err != nil || have == nil || !same(have, s) || time.Since(have.Seen) > seenFor(s) {
+		return nil, err
+	}
+	if replaces != nil {
+		if old, err := byEndpoint(ctx, db.many, replaces.Endpoint, ""); err != nil || old != nil {
+			return nil, err
+		}
+	}
+	return have, nil
+}
+
+// seenFor is how long it is enough to know that a device was seen.
+func seenFor(s *push.Subscription) time.Duration {
+	if s.Visitor() {
+		return 24 * time.Hour
+	}
+	return time.Hour
+}
+
+// seenAt is when a device was seen, of visitors the day alone.
+func seenAt(s *push.Subscription, now time.Time) time.Time {
+	if s.Visitor() {
+		return now.UTC().Truncate(24 * time.Hour)
+	}
+	return now
+}
+
+// same says whether b would change nothing about a but when it was seen.
+func same(a, b *push.Subscription) bool {
+	return sameOwner(a, b) && sameKeys(a, b) && a.KeyID == b.KeyID && a.Name == b.Name &&
+		a.Language == b.Language && a.Expires.Equal(b.Expires) && encodeWant(a.Want) == encodeWant(b.Want)
+}
+
+func sameOwner(a, b *push.Subscription) bool { return a.UserID == b.UserID && a.PageID == b.PageID }
+
+func sameKeys(a, b *push.Subscription) bool {
+	return a.Endpoint == b.Endpoint && bytes.Equal(a.P256dh, b.P256dh) && sameSecret(a, b)
+}
+
+func sameSecret(a, b *push.Subscription) bool { return subtle.ConstantTimeCompare(a.Auth, b.Auth) == 1 }
+
+func (w *work) saveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (push.Subscription, bool, error) {
+	now, err := w.db.now(ctx, w)
+	if err != nil {
+		return s, false, err
+	}
+	have, err := byEndpoint(ctx, w, s.Endpoint, w.db.d.forUpdate)
+	if err != nil {
+		return s, false, err
+	}
+	if have != nil && have.UserID != "" && !sameOwner(have, &s) && !sameSecret(have, &s) {
+		return s, false, fmt.Errorf("this browser is the device of a contact already; switch it off there under My devices first: %w", fault.ErrTaken)
+	}
+	if replaces != nil {
+		if have, err = w.replaced(ctx, have, replaces); err != nil {
+			return s, false, err
+		}
+	}
+	if have != nil && sameOwner(have, &s) {
+		s, err = w.updateSubscription(ctx, have, s, now)
+		return s, false, err
+	}
+	if have != nil {
+		if _, err := w.deleteSubscriptions(ctx, []string{have.ID}, time.Time{}); err != nil {
+			return s, false, err
+		}
+	}
+	s, err = w.addSubscription(ctx, s, now)
+	return s, true, err
+}
+
+// replaced looks for the row that a new endpoint replaces. Where the new one has
+// a row too, the old one's goes.
+func (w *work) replaced(ctx context.Context, have, replaces *push.Subscription) (*push.Subscription, error) {
+	old, err := byEndpoint(ctx, w, replaces.Endpoint, w.db.d.forUpdate)
+	if err != nil || old == nil || !sameSecret(old, replaces) {
+		return have, err
+	}
+	if have == nil {
+		return old, nil
+	}
+	_, err = w.deleteSubscriptions(ctx, []string{old.ID}, time.Time{})
+	return have, err
+}
+
+func (w *work) updateSubscription(ctx context.Context, have *push.Subscription, s push.Subscription, now time.Time) (push.Subscription, error) {
+	s.ID, s.Created, s.Seen = have.ID, have.Created, seenAt(&s, now)
+	s.LastSuccess, s.Failures, s.LastError = have.LastSuccess, have.Failures, have.LastError
+	var moved time.Time
+	if !sameKeys(have, &s) {
+		s.Failures, s.LastError, moved = 0, "", now
+	}
+	_, err := w.exec(ctx, `UPDATE push_subscription SET endpoint_hash = $2, endpoint = $3, p256dh = $4, auth = $5, key_id = $6,
+		language = $7, want = $8, name = $9, seen = $10, expires = $11, failures = $12, last_error = $13,
+		moved = CASE WHEN $14 > moved THEN $14 ELSE moved END WHERE id = $1`,
+		s.ID, endpointHash(s.Endpoint), s.Endpoint, blob(s.P256dh), blob(s.Auth), s.KeyID, s.Language, encodeWant(s.Want),
+		s.Name, millis(s.Seen), millis(s.Expires), int64(s.Failures), s.LastError, millis(moved))
+	if err == nil && s.UserID != "" && !same(have, &s) {
+		err = w.raise(ctx)
+	}
+	return s, err
+}
+
+func (w *work) addSubscription(ctx context.Context, s push.Subscription, now time.Time) (push.Subscription, error) {
+	if s.UserID != "" {
+		if err := w.roomFor(ctx, s.UserID); err != nil {
+			return s, err
+		}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return s, fmt.Errorf("make an id: %w", err)
+	}
+	s.ID, s.Created, s.Seen = id.String(), fromMillis(millis(now)), fromMillis(millis(seenAt(&s, now)))
+	s.LastSuccess, s.Failures, s.LastError = time.Time{}, 0, ""
+	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, subscriptionRow(&s, nil)...)
+	if err == nil && s.UserID != "" {
+		err = w.raise(ctx)
+	}
+	return s, err
+}
+
+// roomFor says no when a user has as many devices as may be. The user's row is
+// held, so that two nodes do not count at once.
+func (w *work) roomFor(ctx context.Context, userID string) error {
+	if _, err := collect(ctx, w, scanText, "SELECT id FROM users WHERE id = $1"+w.db.d.forUpdate, userID); err != nil {
+		return err
+	}
+	var n int
+	if err := w.row(ctx, "SELECT count(*) FROM push_subscription WHERE user_id <> '' AND user_id = $1", []any{userID}, &n); err != nil {
+		return err
+	}
+	if n >= mostDevices {
+		return fmt.Errorf("%d devices take notifications already, which is the most; remove one under My devices: %w", n, fault.ErrTaken)
+	}
+	return nil
+}
+
+func subscriptionRow(s *push.Subscription, args []any) []any {
+	return append(args, s.ID, s.Endpoint, blob(s.P256dh), blob(s.Auth), s.KeyID, s.Language, encodeWant(s.Want), int64(s.Failures),
+		s.UserID, s.Name, s.PageID, millis(s.Created), millis(s.Seen), millis(s.Expires), millis(s.LastSuccess), s.LastError,
+		endpointHash(s.Endpoint), int64(0))
+}
+
+// blob is bytes as they are kept: none are not NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// AddSubscriptions adds visitors' devices, as when they are moved here from
+// another program, all in one transaction. It gives them ids, passes over those
+// whose endpoint is known, and answers how many it added.
+func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (int, error) {
+	added := 0
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		added = 0
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		rows := slices.Clone(list)
+		for i := range rows {
+			s := &rows[i]
+			if s.UserID != "" {
+				return errors.New("only visitors' devices are added in bulk")
+			}
+			id, err := uuid.NewV7()
+			if err != nil {
+				return fmt.Errorf("make an id: %w", err)
+			}
+			s.ID, s.Created, s.Seen = id.String(), now, seenAt(s, now)
+			s.Name, s.Language, s.KeyID, s.LastError = "", cleaned(s.Language, mostName), cleaned(s.KeyID, mostName), cleaned(s.LastError, mostDetail)
+		}
+		return db.t.subscription.each(len(rows), func(i int, args []any) []any { return subscriptionRow(&rows[i], args) },
+			func(text string, args []any) error {
+				n, err := w.exec(ctx, text, args...)
+				added += int(n)
+				return err
+			})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("add subscriptions: %w", err)
+	}
+	return added, nil
+}

@@ -1,0 +1,307 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/push"
+	"tocsin/internal/route"
+)
+
+// sendingColumns are what a message to a device needs; all others say more
+// about it.
+const (
+	sendingColumns      = "id, endpoint, p256dh, auth, key_id, language, want, failures"
+	subscriptionColumns = sendingColumns + ", user_id, name, page_id, created, seen, expires, last_success, last_error"
+)
+
+// The longest texts about devices that are kept, in bytes.
+const (
+	mostName   = 100
+	mostDetail = 300
+)
+
+// devices reads devices. Of the same few kinds of want there are very many, so
+// each is decoded once.
+type devices struct{ wants map[string]push.Want }
+
+// sending reads sendingColumns.
+func (d *devices) sending(s scanner) (push.Subscription, error) {
+	var v push.Subscription
+	var want string
+	if err := s.Scan(&v.ID, &v.Endpoint, &v.P256dh, &v.Auth, &v.KeyID, &v.Language, &want, &v.Failures); err != nil || want == "" {
+		return v, err
+	}
+	var err error
+	v.Want, err = d.want(want)
+	return v, err
+}
+
+// all reads subscriptionColumns.
+func (d *devices) all(s scanner) (push.Subscription, error) {
+	var v push.Subscription
+	var want string
+	var created, seen, expires, success int64
+	err := s.Scan(&v.ID, &v.Endpoint, &v.P256dh, &v.Auth, &v.KeyID, &v.Language, &want, &v.Failures,
+		&v.UserID, &v.Name, &v.PageID, &created, &seen, &expires, &success, &v.LastError)
+	if err != nil {
+		return v, err
+	}
+	v.Created, v.Seen, v.Expires, v.LastSuccess = fromMillis(created), fromMillis(seen), fromMillis(expires), fromMillis(success)
+	v.Want, err = d.want(want)
+	return v, err
+}
+
+func (d *devices) want(text string) (push.Want, error) {
+	w, known := d.wants[text]
+	if known || text == "" {
+		return w, nil
+	}
+	if err := json.Unmarshal([]byte(text), &w); err != nil {
+		return w, fmt.Errorf("read what a stored subscription wants: %w", err)
+	}
+	if d.wants == nil {
+		d.wants = map[string]push.Want{}
+	}
+	d.wants[text] = w
+	return w, nil
+}
+
+func encodeWant(w push.Want) string {
+	if len(w.Components) == 0 && len(w.Kinds) == 0 && w.MinImpact == "" {
+		return ""
+	}
+	return encodeJSON(w)
+}
+
+// endpointHash stands for an endpoint in the index. Half of a SHA-256 is as
+// hard to meet by chance or on purpose as a random id.
+func endpointHash(endpoint string) []byte {
+	h := sha256.Sum256([]byte(endpoint))
+	return h[:16]
+}
+
+// cleaned is a text from outside as both engines take it, of so many bytes at most.
+func cleaned(s string, most int) string {
+	if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	}
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+// DevicesByID answers those of the subscriptions that there are.
+func (db *DB) DevicesByID(ctx context.Context, ids []string) (map[string]push.Subscription, error) {
+	found := make(map[string]push.Subscription, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var d devices
+	list, err := collect(ctx, db.many, d.all, "SELECT "+subscriptionColumns+" FROM push_subscription WHERE "+
+		db.d.among("id", db.d.list("$1")), encodeList(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read devices: %w", err)
+	}
+	for _, s := range list {
+		found[s.ID] = s
+	}
+	return found, nil
+}
+
+// Devices are the contacts' devices of a user, of all users when there is none
+// given, oldest first.
+func (db *DB) Devices(ctx context.Context, userID string) ([]push.Subscription, error) {
+	var c conditions
+	c.add("user_id <> ''")
+	if userID != "" {
+		c.add("user_id = " + c.arg(userID))
+	}
+	var d devices
+	list, err := collect(ctx, db.many, d.all, "SELECT "+subscriptionColumns+" FROM push_subscription"+c.String()+" ORDER BY user_id, id", c.args...)
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	return list, nil
+}
+
+// routeDevices are all contacts' devices as routing needs them, nil if there are none.
+func routeDevices(ctx context.Context, q querier) (map[string][]route.Device, error) {
+	var found map[string][]route.Device
+	_, err := collect(ctx, q, func(s scanner) (struct{}, error) {
+		var user string
+		var d route.Device
+		err := s.Scan(&user, &d.ID, &d.Name)
+		if found == nil {
+			found = map[string][]route.Device{}
+		}
+		found[user] = append(found[user], d)
+		return struct{}{}, err
+	}, "SELECT user_id, id, name FROM push_subscription WHERE user_id <> '' ORDER BY user_id, id")
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	return found, nil
+}
+
+// SubscriptionByEndpoint answers a device, a visitor's as well;
+// fault.ErrNotFound if there is none. Whoever asks must check Auth before it
+// tells anybody.
+func (db *DB) SubscriptionByEndpoint(ctx context.Context, endpoint string) (push.Subscription, error) {
+	s, err := byEndpoint(ctx, db.many, endpoint, "")
+	if err == nil && s == nil {
+		err = fmt.Errorf("subscription: %w", fault.ErrNotFound) // the endpoint is a secret: not told
+	}
+	if err != nil {
+		return push.Subscription{}, err
+	}
+	return *s, nil
+}
+
+// byEndpoint answers nil if there is none.
+func byEndpoint(ctx context.Context, q querier, endpoint, lock string) (*push.Subscription, error) {
+	var d devices
+	s, err := one(ctx, q, d.all, "SELECT "+subscriptionColumns+" FROM push_subscription WHERE endpoint_hash = $1"+lock, endpointHash(endpoint))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("look for a subscription: %w", err)
+	}
+	return &s, nil
+}
+
+// SubscriptionsAfter answers devices with ids above the given one, contacts'
+// and visitors', ascending, with what a message to them needs and no more.
+func (db *DB) SubscriptionsAfter(ctx context.Context, after string, limit int) ([]push.Subscription, error) {
+	var d devices
+	list, err := collect(ctx, db.many, d.sending, "SELECT "+sendingColumns+" FROM push_subscription WHERE id > $1 ORDER BY id LIMIT $2",
+		after, int64(limit))
+	if err != nil {
+		return nil, fmt.Errorf("read subscriptions: %w", err)
+	}
+	return list, nil
+}
+
+// CountSubscriptions counts the visitors' devices of a page.
+func (db *DB) CountSubscriptions(ctx context.Context, pageID string) (int, error) {
+	n := 0
+	if pageID == "" {
+		return 0, nil
+	}
+	if err := db.many.row(ctx, "SELECT count(*) FROM push_subscription WHERE page_id = $1", []any{pageID}, &n); err != nil {
+		return 0, fmt.Errorf("count subscriptions: %w", err)
+	}
+	return n, nil
+}
+
+// DeleteSubscription deletes a device; fault.ErrNotFound if there is none.
+func (db *DB) DeleteSubscription(ctx context.Context, id string) error {
+	return db.write(ctx, func(ctx context.Context, w *work) error {
+		n, err := w.deleteSubscriptions(ctx, []string{id}, time.Time{})
+		if err == nil && n == 0 {
+			err = notFound("subscription", id)
+		}
+		return err
+	})
+}
+
+// movedLately is how long a device's new address is safe from what a push
+// service says of the old one, which was on its way when it changed.
+const movedLately = 2 * time.Minute
+
+// deleteSubscriptions deletes devices and answers how many there were. With now
+// given it passes over those that have just moved to another endpoint: that
+// their old one is gone is no news.
+func (w *work) deleteSubscriptions(ctx context.Context, ids []string, now time.Time) (int, error) {
+	ids = distinct(ids)
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	before := int64(1) << 62
+	if !now.IsZero() {
+		before = millis(now.Add(-movedLately))
+	}
+	d := w.db.d
+	users, err := collect(ctx, w, scanText, "DELETE FROM push_subscription WHERE "+d.among("id", d.list("$1"))+
+		" AND moved < $2 RETURNING user_id", encodeList(ids), before)
+	if err != nil {
+		return 0, fmt.Errorf("delete subscriptions: %w", err)
+	}
+	if slices.ContainsFunc(users, func(u string) bool { return u != "" }) {
+		err = w.raise(ctx)
+	}
+	return len(users), err
+}
+
+// NotePush writes down what push services said of devices. A device that is gone
+// is deleted.
+func (db *DB) NotePush(ctx context.Context, notes []push.Note) error {
+	type sum struct {
+		success  time.Time
+		failures int64 // since the success, if there was one
+		err      string
+	}
+	sums := map[string]*sum{}
+	var gone []string
+	for i := range notes {
+		n := &notes[i]
+		s := sums[n.SubscriptionID]
+		if s == nil {
+			s = &sum{}
+			sums[n.SubscriptionID] = s
+		}
+		switch {
+		case n.Gone:
+			gone = append(gone, n.SubscriptionID)
+		case n.OK:
+			*s = sum{success: n.At}
+		default:
+			s.failures++
+			s.err = cleaned(n.Error, mostDetail)
+		}
+	}
+	for _, id := range gone {
+		delete(sums, id)
+	}
+	if len(notes) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(sums))
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		err = db.t.note.write(ctx, w, len(ids), func(i int, args []any) []any {
+			s := sums[ids[i]]
+			return append(args, ids[i], millis(s.success), s.failures, s.err)
+		})
+		if err != nil {
+			return err
+		}
+		_, err = w.deleteSubscriptions(ctx, gone, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note what push services said: %w", err)
+	}
+	return nil
+}
+
+// distinct sorts texts and drops repeats: what is locked in one order by all
+// cannot wait in a circle.
+func distinct(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
