@@ -197,7 +197,7 @@ func TestWhatAKilledWorkerHeldIsSentByTheNext(t *testing.T) {
 	})
 }
 
-func TestWhatRecoveredBeforeATabOpenedIsToldAsRecoveryOnly(t *testing.T) {
+func TestWhatRecoveredBeforeATabOpenedIsNotTold(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		id := alerts(t, db, 1)[0]
 		s := dispatch.New(db, dispatch.Options{})
@@ -209,15 +209,24 @@ func TestWhatRecoveredBeforeATabOpenedIsToldAsRecoveryOnly(t *testing.T) {
 		must(t, err)
 		cancel()
 		must(t, <-done)
+		other := alerts(t, db, 2)[1] // the tab's first message tells that it looked
 		ch := watch(db)
 		stop := start(t, db, delivery.WorkerOptions{}, ch)
 		msgs := <-ch.sent
 		stop()
-		if len(msgs) != 1 || msgs[0].Notice != alert.NoticeRecovery {
-			t.Errorf("sent %+v", msgs)
+		for _, m := range msgs {
+			if m.Alert.ID == id {
+				t.Errorf("sent %+v", m)
+			}
 		}
-		if d := first(t, db, id); d.State != delivery.Cancelled || d.Notice != alert.NoticeProblem {
-			t.Errorf("%+v", d)
+		ds, err := db.AlertDeliveries(t.Context(), id, "")
+		must(t, err)
+		if len(ds) != 2 || ds[0].State != delivery.Cancelled || ds[0].Notice != alert.NoticeProblem ||
+			ds[1].State != delivery.Skipped || ds[1].Notice != alert.NoticeRecovery {
+			t.Errorf("%+v", ds)
+		}
+		if d := first(t, db, other); d.State != delivery.Handed {
+			t.Errorf("the other: %+v", d)
 		}
 	})
 }

@@ -141,7 +141,7 @@ func TestRecoveryTakesBackWhatWasNotSent(t *testing.T) {
 				if len(first) != 2 || first[0].State != delivery.Cancelled || !strings.Contains(first[0].Detail, "recovered before it was sent") {
 					t.Fatalf("deliveries %+v", first)
 				}
-				if first[1].Notice != alert.NoticeRecovery || first[1].State != delivery.Waiting {
+				if first[1].Notice != alert.NoticeRecovery || first[1].State != delivery.Skipped || first[1].Reason != route.ReasonNeverTold {
 					t.Errorf("recovery %+v", first[1])
 				}
 				if later := r.deliveries(t, got[2].AlertID); len(later) != 1 || later[0].State != delivery.Waiting {
