@@ -27,6 +27,9 @@ type alertView struct {
 	NotTold   []toldRow
 	Length    string // how long it lasted, once resolved
 	Cut       bool   // the timeline is longer than what is shown
+	Snoozed   snoozed
+	Lengths   []option // of a snooze; empty for somebody who cannot
+	Unlinked  bool     // no contact is linked to the visitor, who is not told of it
 }
 
 // moment is one event of a timeline, with what it made us tell.
@@ -80,6 +83,16 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 	}
 	view.Told, view.NotTold = split(ds)
 	view.Source, view.EngineURL = c.engine(ctx, a.Object)
+	view.Snoozed = snoozedNow(&a, events, v.now)
+	if view.MayAck {
+		mine, err := c.ownContacts(v)
+		if err != nil {
+			return err
+		}
+		if view.Unlinked = len(mine) == 0; !view.Unlinked {
+			view.Lengths = snoozeLengths()
+		}
+	}
 	return c.show(w, v, "alert", view)
 }
 
@@ -131,6 +144,9 @@ func split(ds []delivery.Delivery) (told, not []toldRow) {
 				return n
 			}
 			if n := strings.Compare(a.Channel, b.Channel); n != 0 {
+				return n
+			}
+			if n := strings.Compare(a.DestinationName+a.Destination, b.DestinationName+b.Destination); n != 0 {
 				return n
 			}
 			return b.Created.Compare(a.Created)
@@ -204,6 +220,8 @@ func (m moment) Icon() string {
 		return "downtime"
 	case alert.Custom:
 		return "custom"
+	case alert.Snooze:
+		return "snooze"
 	}
 	return stateOf(m.State).Icon
 }

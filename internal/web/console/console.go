@@ -25,6 +25,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
+	"tocsin/internal/push"
 	"tocsin/internal/web"
 )
 
@@ -60,6 +61,17 @@ func New(d Deps) http.Handler {
 	}
 	if d.Log == nil {
 		d.Log = slog.Default()
+	}
+	if d.Push.KeysChanged == nil {
+		d.Push.KeysChanged = func() {}
+	}
+	if d.Push.Services == nil {
+		d.Push.Services = func(context.Context) ([]PushService, error) { return nil, nil }
+	}
+	if d.Push.Test == nil {
+		d.Push.Test = func(context.Context, push.Subscription) (PushTest, error) {
+			return PushTest{Detail: "This hub sends no Web Push."}, nil
+		}
 	}
 	if d.Health == nil {
 		d.Health = func(context.Context) health.Report { return health.Report{OK: true} }

@@ -51,7 +51,7 @@ func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
 	for _, s := range all {
 		view.States = append(view.States, option{string(s), toldOf(s).Word, slices.Contains(f.States, s)})
 	}
-	view.Channels = []option{{"", "Any channel", f.Channel == ""}, {"browser", channelWord("browser"), f.Channel == "browser"}}
+	view.Channels = append([]option{{"", "Any channel", f.Channel == ""}}, channelOptions([]string{f.Channel})...)
 	view.Contacts = []option{{"", "Any contact", f.ContactID == ""}}
 	for _, k := range contacts {
 		view.Contacts = append(view.Contacts, option{k.ID, contactLabel(k), f.ContactID == k.ID})

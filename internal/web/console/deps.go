@@ -9,6 +9,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
+	"tocsin/internal/push"
 	"tocsin/internal/source"
 	"tocsin/internal/web"
 )
@@ -17,6 +18,33 @@ import (
 type Acks interface {
 	Acknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
+	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
+}
+
+// Push is what the pages need of Web Push besides the store. Without Test and
+// Services nothing is sent and no figures are known.
+type Push struct {
+	// KeysChanged is called when a key was made or deleted here.
+	KeysChanged func()
+	// Test sends a test to one device and answers what its push service said.
+	Test func(ctx context.Context, s push.Subscription) (PushTest, error)
+	// Services are the push services that were met, with what holds them up.
+	Services func(ctx context.Context) ([]PushService, error)
+}
+
+// PushTest is what became of a test.
+type PushTest struct {
+	Accepted bool
+	Status   int    // of the push service; 0 when it did not answer
+	Detail   string // which step failed and the mend; or that it was accepted
+}
+
+// PushService is a push service, with what it did and how it stands now.
+type PushService struct {
+	push.ServiceFigures
+	State string    // "open", "paused" (it asked for a pause), "stopped" (it refuses our key)
+	Until time.Time // when it is tried again; zero when State is "open"
+	Why   string    // of the pause or the stop
 }
 
 // Auth signs people in and out and changes users and API keys; *auth.Service
@@ -39,6 +67,7 @@ type Deps struct {
 	Acks   Acks
 	Auth   Auth
 	Health func(ctx context.Context) health.Report
+	Push   Push
 	Kinds  []source.Kind // in the order in which they are offered
 	// BaseURL is how people and engines reach the hub, without a slash at the
 	// end: "https://tocsin.example.org". Empty: taken from each request.

@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/config"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
+	"tocsin/internal/push"
 	"tocsin/internal/source"
 )
 
@@ -62,6 +64,12 @@ func (f *form) blame(name, problem, mend string) {
 		day, _, _ := strings.Cut(rest, "]")
 		name = "day_" + day
 	}
+	// It has one for each kind of notification, where the settings have a map.
+	for _, m := range []string{"auto_close", "push_urgency"} {
+		if key, ok := strings.CutPrefix(name, m+"."); ok {
+			name = m + "_" + key
+		}
+	}
 	name, _, _ = strings.Cut(name, "[")
 	name, _, _ = strings.Cut(name, ".")
 	for i := range f.Sections {
@@ -94,7 +102,13 @@ func (f *form) refused(err error) bool {
 	var c *contact.FieldError
 	var s *source.FieldError
 	var a *auth.FieldError
+	var g *config.FieldError
+	var p *push.FieldError
 	switch {
+	case errors.As(err, &g):
+		f.blame(g.Field, g.Problem, g.Mend)
+	case errors.As(err, &p):
+		f.blame(p.Field, p.Problem, p.Mend)
 	case errors.As(err, &c):
 		f.blame(c.Field, c.Problem, c.Mend)
 	case errors.As(err, &s):

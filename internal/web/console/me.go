@@ -10,6 +10,8 @@ import (
 type meView struct {
 	shell
 	Contact  *contactRow
+	Devices  []deviceRow
+	Off      bool // Web Push is off in the settings
 	Password form
 }
 
@@ -34,6 +36,14 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 	if why != nil && !view.Password.refused(why) {
 		return why
 	}
+	if view.Devices, err = c.myDevices(v); err != nil {
+		return err
+	}
+	set, err := c.Store.Settings(v.Context())
+	if err != nil {
+		return err
+	}
+	view.Off = !set.WebPush
 	view.shell = c.shell(w, v, "/console/me", "My notifications")
 	c.write(w, v.Request, status, "me", "shell", view)
 	return nil

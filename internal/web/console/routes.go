@@ -31,6 +31,8 @@ func (c *console) routes() []routing {
 		{"GET /console/alerts/{id}", auth.ReadAlerts, c.alert},
 		{"POST /console/alerts/{id}/acknowledge", auth.AckAlerts, c.acknowledge},
 		{"POST /console/alerts/{id}/unacknowledge", auth.AckAlerts, c.unacknowledge},
+		{"POST /console/alerts/{id}/snooze", auth.AckAlerts, c.snooze},
+		{"GET /console/act/{id}", auth.ReadAlerts, c.act},
 		{"GET /console/objects/{id}", auth.ReadAlerts, c.object},
 		{"GET /console/deliveries", auth.ReadAlerts, c.deliveries},
 
@@ -81,6 +83,15 @@ func (c *console) routes() []routing {
 
 		{"GET /console/settings", auth.ReadConfig, c.settings},
 		{"POST /console/settings", auth.Administer, c.saveSettings},
+		{"GET " + notificationsPath, auth.ReadConfig, c.pushSettings},
+		{"POST " + notificationsPath, auth.Administer, c.savePushSettings},
+		{"GET " + notificationsPath + "/rotate", auth.Administer, c.askRotatePushKey},
+		{"POST " + notificationsPath + "/rotate", auth.Administer, c.rotatePushKey},
+		{"GET " + notificationsPath + "/keys/{id}/delete", auth.Administer, c.askDeletePushKey},
+		{"POST " + notificationsPath + "/keys/{id}/delete", auth.Administer, c.deletePushKey},
+		{"POST /console/devices/{id}/test", auth.ReadAlerts, c.testDevice},
+		{"GET /console/devices/{id}/remove", auth.ReadAlerts, c.askRemoveDevice},
+		{"POST /console/devices/{id}/remove", auth.ReadAlerts, c.removeDevice},
 		{"GET /console/health", auth.ReadAlerts, c.health},
 		{"GET /console/me", "", c.me},
 		{"POST /console/me", "", c.changePassword},
@@ -95,6 +106,6 @@ func Paths() []string {
 		"/console/contacts", "/console/contacts/new", "/console/groups", "/console/groups/new",
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
-		"/console/keys", "/console/keys/new", "/console/settings", "/console/health", "/console/me",
+		"/console/keys", "/console/keys/new", "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
 	}
 }

@@ -104,8 +104,21 @@ func conditions(r route.Rule, sources map[string]string) []string {
 
 func (c *console) directory(v *visit) (route.Directory, error) {
 	ctx := v.Context()
-	d := route.Directory{Users: map[string]bool{}}
-	var err error
+	set, err := c.Store.Settings(ctx)
+	if err != nil {
+		return route.Directory{}, err
+	}
+	d := route.Directory{Users: map[string]bool{}, WebPush: set.WebPush}
+	devices, err := c.Store.Devices(ctx, "")
+	if err != nil {
+		return d, err
+	}
+	for _, s := range devices {
+		if d.Devices == nil {
+			d.Devices = map[string][]route.Device{}
+		}
+		d.Devices[s.UserID] = append(d.Devices[s.UserID], route.Device{ID: s.ID, Name: s.Name})
+	}
 	if d.Contacts, err = c.Store.Contacts(ctx); err != nil {
 		return d, err
 	}
@@ -183,6 +196,14 @@ func (c *console) rule(w http.ResponseWriter, v *visit) error {
 	return c.showRule(w, v, http.StatusOK, r, strings.Join(labelLines(r.Labels), "\n"), nil)
 }
 
+func channelOptions(chosen []string) []option {
+	var out []option
+	for _, name := range route.Channels() {
+		out = append(out, option{name, channelWord(name), slices.Contains(chosen, name)})
+	}
+	return out
+}
+
 func labelLines(labels map[string]string) []string {
 	var out []string
 	for k, g := range labels {
@@ -232,7 +253,7 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 			{Title: "Tells", Fields: []field{
 				{Name: "group_ids", Label: "Groups", Kind: "checks", Options: groups, Empty: "There are no groups yet."},
 				{Name: "contact_ids", Label: "Contacts", Kind: "checks", Options: contactOptions(dir.Contacts, r.ContactIDs), Empty: "There are no contacts yet. Add some, then come back."},
-				{Name: "channels", Label: "Only by", Kind: "checks", Options: []option{{"browser", "Browser", slices.Contains(r.Channels, "browser")}}, Hint: "None ticked: by every channel that the contact has."},
+				{Name: "channels", Label: "Only by", Kind: "checks", Options: channelOptions(r.Channels), Hint: "None ticked: by every channel that the contact has."},
 				{Name: "stop", Label: "Stop here: rules below this one are not looked at when it fits", Kind: "checkbox", Checked: r.Stop},
 			}},
 		},

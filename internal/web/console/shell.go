@@ -166,6 +166,9 @@ func (c *console) funcs() template.FuncMap {
 		"count":    count,
 		"join":     strings.Join,
 		"initials": initials,
+		"rows":     func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
+		"age":      func(t time.Time) string { return age(t, c.Now()) },
+		"after":    func(t time.Time) bool { return t.After(c.Now()) },
 	}
 }
 

@@ -180,6 +180,18 @@ func reasonWord(r route.Reason) string {
 		return "Notifications are off"
 	case route.ReasonPushOff:
 		return "Push is off"
+	case route.ReasonChannelOff:
+		return "The channel is off in the settings"
+	case route.ReasonNoDevice:
+		return "No device takes Web Push"
+	case route.ReasonSnoozed:
+		return "Snoozed"
+	case route.ReasonSnoozeOver:
+		return "Reminder after a snooze"
+	case route.ReasonReplace:
+		return "Replaces what the device shows"
+	case route.ReasonNeverTold:
+		return "The problem was never told"
 	case route.ReasonNoUser:
 		return "No user is linked"
 	case route.ReasonUserDisabled:

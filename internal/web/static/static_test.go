@@ -2,6 +2,9 @@ package static_test
 
 import (
 	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"image/png"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -86,9 +89,78 @@ func TestFiles(t *testing.T) {
 }
 
 func TestTheWorkerSaysThatAnAcknowledgementWasMadeOnTheNotification(t *testing.T) {
-	worker := body(t, get(t, static.WorkerHandler(), "/sw-push.js"))
-	if !regexp.MustCompile(`/acknowledge.*(?s:.{0,300})JSON\.stringify\(\{[^}]*\borigin: 'notification'`).MatchString(worker) {
+	worker := body(t, get(t, static.Handler(), "/static/js/worker-act.js"))
+	if !regexp.MustCompile(`/acknowledge`+"`"+`, \{[^}]*\borigin: 'notification'`).MatchString(worker) {
 		t.Error("the call to acknowledge says no origin")
+	}
+}
+
+// The worker is installed only if all of its parts are there, and takes no
+// newer JavaScript than a classic script may have.
+func TestTheWorkerIsWhole(t *testing.T) {
+	worker := body(t, get(t, static.WorkerHandler(), "/sw-push.js"))
+	parts := regexp.MustCompile(`importScripts\(([^)]*)\)`).FindStringSubmatch(worker)
+	if parts == nil {
+		t.Fatal("it imports nothing")
+	}
+	for _, m := range regexp.MustCompile(`'/static/([^']+)'`).FindAllStringSubmatch(parts[1], -1) {
+		text := body(t, get(t, static.Handler(), "/static/"+m[1]))
+		if regexp.MustCompile(`(?m)^(?:import|export)\b`).MatchString(text) {
+			t.Errorf("%s is a module: a classic worker cannot import it", m[1])
+		}
+		worker += text
+	}
+	for _, event := range []string{"push", "notificationclick", "notificationclose", "pushsubscriptionchange", "sync", "fetch", "message"} {
+		if !strings.Contains(worker, "addEventListener('"+event+"'") {
+			t.Errorf("it does not listen to %s", event)
+		}
+	}
+}
+
+func TestTheManifestCanBeInstalled(t *testing.T) {
+	a := get(t, static.ManifestHandler(), "/manifest.webmanifest")
+	if a.Header.Get("Content-Type") != "application/manifest+json" || a.Header.Get("Cache-Control") != "no-cache" {
+		t.Fatalf("%v", a.Header)
+	}
+	var m struct {
+		Name, Display, Scope string
+		ID                   string
+		ShortName            string `json:"short_name"`
+		StartURL             string `json:"start_url"`
+		Theme                string `json:"theme_color"`
+		Background           string `json:"background_color"`
+		Icons                []struct{ Src, Sizes, Type, Purpose string }
+		Shortcuts            []struct {
+			Name, URL string
+			Icons     []struct{ Src string }
+		}
+	}
+	if err := json.Unmarshal([]byte(body(t, a)), &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Name == "" || m.ShortName == "" || m.ID == "" || m.Display != "standalone" || m.Scope != "/" || m.StartURL != "/console/alerts" || m.Theme == "" || m.Background == "" {
+		t.Errorf("%+v", m)
+	}
+	have := map[string]bool{}
+	for _, icon := range m.Icons {
+		picture, err := png.DecodeConfig(strings.NewReader(body(t, get(t, static.Handler(), icon.Src))))
+		if err != nil {
+			t.Errorf("%s: %v", icon.Src, err)
+		}
+		if size := fmt.Sprintf("%dx%d", picture.Width, picture.Height); size != icon.Sizes {
+			t.Errorf("%s is %s, not %s", icon.Src, size, icon.Sizes)
+		}
+		have[icon.Purpose+" "+icon.Sizes] = true
+	}
+	for _, want := range []string{"any 192x192", "any 512x512", "maskable 192x192", "maskable 512x512", "monochrome 512x512"} {
+		if !have[want] {
+			t.Errorf("no icon %s", want)
+		}
+	}
+	for _, s := range m.Shortcuts {
+		if s.Name == "" || !strings.HasPrefix(s.URL, "/console/") || len(s.Icons) == 0 || !static.Exists(strings.TrimPrefix(s.Icons[0].Src, "/static/")) {
+			t.Errorf("shortcut %+v", s)
+		}
 	}
 }
 
@@ -122,7 +194,7 @@ func TestEveryReferenceExists(t *testing.T) {
 		}
 	}
 	// The icons that notifications name by state.
-	for _, icon := range strings.Fields("host-up host-down host-unreachable service-ok service-warning service-critical service-unknown acknowledgement downtime flapping custom app") {
+	for _, icon := range strings.Fields("host-up host-down host-unreachable service-ok service-warning service-critical service-unknown acknowledgement downtime flapping custom app app-512 app-maskable-512 apple-touch-icon badge snooze") {
 		checked++
 		if !static.Exists("icons/" + icon + ".png") {
 			t.Errorf("icon %s does not exist", icon)

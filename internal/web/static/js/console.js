@@ -7,6 +7,8 @@ import { keepTimes } from './console-times.js';
 import { toast } from './console-toast.js';
 import { startAlerts } from './console-alerts.js';
 import { startPage } from './console-page.js';
+import { startPush } from './console-push.js';
+import { startWorker } from './console-worker.js';
 
 const root = document.documentElement;
 const { user, collapse } = root.dataset;
@@ -18,11 +20,14 @@ help();
 
 const warnings = headerWarnings();
 const parts = [startAlerts(), startPage()];
+const hubWorker = startWorker({ userId: user });
+const push = startPush({ userId: user });
 const notes = startNotifications({ userId: user, collapseAfter: Number(collapse) || 5, onPage: shown });
 const live = startLive({
   userId: user,
   onFrame(frame) {
     notes.frame(frame);
+    hubWorker.frame(frame);
     if (frame.kind === 'health') warnings.hub(frame.data.warnings);
     for (const p of parts) p.frame(frame);
   },
@@ -114,7 +119,7 @@ function nudge() {
     };
     if (now === 'default') {
       p.textContent = 'Let this browser show desktop notifications, so that you hear of a problem while you work in another window.';
-      button('Turn on notifications', 'button primary', async () => { await ask(); draw(); selfTest(); });
+      button('Turn on notifications', 'button primary', async () => { await ask(); draw(); selfTest(); push.draw(); offerPush(); });
     } else {
       const why = explain();
       p.textContent = `${why.reason} ${why.steps.join(' ')}`;
@@ -125,6 +130,12 @@ function nudge() {
   };
   draw();
   navigator.permissions?.query({ name: 'notifications' }).then((s) => s.addEventListener('change', draw), () => {});
+}
+
+// offerPush tells of the other way, once there is permission.
+function offerPush() {
+  if (permission() !== 'granted' || !('PushManager' in window) || document.getElementById('push')) return;
+  toast({ title: 'Also with every tab closed?', text: 'Turn on Web Push for this device under My notifications.', url: '/console/me', seconds: 20 });
 }
 
 // selfTest drives "Send me a test notification" on the page of one's own.

@@ -54,11 +54,7 @@ async function send(item) {
 function bySession(item) {
   const url = `/api/v1/alerts/${encodeURIComponent(item.alert_id)}`;
   if (item.action === 'snooze') return post(`${url}/snooze`, { minutes: SNOOZE_MINUTES });
-  return acknowledge(url);
-}
-
-function acknowledge(url) {
-  return post(`${url}/acknowledge`, { origin: 'notification', comment: 'Acknowledged from the notification.' });
+  return post(`${url}/acknowledge`, { origin: 'notification', comment: 'Acknowledged from the desktop notification.' });
 }
 
 async function post(url, body) {
