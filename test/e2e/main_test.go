@@ -234,11 +234,22 @@ type alert struct {
 	Status          string
 	State           string
 	Acknowledgement *struct{ Author, Comment, Origin, Confirmation string }
-	Timeline        []struct{ Type, Outcome, Author, Comment, Output, Why string }
-	Deliveries      []struct {
-		ContactName                                 string `json:"contact_name"`
-		Channel, Notice, State, Reason, Why, Detail string
-		Attempts                                    []struct{ Number int }
+	Timeline        []event
+	Deliveries      []delivery
+}
+
+// event is one entry of a timeline.
+type event struct{ Type, Outcome, Author, Comment, Output, Why string }
+
+// delivery is who was told how, and what became of it.
+type delivery struct {
+	ContactName                                 string `json:"contact_name"`
+	Channel, Notice, State, Reason, Why, Detail string
+	Destination                                 string // of Web Push: the device
+	Attempt                                     int
+	Attempts                                    []struct {
+		Number         int
+		Result, Detail string
 	}
 }
 

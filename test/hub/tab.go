@@ -171,7 +171,7 @@ func (t *Tab) take(ctx context.Context, id, event, data string) error {
 func (t *Tab) pending(ctx context.Context) error {
 	for {
 		var list struct{ Items []Notification }
-		if err := t.ask(ctx, http.MethodGet, "/live/pending", nil, &list); err != nil {
+		if err := t.Ask(ctx, http.MethodGet, "/live/pending", nil, &list); err != nil {
 			return err
 		}
 		if fresh, err := t.show(ctx, list.Items); err != nil || fresh == 0 {
@@ -205,11 +205,12 @@ func (t *Tab) show(ctx context.Context, ns []Notification) (fresh int, err error
 	close(t.changed)
 	t.changed = make(chan struct{})
 	t.mu.Unlock()
-	return fresh, t.ask(ctx, http.MethodPost, "/live/receipts", rs, nil)
+	return fresh, t.Ask(ctx, http.MethodPost, "/live/receipts", rs, nil)
 }
 
-// ask makes one request as the signed-in user.
-func (t *Tab) ask(ctx context.Context, method, path string, in, out any) error {
+// Ask makes one request to path of /api/v1 as the signed-in user. An answer
+// that is no success is a *RefusedError.
+func (t *Tab) Ask(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
