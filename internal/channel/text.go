@@ -49,6 +49,9 @@ func Present(m *Message) Text {
 	switch m.Notice {
 	case alert.NoticeProblem:
 		t.Title = fmt.Sprintf("PROBLEM: %s is %s!", name, word)
+		if m.Snoozed {
+			t.Title = fmt.Sprintf("REMINDER: %s is still %s!", name, word)
+		}
 		t.Body = Cut(output, maxBody)
 		t.Closes = string(t.State)
 		t.Icon, t.Colour = stateIcon(m.Object.Kind(), t.State), t.State.Colour()

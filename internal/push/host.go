@@ -37,15 +37,8 @@ const (
 // ways. What it accepts is safe to put into a request as it stands; where its
 // name leads is to be checked again when dialling.
 func CheckEndpoint(raw string, extraHosts []string) (string, error) {
-	origin, _, err := SplitEndpoint(raw, extraHosts)
-	return origin, err
-}
-
-// SplitEndpoint is CheckEndpoint, and answers what follows the origin, too:
-// path and query as they go into the request.
-func SplitEndpoint(raw string, extraHosts []string) (origin, path string, err error) {
-	refuse := func(problem, mend string) (string, string, error) {
-		return "", "", &FieldError{"endpoint", problem, mend}
+	refuse := func(problem, mend string) (string, error) {
+		return "", &FieldError{"endpoint", problem, mend}
 	}
 	if raw == "" {
 		return refuse("is missing", mendEndpoint)
@@ -84,7 +77,7 @@ func SplitEndpoint(raw string, extraHosts []string) (origin, path string, err er
 		return refuse("is at "+host+portSuffix(port)+", which is not known as a push service",
 			"add the host to the push hosts, in Settings → Notifications, if it is one")
 	}
-	return "https://" + host + portSuffix(port), path, nil
+	return "https://" + host + portSuffix(port), nil
 }
 
 func portSuffix(port int) string {

@@ -2,10 +2,20 @@ package webpush
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/channel"
+	"tocsin/internal/config"
 	"tocsin/internal/push"
 )
+
+// maxAttempts is how often a delivery is tried: with ten minutes between, for
+// more than a day. What ends it is its time.
+const maxAttempts = 200
 
 // Channel is the Web Push channel: each message goes to one device.
 type Channel struct {
@@ -25,11 +35,202 @@ func New(sender *Sender, devices DeviceStore, settings settingsFunc, baseURL str
 // Name is "webpush".
 func (c *Channel) Name() string { return Name }
 
-// SendAll sends each message to the device that is its Destination.
-func (c *Channel) SendAll(_ context.Context, msgs []channel.Message) []error {
-	return make([]error, len(msgs))
+// MaxAttempts is how often a delivery is tried. A push service that is away, or
+// refuses our key until somebody mends it, is waited for until the delivery's
+// time runs out.
+func (c *Channel) MaxAttempts() int { return maxAttempts }
+
+// SendAll sends each message to the device that is its Destination. Messages
+// about one alert reach a device in their order.
+func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
+	errs := make([]error, len(msgs))
+	if len(msgs) == 0 {
+		return errs
+	}
+	all := func(err error) []error {
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	settings, err := c.settings(ctx)
+	if err != nil {
+		return all(fmt.Errorf("read settings: %w", err))
+	}
+	if !settings.WebPush {
+		return all(channel.Permanent(errors.New("Web Push was switched off under Settings → Notifications")))
+	}
+	var ids []string
+	for i := range msgs {
+		if d := msgs[i].Destination; d != "" && !slices.Contains(ids, d) {
+			ids = append(ids, d)
+		}
+	}
+	devices, err := c.devices.DevicesByID(ctx, ids)
+	if err != nil {
+		return all(fmt.Errorf("read devices: %w", err))
+	}
+	c.send(ctx, c.letters(msgs, errs, devices, settings), errs)
+	return errs
 }
 
-// SendTest sends a test message to a device, now or never, and answers what its
-// push service said. What it says of the device is noted, too.
-func (c *Channel) SendTest(context.Context, push.Subscription) Result { return Result{Verdict: Again} }
+// letter is a message as it is sent.
+type letter struct {
+	item  Item
+	index int // of the message
+	turn  int // how many messages about the same go to the device before it
+}
+
+// letters makes an item of each message that can be sent, and an error of each
+// other.
+func (c *Channel) letters(msgs []channel.Message, errs []error, devices map[string]push.Subscription, settings config.Settings) []letter {
+	now := c.sender.o.Now()
+	turns := map[[2]string]int{}
+	var out []letter
+	for i := range msgs {
+		m := &msgs[i]
+		d, ok := devices[m.Destination]
+		switch {
+		case m.Destination == "":
+			errs[i] = channel.Permanent(errors.New("no device is named that it is for"))
+			continue
+		case !ok:
+			errs[i] = channel.Permanent(errors.New("the device has unsubscribed, or was removed"))
+			continue
+		case d.UserID != m.UserID:
+			errs[i] = channel.Permanent(errors.New("somebody else uses the device now"))
+			continue
+		}
+		ttl := time.Duration(settings.PushTTL) * time.Minute
+		if !m.ExpiresAt.IsZero() {
+			if !now.Before(m.ExpiresAt) {
+				errs[i] = channel.Permanent(errors.New("its time ran out at " + m.ExpiresAt.UTC().Format(time.RFC3339)))
+				continue
+			}
+			ttl = min(ttl, m.ExpiresAt.Sub(now))
+		}
+		text, t := messagePayload(m, settings, c.base, c.token(m, now, ttl))
+		key := [2]string{m.Destination, t.Tag}
+		out = append(out, letter{index: i, turn: turns[key], item: Item{
+			Sub: &d, Payload: text, Pad: Padded(text), TTL: ttl, Urgency: urgency(m, t, settings), Topic: Topic(t.Tag),
+		}})
+		turns[key]++
+	}
+	return out
+}
+
+// token is what the buttons of a problem act with, empty for other messages.
+func (c *Channel) token(m *channel.Message, now time.Time, ttl time.Duration) string {
+	if c.tokens == nil || m.Notice != alert.NoticeProblem || m.Alert == nil || !m.Alert.Open() {
+		return ""
+	}
+	token, err := c.tokens.Make(m.Alert.ID, m.ContactID, now.Add(min(max(ttl, 8*time.Hour), 24*time.Hour)))
+	if err != nil {
+		// It is shown without buttons then; a click still leads to the alert.
+		c.sender.o.Log.Error("making an action token failed", "delivery_id", m.DeliveryID, "error", err)
+		return ""
+	}
+	return token
+}
+
+// urgency is what the settings say for the word of the text. A message that
+// replaces what is shown need not wake a device up.
+func urgency(m *channel.Message, t channel.Text, s config.Settings) push.Urgency {
+	if u := push.Urgency(s.PushUrgency[t.Closes]); slices.Contains(push.Urgencies(), u) {
+		if m.Quiet && u == push.High {
+			return push.Normal
+		}
+		return u
+	}
+	if m.Notice == alert.NoticeProblem && !m.Quiet {
+		return push.High
+	}
+	return push.Normal
+}
+
+// send sends letters turn by turn and writes down what became of them.
+func (c *Channel) send(ctx context.Context, letters []letter, errs []error) {
+	results := make([]Result, len(errs))
+	for turn := 0; ; turn++ {
+		var items []Item
+		var index []int
+		for i := range letters {
+			if letters[i].turn == turn {
+				items, index = append(items, letters[i].item), append(index, letters[i].index)
+			}
+		}
+		if len(items) == 0 {
+			break
+		}
+		c.sender.SendAll(ctx, items, func(i int, r Result) { results[index[i]] = r })
+	}
+	now := c.sender.o.Now()
+	var notes []push.Note
+	for i := range letters {
+		l := &letters[i]
+		r := results[l.index]
+		errs[l.index] = outcome(r)
+		if n, ok := note(l.item.Sub.ID, r, now); ok {
+			notes = append(notes, n)
+		}
+	}
+	c.note(ctx, notes)
+}
+
+// outcome is what the delivery worker is told.
+func outcome(r Result) error {
+	err := errors.New(r.Detail)
+	switch r.Verdict {
+	case Sent:
+		return channel.Accepted(r.Detail)
+	case Gone:
+		return channel.Permanent(fmt.Errorf("%w; it was taken off the list of devices", err))
+	case Ours, TooLarge:
+		return channel.Permanent(err)
+	}
+	return channel.RetryAfter(err, r.After)
+}
+
+// note is what is kept about the device. What says nothing of it is not: a
+// service that is left alone was not asked.
+func note(id string, r Result, now time.Time) (push.Note, bool) {
+	n := push.Note{SubscriptionID: id, At: now, OK: r.Verdict == Sent, Gone: r.Verdict == Gone}
+	if !n.OK {
+		n.Error = r.Detail
+	}
+	return n, r.Verdict != Paused || r.Status != 0
+}
+
+func (c *Channel) note(ctx context.Context, notes []push.Note) {
+	if len(notes) == 0 {
+		return
+	}
+	// What was sent was sent, also when the time for sending is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := c.devices.NotePush(ctx, notes); err != nil {
+		c.sender.o.Log.Error("noting what became of pushes failed", "count", len(notes), "error", err)
+	}
+}
+
+// testTTL is how long a test message is kept for a device that is just away.
+const testTTL = time.Minute
+
+// SendTest sends a test message to a device and answers what its push service
+// said. What it says of the device is noted, too: one that is gone is deleted.
+func (c *Channel) SendTest(ctx context.Context, d push.Subscription) Result {
+	settings, err := c.settings(ctx)
+	if err != nil {
+		return Result{Verdict: Again, Detail: fmt.Sprintf("not sent: read settings: %v", err)}
+	}
+	now := c.sender.o.Now()
+	text := testPayload(c.base, now, settings)
+	var result Result
+	c.sender.SendAll(ctx, []Item{{
+		Sub: &d, Payload: text, Pad: Padded(text), TTL: testTTL, Urgency: push.High, Topic: Topic("test"),
+	}}, func(_ int, r Result) { result = r })
+	if n, ok := note(d.ID, result, now); ok {
+		c.note(ctx, []push.Note{n})
+	}
+	return result
+}

@@ -70,5 +70,4 @@ type DeviceStore interface {
 	NotePush(ctx context.Context, notes []push.Note) error
 }
 
-
 type settingsFunc = func(context.Context) (config.Settings, error)

@@ -78,10 +78,10 @@ func Prepare(p256dh, auth []byte) (Prepared, error) {
 	}
 	var salt [saltSize]byte
 	_, _ = rand.Read(salt[:]) // it never answers an error: see crypto/rand
-	return prepare(ours, device, auth, salt)
+	return prepare(ours, device, p256dh, auth, salt)
 }
 
-func prepare(ours *ecdh.PrivateKey, device *ecdh.PublicKey, auth []byte, salt [saltSize]byte) (Prepared, error) {
+func prepare(ours *ecdh.PrivateKey, device *ecdh.PublicKey, p256dh, auth []byte, salt [saltSize]byte) (Prepared, error) {
 	if len(auth) != 16 {
 		return Prepared{}, fmt.Errorf("the device's secret has %d bytes, not 16", len(auth))
 	}
@@ -91,7 +91,7 @@ func prepare(ours *ecdh.PrivateKey, device *ecdh.PublicKey, auth []byte, salt [s
 	}
 	p := Prepared{salt: salt, ready: true}
 	copy(p.public[:], ours.PublicKey().Bytes())
-	p.derive(shared, auth, device.Bytes())
+	p.derive(shared, auth, p256dh)
 	return p, nil
 }
 
