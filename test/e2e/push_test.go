@@ -18,10 +18,10 @@ import (
 
 // What a person clicks on the page of devices.
 const (
-	devicesPage   = "/console/devices"
+	devicesPage   = "/console/me"
 	turnOnButton  = "#push-on"
 	turnOffButton = "#push-off"
-	testButton    = "[data-push-test]"
+	testButton    = "#push-test"
 )
 
 // device is what the API says of one of mine.

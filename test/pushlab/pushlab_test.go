@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,8 +129,7 @@ func (s *server) seal(sub device.Subscription, text string) []byte {
 		s.Fatal(err)
 	}
 	nonce := must(hkdf.Key(sha256.New, ikm, salt, "Content-Encoding: nonce\x00", 12))
-	body := append(salt, 0, 0, 16, 0, 65)
-	body = append(body, ours.PublicKey().Bytes()...)
+	body := slices.Concat(salt, []byte{0, 0, 16, 0, 65}, ours.PublicKey().Bytes())
 	return gcm.Seal(body, nonce, append([]byte(text), 2), nil)
 }
 

@@ -114,7 +114,7 @@ func checkSubject(sub string) error {
 	}
 	u, err := url.Parse(sub)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.Hostname() == "localhost" {
-		return fmt.Errorf("sub %q is neither mailto: nor https:", sub)
+		return fmt.Errorf("sub %q is neither a mailto nor an https address", sub)
 	}
 	return nil
 }
