@@ -54,6 +54,13 @@ type Reachable interface {
 	ReachableUsers() []string
 }
 
+// Persistent is what a channel implements whose deliveries are to be tried more
+// or less often than others: its failures may last, and its messages be of use
+// afterwards. What ends them then is their time.
+type Persistent interface {
+	MaxAttempts() int
+}
+
 // SendError says what is to become of a delivery whose sending did not simply
 // succeed. Make one with Permanent, RetryAfter, Handed or Accepted.
 type SendError struct {

@@ -81,7 +81,11 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 	}
 	w := &Worker{store: st, o: o}
 	for _, c := range chs {
-		w.loops = append(w.loops, &loop{w: w, channel: c, wake: make(chan struct{}, 1)})
+		l := &loop{w: w, channel: c, attempts: o.MaxAttempts, wake: make(chan struct{}, 1)}
+		if p, ok := c.(channel.Persistent); ok {
+			l.attempts = p.MaxAttempts()
+		}
+		w.loops = append(w.loops, l)
 	}
 	return w
 }
@@ -135,10 +139,11 @@ func (w *Worker) sweep(ctx context.Context) {
 
 // loop is one channel's.
 type loop struct {
-	w       *Worker
-	channel channel.Channel
-	wake    chan struct{}
-	figures figures
+	w        *Worker
+	channel  channel.Channel
+	attempts int // until a delivery is dead
+	wake     chan struct{}
+	figures  figures
 }
 
 func (l *loop) run(ctx context.Context) {
@@ -253,7 +258,7 @@ func (l *loop) judge(c *Claimed, now time.Time) (Completion, bool) {
 		done.Detail = "its time ran out at " + c.Expires.UTC().Format(time.RFC3339)
 		return done, true
 	}
-	if c.Attempt > l.w.o.MaxAttempts {
+	if c.Attempt > l.attempts {
 		// Nobody wrote down what became of the attempts before: a delivery that
 		// kills its worker must end, too.
 		done.State, done.Result = Dead, "failed"
@@ -298,7 +303,7 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 		return l.handedOver(c, e, done)
 	case e.Permanent:
 		done.State, done.Result = Dead, "refused"
-	case c.Attempt >= l.w.o.MaxAttempts:
+	case c.Attempt >= l.attempts:
 		done.State, done.Result = Dead, "failed"
 		done.Detail = fmt.Sprintf("given up after %d attempts: %s", c.Attempt, done.Detail)
 	default:
