@@ -114,15 +114,22 @@ func timeline(events []alert.Event, ds []delivery.Delivery) []moment {
 	out := make([]moment, 0, len(events))
 	for _, e := range slices.Backward(events) {
 		m := moment{Event: e}
+		// Contacts, not messages: one may have many devices. What quietly brings a
+		// device up to date tells nobody anything.
+		told, not := map[string]bool{}, map[string]bool{}
 		for _, d := range ds {
 			switch {
-			case d.EventID != e.ID:
+			case d.EventID != e.ID, d.Quiet:
 			case d.State == delivery.Skipped:
-				m.NotTold++
+				not[d.ContactID+d.ContactName] = true
 			default:
-				m.Told++
+				told[d.ContactID+d.ContactName] = true
 			}
 		}
+		for who := range told {
+			delete(not, who)
+		}
+		m.Told, m.NotTold = len(told), len(not)
 		out = append(out, m)
 	}
 	return out

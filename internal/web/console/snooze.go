@@ -63,7 +63,7 @@ func (c *console) snooze(w http.ResponseWriter, v *visit) error {
 	if len(contacts) == 0 {
 		return refuse("No contact is linked to you, so you are not told of it, and there is nothing to snooze.")
 	}
-	until, err := c.Acks.Snooze(v.Context(), id, dispatch.SnoozeRequest{
+	_, err = c.Acks.Snooze(v.Context(), id, dispatch.SnoozeRequest{
 		ContactIDs: contacts, UserID: v.who.UserID, Author: v.who.Label(), For: time.Duration(minutes) * time.Minute, Origin: alert.FromConsole,
 	})
 	switch {
@@ -72,7 +72,7 @@ func (c *console) snooze(w http.ResponseWriter, v *visit) error {
 	case errors.Is(err, dispatch.ErrSnoozeLength), errors.Is(err, dispatch.ErrSnoozeContact):
 		return refuse(sentence(err.Error()))
 	}
-	return c.answered(w, v, back, err, "Snoozed for you: you are reminded at "+until.UTC().Format("15:04 MST")+", unless it has recovered or somebody has taken it.")
+	return c.answered(w, v, back, err, "Snoozed for you for "+length(time.Duration(minutes)*time.Minute)+": then you are reminded, unless it has recovered or somebody has taken it.")
 }
 
 // actView is the page of one alert for a thumb.

@@ -90,7 +90,7 @@ func TestFiles(t *testing.T) {
 
 func TestTheWorkerSaysThatAnAcknowledgementWasMadeOnTheNotification(t *testing.T) {
 	worker := body(t, get(t, static.Handler(), "/static/js/worker-act.js"))
-	if !regexp.MustCompile(`/acknowledge`+"`"+`, \{[^}]*\borigin: 'notification'`).MatchString(worker) {
+	if !regexp.MustCompile(`/acknowledge` + "`" + `, \{[^}]*\borigin: 'notification'`).MatchString(worker) {
 		t.Error("the call to acknowledge says no origin")
 	}
 }

@@ -111,6 +111,12 @@ li { padding: 12px 14px; margin-bottom: 8px; background: var(--card); border: 1p
 .state { font-weight: 650; } .bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
 a { color: var(--link); } .button { display: inline-block; margin-top: 12px; padding: 9px 18px; border: 1px solid var(--dim); border-radius: 6px; background: var(--card); color: var(--text); text-decoration: none; font-weight: 550; }`;
 
+// The page comes back when the hub does, and never flickers before.
+const RETRY = `
+const look = () => fetch('/healthz', { cache: 'no-store' }).then((a) => { if (a.ok) location.reload(); }, () => {});
+addEventListener('online', look);
+setInterval(look, 10000);`;
+
 function escape(text) {
   return String(text ?? '').replace(/[&<>"']/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }[c]));
 }
@@ -127,7 +133,7 @@ function clock(at) {
 function row(x) {
   const state = x.state ? x.state[0].toUpperCase() + x.state.slice(1) : 'Not told';
   const taken = x.status === 'acknowledged' ? ` · acknowledged${x.by ? ` by ${escape(x.by)}` : ''}` : '';
-  return `<li><p><span class="state ${LOOKS[x.state] || 'dim'}"><span aria-hidden="true">${SHAPES[x.state] || '?'}</span> ${escape(state)}</span> <strong>${escape(x.name)}</strong></p>
+  return `<li><p><span class="state ${LOOKS[x.state] || 'dim'}"><span aria-hidden="true">${SHAPES[x.state] || '?'}</span> ${escape(state)}</span> · <strong>${escape(x.name)}</strong></p>
 <p class="dim">${x.since ? `since ${escape(clock(x.since))}` : ''}${taken}</p>${x.output ? `<p>${escape(x.output)}</p>` : ''}</li>`;
 }
 
@@ -155,13 +161,13 @@ async function offline(url) {
   if (!known) parts.push('<p>Nothing is kept on this device: nobody is signed in here, or nothing was loaded yet.</p>');
   const nonce = crypto.randomUUID();
   const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="20"><title>Offline · Tocsin</title><style nonce="${nonce}">${STYLE}</style></head>
-<body data-offline="${known ? 'known' : 'nothing'}"><main>${parts.join('\n')}</main></body></html>`;
+<title>Offline · Tocsin</title><style nonce="${nonce}">${STYLE}</style></head>
+<body data-offline="${known ? 'known' : 'nothing'}"><main>${parts.join('\n')}</main><script nonce="${nonce}">${RETRY}</script></body></html>`;
   return new Response(html, {
     status: 503,
     headers: {
       'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff',
-      'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     },
   });
 }
