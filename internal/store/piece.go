@@ -146,7 +146,7 @@ func (w *work) planPiece(ctx context.Context, node string, now time.Time, lease 
 // the publication was there already is left out, also where the clocks of nodes
 // differ.
 func (db *DB) PieceSubscriptions(ctx context.Context, p *push.Piece, after string, limit int) ([]push.Subscription, error) {
-	rows, err := db.many.query(ctx, "SELECT "+sendingColumns+` FROM push_subscription WHERE page_id = $1 AND id > $2 AND id <= $3
+	rows, err := db.many.query(db.brief(ctx), "SELECT "+sendingColumns+` FROM push_subscription WHERE page_id = $1 AND id > $2 AND id <= $3
 		AND created <= (SELECT taken FROM publication WHERE id = $4) ORDER BY id LIMIT $5`,
 		p.Publication.PageID, max(after, p.From), p.To, p.Publication.ID, int64(limit))
 	if err != nil {

@@ -178,5 +178,15 @@ func (db *DB) ClockOffset(ctx context.Context) (time.Duration, error) {
 	return theirs.Sub(begin.Add(time.Since(begin) / 2)), nil
 }
 
+// brief is the context of a read that takes some milliseconds at most. SQLite's
+// driver watches a context that can end at every row, which costs as much as
+// the row.
+func (db *DB) brief(ctx context.Context) context.Context {
+	if db.d.engine == enginePostgres || ctx.Err() != nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
 // notFound says what there is not: notFound("contact", id).
 func notFound(what, id string) error { return fmt.Errorf("%s %q: %w", what, id, fault.ErrNotFound) }

@@ -147,10 +147,13 @@ func (w *work) updateSubscription(ctx context.Context, have *push.Subscription, 
 	if !sameKeys(have, &s) {
 		s.Failures, s.LastError, moved = 0, "", now
 	}
-	_, err := w.exec(ctx, `UPDATE push_subscription SET endpoint_hash = $2, endpoint = $3, p256dh = $4, auth = $5, key_id = $6,
-		language = $7, want = $8, name = $9, seen = $10, expires = $11, failures = $12, last_error = $13,
-		moved = CASE WHEN $14 > moved THEN $14 ELSE moved END WHERE id = $1`,
-		s.ID, endpointHash(s.Endpoint), s.Endpoint, blob(s.P256dh), blob(s.Auth), s.KeyID, s.Language, encodeWant(s.Want),
+	keys, err := encodeKeys(&s)
+	if err != nil {
+		return s, err
+	}
+	_, err = w.exec(ctx, `UPDATE push_subscription SET endpoint_hash = $2, endpoint = $3, keys = $4, key_id = $5, language = $6, want = $7,
+		name = $8, seen = $9, expires = $10, failures = $11, last_error = $12, moved = CASE WHEN $13 > moved THEN $13 ELSE moved END
+		WHERE id = $1`, s.ID, endpointHash(s.Endpoint), s.Endpoint, keys, s.KeyID, s.Language, encodeWant(s.Want),
 		s.Name, millis(s.Seen), millis(s.Expires), int64(s.Failures), s.LastError, millis(moved))
 	if err == nil && s.UserID != "" && !same(have, &s) {
 		err = w.raise(ctx)
@@ -170,8 +173,12 @@ func (w *work) addSubscription(ctx context.Context, s push.Subscription, now tim
 	}
 	s.ID, s.Created, s.Seen = id.String(), fromMillis(millis(now)), fromMillis(millis(seenAt(&s, now)))
 	s.LastSuccess, s.Failures, s.LastError = time.Time{}, 0, ""
+	keys, err := encodeKeys(&s)
+	if err != nil {
+		return s, err
+	}
 	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, subscriptionRow(&s, nil)...)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, subscriptionRow(&s, keys, nil)...)
 	if err == nil && s.UserID != "" {
 		err = w.raise(ctx)
 	}
@@ -194,18 +201,10 @@ func (w *work) roomFor(ctx context.Context, userID string) error {
 	return nil
 }
 
-func subscriptionRow(s *push.Subscription, args []any) []any {
-	return append(args, s.ID, s.Endpoint, blob(s.P256dh), blob(s.Auth), s.KeyID, s.Language, encodeWant(s.Want), int64(s.Failures),
+func subscriptionRow(s *push.Subscription, keys []byte, args []any) []any {
+	return append(args, s.ID, s.Endpoint, keys, s.KeyID, s.Language, encodeWant(s.Want), int64(s.Failures),
 		s.UserID, s.Name, s.PageID, millis(s.Created), millis(s.Seen), millis(s.Expires), millis(s.LastSuccess), s.LastError,
 		endpointHash(s.Endpoint), int64(0))
-}
-
-// blob is bytes as they are kept: none are not NULL.
-func blob(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 // AddSubscriptions adds visitors' devices, as when they are moved here from
@@ -219,11 +218,14 @@ func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (i
 		if err != nil {
 			return err
 		}
-		rows := slices.Clone(list)
+		rows, keys := slices.Clone(list), make([][]byte, len(list))
 		for i := range rows {
 			s := &rows[i]
 			if s.UserID != "" {
 				return errors.New("only visitors' devices are added in bulk")
+			}
+			if keys[i], err = encodeKeys(s); err != nil {
+				return err
 			}
 			id, err := uuid.NewV7()
 			if err != nil {
@@ -232,7 +234,7 @@ func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (i
 			s.ID, s.Created, s.Seen = id.String(), now, seenAt(s, now)
 			s.Name, s.Language, s.KeyID, s.LastError = "", cleaned(s.Language, mostName), cleaned(s.KeyID, mostName), cleaned(s.LastError, mostDetail)
 		}
-		return db.t.subscription.each(len(rows), func(i int, args []any) []any { return subscriptionRow(&rows[i], args) },
+		return db.t.subscription.each(len(rows), func(i int, args []any) []any { return subscriptionRow(&rows[i], keys[i], args) },
 			func(text string, args []any) error {
 				n, err := w.exec(ctx, text, args...)
 				added += int(n)

@@ -21,7 +21,7 @@ import (
 // sendingColumns are what a message to a device needs; all others say more
 // about it.
 const (
-	sendingColumns      = "id, endpoint, p256dh, auth, key_id, language, want, failures"
+	sendingColumns      = "id, endpoint, keys, key_id, language, want, failures"
 	subscriptionColumns = sendingColumns + ", user_id, name, page_id, created, seen, expires, last_success, last_error"
 )
 
@@ -31,40 +31,69 @@ const (
 	mostDetail = 300
 )
 
-// devices reads devices. Of the same few kinds of want there are very many, so
-// each is decoded once.
-type devices struct{ wants map[string]push.Want }
+// devices reads rows of devices, one after the other. Of the same few kinds of
+// want there are very many, so each is decoded once.
+type devices struct {
+	v                               push.Subscription
+	keys                            []byte
+	text                            string // of Want
+	created, seen, expires, success int64
+	dest                            []any
+	wants                           map[string]push.Want
+}
 
 // sending reads sendingColumns.
 func (d *devices) sending(s scanner) (push.Subscription, error) {
-	var v push.Subscription
-	var want string
-	if err := s.Scan(&v.ID, &v.Endpoint, &v.P256dh, &v.Auth, &v.KeyID, &v.Language, &want, &v.Failures); err != nil || want == "" {
-		return v, err
+	if d.dest == nil {
+		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.text, &d.v.Failures}
 	}
-	var err error
-	v.Want, err = d.want(want)
-	return v, err
+	if err := s.Scan(d.dest...); err != nil {
+		return d.v, err
+	}
+	return d.value()
 }
 
 // all reads subscriptionColumns.
 func (d *devices) all(s scanner) (push.Subscription, error) {
-	var v push.Subscription
-	var want string
-	var created, seen, expires, success int64
-	err := s.Scan(&v.ID, &v.Endpoint, &v.P256dh, &v.Auth, &v.KeyID, &v.Language, &want, &v.Failures,
-		&v.UserID, &v.Name, &v.PageID, &created, &seen, &expires, &success, &v.LastError)
-	if err != nil {
-		return v, err
+	if d.dest == nil {
+		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.text, &d.v.Failures,
+			&d.v.UserID, &d.v.Name, &d.v.PageID, &d.created, &d.seen, &d.expires, &d.success, &d.v.LastError}
 	}
-	v.Created, v.Seen, v.Expires, v.LastSuccess = fromMillis(created), fromMillis(seen), fromMillis(expires), fromMillis(success)
-	v.Want, err = d.want(want)
-	return v, err
+	if err := s.Scan(d.dest...); err != nil {
+		return d.v, err
+	}
+	d.v.Created, d.v.Seen, d.v.Expires, d.v.LastSuccess = fromMillis(d.created), fromMillis(d.seen), fromMillis(d.expires), fromMillis(d.success)
+	return d.value()
+}
+
+// p256dhSize is the length of a device's public key in keys; the rest is its secret.
+const p256dhSize = 65
+
+func (d *devices) value() (push.Subscription, error) {
+	if len(d.keys) < p256dhSize {
+		return d.v, fmt.Errorf("read the keys of subscription %s: there are %d bytes", d.v.ID, len(d.keys))
+	}
+	// Scan gives each row memory of its own.
+	d.v.P256dh, d.v.Auth = d.keys[:p256dhSize:p256dhSize], d.keys[p256dhSize:]
+	var err error
+	d.v.Want, err = d.want(d.text)
+	return d.v, err
+}
+
+// encodeKeys is the reverse: it refuses a public key that is none.
+func encodeKeys(s *push.Subscription) ([]byte, error) {
+	if len(s.P256dh) != p256dhSize {
+		return nil, fmt.Errorf("a device's public key has %d bytes, this one %d", p256dhSize, len(s.P256dh))
+	}
+	return append(s.P256dh[:p256dhSize:p256dhSize], s.Auth...), nil
 }
 
 func (d *devices) want(text string) (push.Want, error) {
+	if text == "" {
+		return push.Want{}, nil
+	}
 	w, known := d.wants[text]
-	if known || text == "" {
+	if known {
 		return w, nil
 	}
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
@@ -188,7 +217,7 @@ func byEndpoint(ctx context.Context, q querier, endpoint, lock string) (*push.Su
 // and visitors', ascending, with what a message to them needs and no more.
 func (db *DB) SubscriptionsAfter(ctx context.Context, after string, limit int) ([]push.Subscription, error) {
 	var d devices
-	list, err := collect(ctx, db.many, d.sending, "SELECT "+sendingColumns+" FROM push_subscription WHERE id > $1 ORDER BY id LIMIT $2",
+	list, err := collect(db.brief(ctx), db.many, d.sending, "SELECT "+sendingColumns+" FROM push_subscription WHERE id > $1 ORDER BY id LIMIT $2",
 		after, int64(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read subscriptions: %w", err)
