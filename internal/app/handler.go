@@ -16,7 +16,7 @@ import (
 // handler is everything that is served, each answer within patience.
 func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
-		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(),
+		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
 	}))
 	mux := http.NewServeMux()
@@ -44,11 +44,13 @@ func (a *App) handler(patience time.Duration) http.Handler {
 
 // guardHeaders are for every page: nothing from elsewhere, in nobody's frame.
 func guardHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
+	h.Set("Content-Security-Policy", "default-src 'self'; manifest-src 'self'; worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	// Notifications and push are no features of this header; what is here is not used.
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 }
 
 // timed measures each kind of request and bounds it: nobody waits for ever for
