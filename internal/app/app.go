@@ -62,6 +62,7 @@ type App struct {
 	dispatch *dispatch.Service
 	worker   *delivery.Worker
 	hub      *live.Hub
+	push     *webPush
 	api      *api.API
 	links    *links
 	metrics  *metrics
@@ -127,7 +128,7 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.listener.Close())
 	}
-	if err := a.assemble(o); err != nil {
+	if err := a.assemble(ctx, o); err != nil {
 		return nil, errors.Join(err, a.db.Close(), a.listener.Close())
 	}
 	a.run()
@@ -220,7 +221,7 @@ func cause(err error) error {
 	return err
 }
 
-func (a *App) assemble(o Options) error {
+func (a *App) assemble(ctx context.Context, o Options) error {
 	var err error
 	a.auth, err = auth.NewService(a.db, auth.Options{
 		Secure:       a.cfg.Secure(),
@@ -239,15 +240,19 @@ func (a *App) assemble(o Options) error {
 	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Settings: a.db.Settings, Log: a.log,
 		Committed: func(took time.Duration) { a.metrics.commits.Observe(took.Seconds()) }})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
-	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
+	if a.push, err = newWebPush(ctx, a.db, a.cfg, a.log, a.busy); err != nil {
+		return err
+	}
+	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs, a.push.channel}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
 	a.db.OnWake("live", a.hub.Wake)
 	a.db.OnWake("delivery", a.worker.Wake)
+	a.db.OnWake("push", a.push.fanout.Wake)
 	a.hub.OnReach(a.worker.Wake)
 
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: a.dispatch, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
-		Health: a.Health, Pending: a.pending, Test: a.test, BaseURL: a.cfg.BaseURL, Version: Version,
+		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
 	a.server = &http.Server{
@@ -281,6 +286,9 @@ func (a *App) run() {
 	loop(work, "committer", a.dispatch.Run)
 	loop(work, "delivery", a.worker.Run)
 	loop(work, "live", a.hub.Run)
+	loop(work, "push", a.push.fanout.Run)
+	loop(work, "push preparation", a.push.ready.Run)
+	loop(edge, "push figures", a.push.writeFigures)
 	changed := make(chan struct{}, 1)
 	a.db.OnWake("config", func() {
 		select {
@@ -308,6 +316,7 @@ func (a *App) run() {
 		}
 		stopWork()
 		a.stopped.Wait()
+		a.push.close(drain)
 	}
 }
 
@@ -319,6 +328,12 @@ func (a *App) Stop() error {
 	}
 	a.log.Info("stopped")
 	return nil
+}
+
+// busy says whether there is better to do than to prepare messages: events
+// come in, or a publication goes out.
+func (a *App) busy() bool {
+	return a.dispatch.Stats().Queue > 0 || a.push.fanout.Stats().Pieces > 0
 }
 
 // greet tells a newcomer what comes next.

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// The test's PostgreSQL is one for the process and ends with it.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("tocsin/test/postgres.(*Server).start.func1"))
+	goleak.VerifyTestMain(withLab{m}, goleak.IgnoreAnyFunction("tocsin/test/postgres.(*Server).start.func1"))
 }
 
 // hub is a running Tocsin on a database of its own.
@@ -352,6 +352,17 @@ func TestPlainPages(t *testing.T) {
 		}
 		if p := got.header.Get("Content-Security-Policy"); p == "" || strings.Contains(p, "unsafe") {
 			t.Errorf("policy %q", p)
+		}
+	})
+	t.Run("a manifest and a worker may be used, from here alone", func(t *testing.T) {
+		got := h.call("GET", "/manifest.webmanifest", nil, "")
+		p := got.header.Get("Content-Security-Policy")
+		if got.status != http.StatusOK || !strings.Contains(p, "manifest-src 'self'") || !strings.Contains(p, "worker-src 'self'") ||
+			!strings.HasPrefix(got.header.Get("Content-Type"), "application/manifest+json") {
+			t.Errorf("manifest: %d %v", got.status, got.header)
+		}
+		if c := h.call("GET", "/sw-push.js", nil, "").header.Get("Cache-Control"); c != "no-cache" {
+			t.Errorf("the worker is kept: %q", c)
 		}
 	})
 	t.Run("the service worker may look after the whole site", func(t *testing.T) {

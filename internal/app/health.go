@@ -53,6 +53,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	}
 	f.Disk = disk(a.cfg.DataDir)
 	a.workerFacts(&f)
+	f.Push = a.pushFacts(ctx)
 
 	q, err := a.db.QueueFigures(ctx)
 	f.Queue = health.Queue{
@@ -102,6 +103,36 @@ func (a *App) workerFacts(f *health.Facts) {
 
 	h := a.hub.Stats()
 	f.Live = health.Live{Streams: h.Streams, Users: h.Users, LastTail: h.LastTail, Stopped: a.state.stopped("live")}
+}
+
+func (a *App) pushFacts(ctx context.Context) *health.Push {
+	p := a.push
+	st := p.fanout.Stats()
+	out := &health.Push{
+		Enabled: true, Stopped: a.state.stopped("push"), Last: st.LastLoop, Err: st.LastError, ErrAt: st.LastErrorAt,
+		Given: p.cfg.VAPIDPublicKey != "",
+	}
+	if s, err := p.settings.get(ctx); err == nil {
+		out.Enabled, out.Reach = s.WebPush, p.subject(s) != ""
+	}
+	if keys, err := p.keys.get(ctx); err == nil && len(keys) > 0 {
+		out.KeySince = keys[0].Created
+	}
+	if due, err := a.db.NextPush(ctx); err == nil && !due.IsZero() && due.Before(time.Now()) {
+		out.Overdue = due
+	}
+	now := time.Now()
+	for _, s := range p.sender.Services() {
+		h := health.PushService{Origin: s.Origin, Why: s.Why, LastFailure: s.LastFailure}
+		switch {
+		case s.Breaker.After(now):
+			h.Refuses, h.Until = true, s.Breaker
+		case s.Pause.After(now):
+			h.Paused, h.Until = true, s.Pause
+		}
+		out.Services = append(out.Services, h)
+	}
+	return out
 }
 
 func fileSizes(paths ...string) int64 {

@@ -142,6 +142,8 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	count("tocsin_live_frames_total", "Frames written to streams.", float64(h.FramesOut))
 	count("tocsin_live_dropped_total", "Streams closed because they were too slow.", float64(h.Dropped))
 
+	f.push(count, gauge)
+
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	report := f.a.Health(ctx)
@@ -158,6 +160,41 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 		age = time.Since(q.Oldest).Seconds()
 	}
 	gauge("tocsin_delivery_oldest_seconds", "Age of the oldest delivery that goes on.", age)
+}
+
+// push collects what Web Push did since this process began.
+func (f *figures) push(count, gauge func(name, help string, v float64, kv ...string)) {
+	p := f.a.push
+	now := time.Now()
+	states := map[string]int{"open": 0, "paused": 0, "stopped": 0}
+	for _, s := range p.sender.Services() {
+		for result, n := range map[string]int64{"accepted": s.Accepted, "gone": s.Gone, "failed": s.Failed, "retried": s.Retried, "refused": s.Refused} {
+			count("tocsin_push_messages_total", "Messages to push services, by what they answered.", float64(n), "service", s.Origin, "result", result)
+		}
+		switch {
+		case s.Breaker.After(now):
+			states["stopped"]++
+		case s.Pause.After(now):
+			states["paused"]++
+		default:
+			states["open"]++
+		}
+	}
+	for state, n := range states {
+		gauge("tocsin_push_services", "Push services met; stopped: it refuses our key.", float64(n), "state", state)
+	}
+	for _, s := range p.client.Stats() {
+		gauge("tocsin_push_connections", "Open connections to push services.", float64(s.Conns), "service", s.Origin)
+		gauge("tocsin_push_requests", "Requests to push services that are under way.", float64(s.Active), "service", s.Origin)
+		gauge("tocsin_push_window", "How many requests may be under way at a time.", float64(s.Window), "service", s.Origin)
+	}
+	o := p.fanout.Stats()
+	gauge("tocsin_push_pieces", "Pieces of publications being worked at.", float64(o.Pieces))
+	gauge("tocsin_push_in_flight", "Devices of the pages on the wire.", float64(o.InFlight))
+	for result, n := range map[string]int64{"sent": o.Sent, "gone": o.Gone, "failed": o.Failed, "expired": o.Expired, "retried": o.Retried} {
+		count("tocsin_push_visitors_total", "Devices of visitors that publications were for, by what became of it.", float64(n), "result", result)
+	}
+	count("tocsin_push_repeats_total", "Messages to visitors that were perhaps sent twice, after a crash.", float64(o.Repeats))
 }
 
 func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name, help string, v float64, kv ...string) {

@@ -148,6 +148,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if _, err := a.db.PruneLive(ctx, now.Add(-keepLive)); err != nil {
 		return fmt.Errorf("prune the live log: %w", err)
 	}
+	if err := a.push.dropKeys(ctx, now); err != nil {
+		return err
+	}
 	s, err := a.db.Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)

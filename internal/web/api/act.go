@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"tocsin/internal/alert"
@@ -75,6 +76,9 @@ func (a *API) actRoutes() {
 	receipts.Description = "For the record of their deliveries. 204 always: deliveries that there are not are passed over."
 	registerOpen(a, a.tellings, receipts, func(ctx context.Context, in *pushReceiptsIn) (*struct{}, error) {
 		for _, r := range in.Body.Receipts {
+			if strings.ContainsRune(r.DeliveryID, 0) {
+				continue // no id of ours, and no text that every database takes
+			}
 			detail, _, _ := source.Line(r.Detail, 300)
 			if err := a.d.Store.ShownDelivery(ctx, r.DeliveryID, r.Result, detail); err != nil && !errors.Is(err, fault.ErrNotFound) {
 				return nil, err
@@ -124,7 +128,7 @@ func (a *API) act(ctx context.Context, in *postIn[ActIn]) (*body[ActOut], error)
 	if e := a.d.Store.FinishToken(after, what.Nonce); e != nil {
 		a.d.Log.Warn("token of a notification not finished", "alert_id", what.AlertID, "error", e)
 	}
-	if in.Body.DeliveryID != "" {
+	if in.Body.DeliveryID != "" && !strings.ContainsRune(in.Body.DeliveryID, 0) {
 		if e := a.d.Store.ShownDelivery(after, in.Body.DeliveryID, "clicked", out.Result); e != nil && !errors.Is(e, fault.ErrNotFound) {
 			a.d.Log.Warn("press not noted", "error", e)
 		}

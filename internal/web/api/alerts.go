@@ -294,6 +294,9 @@ type DeliveryOut struct {
 	ContactName string       `json:"contact_name"`
 	UserID      string       `json:"user_id"`
 	Channel     string       `json:"channel" example:"browser"`
+	Destination string       `json:"destination" doc:"Of Web Push: the device's id"`
+	DestName    string       `json:"destination_name" doc:"The same for people" example:"Firefox on Linux"`
+	Quiet       bool         `json:"quiet" doc:"Brings what the device shows up to date, without a sound"`
 	Notice      string       `json:"notice" doc:"What kind of message" example:"problem"`
 	State       string       `json:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped"`
 	Reason      string       `json:"reason" doc:"Why this contact is told, or not, as a word" example:"named_by_engine"`
@@ -319,7 +322,7 @@ type AttemptOut struct {
 func deliveryOut(d delivery.Delivery) DeliveryOut {
 	out := DeliveryOut{
 		ID: d.ID, EventID: d.EventID, AlertID: d.AlertID, ObjectID: d.ObjectID, ContactID: d.ContactID, ContactName: d.ContactName,
-		UserID: d.UserID, Channel: d.Channel, Notice: string(d.Notice), State: string(d.State), Reason: string(d.Reason), Why: d.Why,
+		UserID: d.UserID, Channel: d.Channel, Destination: d.Destination, DestName: d.DestinationName, Quiet: d.Quiet, Notice: string(d.Notice), State: string(d.State), Reason: string(d.Reason), Why: d.Why,
 		Detail: d.Detail, Created: d.Created.UTC(), Expires: timeOut(d.Expires), Done: timeOut(d.Done), Attempt: d.Attempt,
 		Attempts: each(d.Attempts, func(t delivery.Attempt) AttemptOut {
 			return AttemptOut{Number: t.Number, At: t.At.UTC(), Node: t.Node, Result: t.Result, Detail: t.Detail}

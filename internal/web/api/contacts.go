@@ -149,6 +149,9 @@ func exists[T any](ctx context.Context, field, id, what string, get func(context
 	if id == "" {
 		return nil
 	}
+	if strings.ContainsRune(id, 0) {
+		return fieldProblem(field, "is the id of no "+what, nil) // and no text that every database takes
+	}
 	_, err := get(ctx, id)
 	if errors.Is(err, fault.ErrNotFound) {
 		return fieldProblem(field, "is the id of no "+what, id)

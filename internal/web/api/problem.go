@@ -46,7 +46,11 @@ func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 // not in it is ours: it is logged, and the caller is told no internals.
 func (a *API) refusal(err error) error {
 	var already *huma.ErrorModel
-	if errors.As(err, &already) {
+	var withHeaders huma.HeadersError
+	switch {
+	case errors.As(err, &withHeaders):
+		return err
+	case errors.As(err, &already):
 		return already
 	}
 	var onContact *contact.FieldError

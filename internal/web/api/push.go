@@ -243,6 +243,9 @@ func (a *API) putDevice(ctx context.Context, in *postIn[DeviceIn]) (*body[Device
 		return nil, err
 	}
 	saved, _, err := a.d.Store.SaveSubscription(ctx, s, replaces)
+	if errors.Is(err, fault.ErrTaken) {
+		return nil, problem(http.StatusConflict, "You have as many devices as one may have; remove one under My devices, and switch this one on again.")
+	}
 	if err != nil {
 		return nil, err
 	}

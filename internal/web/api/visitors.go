@@ -162,13 +162,22 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 			return nil, huma.ErrorWithHeaders(tooMany(wait), http.Header{"Retry-After": {seconds(wait)}})
 		}
 	case !old.Visitor():
-		// One browser has one subscription, and alerts must not be lost to it.
-		return nil, problem(http.StatusConflict, "This browser gets somebody's alerts from here; to hear of incidents as well, use another browser or another profile.")
+		return nil, getsAlerts()
 	}
-	if _, _, err := a.d.Store.SaveSubscription(ctx, s, replaces); err != nil {
+	_, _, err = a.d.Store.SaveSubscription(ctx, s, replaces)
+	if errors.Is(err, fault.ErrTaken) {
+		return nil, getsAlerts() // since a moment ago
+	}
+	if err != nil {
 		return nil, err
 	}
 	return give(VisitorSaved{KeyID: current.ID}), nil
+}
+
+// getsAlerts refuses to make a visitor's of a contact's device: one browser has
+// one subscription, and alerts must not be lost to it.
+func getsAlerts() *huma.ErrorModel {
+	return problem(http.StatusConflict, "This browser gets somebody's alerts from here; to hear of incidents as well, use another browser or another profile.")
 }
 
 // day is the day of t: more is not to be known of a visitor.
@@ -217,7 +226,11 @@ func (a *API) changeSubscription(ctx context.Context, in *postIn[ChangeIn]) (*bo
 	case now.UserID != "" && now.UserID != old.UserID:
 		return nil, errUnknownSubscription() // the new address is somebody's already
 	}
-	if _, _, err := a.d.Store.SaveSubscription(ctx, s, &push.Subscription{Endpoint: old.Endpoint, Auth: old.Auth}); err != nil {
+	_, _, err = a.d.Store.SaveSubscription(ctx, s, &push.Subscription{Endpoint: old.Endpoint, Auth: old.Auth})
+	if errors.Is(err, fault.ErrTaken) {
+		return nil, errUnknownSubscription()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return give(VisitorSaved{KeyID: current.ID}), nil
