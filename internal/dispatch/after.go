@@ -36,7 +36,7 @@ func (w *work) turn(result alert.Result, e *alert.Event) {
 		}
 		w.turns[e.AlertID] = turn{e, result.Outcome}
 	}
-	notices, why := untrue(result.Outcome, e)
+	notices, why := untrue(result, e)
 	if notices == nil {
 		return
 	}
@@ -52,13 +52,17 @@ func (w *work) turn(result alert.Result, e *alert.Event) {
 	w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: notices, Why: why})
 }
 
-// untrue says which messages about an alert are no longer true after an outcome,
+// untrue says which messages about an alert are no longer true after an event,
 // and why; nil: all still are. That somebody took it is not untrue after a
 // recovery, but the recovery says more.
-func untrue(o alert.Outcome, e *alert.Event) (notices []alert.Notice, why string) {
-	switch o {
+func untrue(result alert.Result, e *alert.Event) (notices []alert.Notice, why string) {
+	switch result.Outcome {
 	case alert.Closed:
-		return []alert.Notice{alert.NoticeProblem, alert.NoticeAck}, "recovered before it was sent, at " + delivery.Moment(e.Time)
+		notices = []alert.Notice{alert.NoticeProblem}
+		if result.Alert.Ack != nil {
+			notices = append(notices, alert.NoticeAck)
+		}
+		return notices, "recovered before it was sent, at " + delivery.Moment(e.Time)
 	case alert.Acked:
 		by := ""
 		if e.Author != "" {
