@@ -180,6 +180,7 @@ func (c *decider) byRules(preface string) {
 			fitted = r.Name
 		}
 		people += len(r.people)
+		c.out = slices.Grow(c.out, len(r.people)) // mostly one decision each
 		for _, p := range r.people {
 			why := preface + "rule “" + r.Name + "” chose this contact"
 			if p.group != "" {
