@@ -17,6 +17,7 @@ import (
 	"tocsin/internal/push"
 	"tocsin/internal/store"
 	"tocsin/internal/web/api"
+	"tocsin/internal/web/console"
 )
 
 // webPush is Web Push put together: the connections, the sender, the channel
@@ -296,6 +297,25 @@ func (p *webPush) checkToken(_ context.Context, token string) (push.Action, erro
 // forAPI is what the API gets of it.
 func (p *webPush) forAPI() api.Push {
 	return api.Push{Keys: p.keys.get, KeysChanged: p.keys.forget, CheckToken: p.checkToken, Test: p.test, Services: p.services}
+}
+
+// forConsole is what the pages get of it.
+func (p *webPush) forConsole() console.Push {
+	return console.Push{
+		KeysChanged: p.keys.forget,
+		Test: func(ctx context.Context, s push.Subscription) (console.PushTest, error) {
+			got, err := p.test(ctx, s)
+			return console.PushTest(got), err
+		},
+		Services: func(ctx context.Context) ([]console.PushService, error) {
+			all, err := p.services(ctx)
+			out := make([]console.PushService, 0, len(all))
+			for _, s := range all {
+				out = append(out, console.PushService(s))
+			}
+			return out, err
+		},
+	}
 }
 
 // keepRetired is for how long a key that no device is bound to is kept after it
