@@ -35,7 +35,7 @@ func Message(id string) channel.Message {
 		Event:     alert.Event{ID: "e1", SourceID: "s1", AlertID: "a1", Object: o, Type: alert.Problem, State: alert.Critical, Output: "connection refused", Time: at},
 		Object:    o,
 		Alert:     &alert.Alert{ID: "a1", Object: o, Status: alert.Firing, State: alert.Critical, Worst: alert.Critical, Output: "connection refused", Since: at, Updated: at},
-		ContactID: "c1", Contact: "ops", UserID: "u1", URL: "https://tocsin.example.com/console/alerts/a1",
+		ContactID: "c1", Contact: "ops", UserID: "u1", Destination: "s1", DestinationName: "Firefox on Linux", URL: "https://tocsin.example.com/console/alerts/a1",
 		ExpiresAt: at.Add(time.Hour),
 	}
 }
