@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tocsin/internal/channel/webpush"
+	"tocsin/internal/channel/webpush/seal"
 	"tocsin/internal/channel/webpush/seal/sealtest"
 	"tocsin/internal/channel/webpush/wire"
 	"tocsin/internal/config"
@@ -246,3 +247,17 @@ func settingsOf(r *rig) func(context.Context) (config.Settings, error) {
 		return r.settings, r.broken
 	}
 }
+
+// reuse gives out the same again and again: for measurements only, as a key
+// must never seal two messages.
+type reuse map[string]seal.Prepared
+
+func (r reuse) prepare(t testing.TB, p *phone) {
+	made, err := seal.Prepare(p.P256dh(), p.Auth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r[p.sub.ID] = made
+}
+
+func (r reuse) Take(id string, _ []byte) (seal.Prepared, bool) { p, ok := r[id]; return p, ok }
