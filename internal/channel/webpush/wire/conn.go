@@ -16,11 +16,11 @@ const (
 	lone       = 16                     // with fewer requests under way, each is written at once
 	linger     = 500 * time.Microsecond // with more, the first of a write waits so long for others
 	enough     = 16 << 10               // … or for so many bytes: a TLS record
-	outMost    = 192 << 10              // more than this is not queued on one connection
+	outMost    = 64 << 10               // more than this is not queued on one connection
 	mostStream = 512                    // on a connection, whatever the service allows
 	maxReplies = 32 << 10               // of ours to frames of the service, unread by it
 	farewell   = time.Second            // for the last write
-	keptOut    = 64 << 10               // a write buffer that has grown beyond this is not kept
+	keptOut    = 16 << 10               // a write buffer that has grown beyond this is given up when all is quiet
 )
 
 var errIdle = errors.New("the connection was not in use")
@@ -281,11 +281,11 @@ func (c *conn) write() {
 			return
 		}
 		spare = out
-		if cap(spare) > keptOut {
-			spare = nil
-		}
 		var done []completion
 		o.mu.Lock()
+		if c.active == 0 && cap(spare) > keptOut {
+			spare = nil
+		}
 		if err != nil {
 			now := o.c.now()
 			c.kill(codeNo, fmt.Errorf("write: %w", inTime(err)), now, &done)
