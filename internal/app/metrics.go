@@ -195,6 +195,11 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 		count("tocsin_push_visitors_total", "Devices of visitors that publications were for, by what became of it.", float64(n), "result", result)
 	}
 	count("tocsin_push_repeats_total", "Messages to visitors that were perhaps sent twice, after a crash.", float64(o.Repeats))
+	r := p.ready.Stats()
+	gauge("tocsin_push_prepared", "Devices that the next message is prepared for.", float64(r.Prepared))
+	gauge("tocsin_push_prepared_bytes", "Memory for that, about.", float64(r.Bytes))
+	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Used), "used", "yes")
+	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Missed), "used", "no")
 }
 
 func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name, help string, v float64, kv ...string) {

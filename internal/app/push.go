@@ -17,7 +17,6 @@ import (
 	"tocsin/internal/push"
 	"tocsin/internal/store"
 	"tocsin/internal/web/api"
-	"tocsin/internal/web/console"
 )
 
 // webPush is Web Push put together: the connections, the sender, the channel
@@ -63,7 +62,10 @@ func newWebPush(ctx context.Context, db *store.DB, cfg config.Config, log *slog.
 		return nil, err
 	}
 	p.client = wire.New(wire.Options{Proxy: p.proxy, AllowPrivate: cfg.PushPrivate, Log: log})
-	p.ready = webpush.NewReady(webpush.ReadyOptions{Max: p.readyMax, Next: db.SubscriptionsAfter, Busy: busy, Log: log})
+	p.ready = webpush.NewReady(webpush.ReadyOptions{
+		Max: p.readyMax, Next: db.SubscriptionsAfter, Busy: busy, Log: log,
+		Devices: func(ctx context.Context) ([]push.Subscription, error) { return db.Devices(ctx, "") },
+	})
 	p.sender = webpush.NewSender(webpush.SenderOptions{
 		Client: p.client, Keys: p.keys.get, Settings: p.settings.get, Subject: p.subject, Ready: p.ready, Log: log,
 	})
@@ -297,25 +299,6 @@ func (p *webPush) checkToken(_ context.Context, token string) (push.Action, erro
 // forAPI is what the API gets of it.
 func (p *webPush) forAPI() api.Push {
 	return api.Push{Keys: p.keys.get, KeysChanged: p.keys.forget, CheckToken: p.checkToken, Test: p.test, Services: p.services}
-}
-
-// forConsole is what the pages get of it.
-func (p *webPush) forConsole() console.Push {
-	return console.Push{
-		KeysChanged: p.keys.forget,
-		Test: func(ctx context.Context, s push.Subscription) (console.PushTest, error) {
-			got, err := p.test(ctx, s)
-			return console.PushTest(got), err
-		},
-		Services: func(ctx context.Context) ([]console.PushService, error) {
-			all, err := p.services(ctx)
-			out := make([]console.PushService, 0, len(all))
-			for _, s := range all {
-				out = append(out, console.PushService(s))
-			}
-			return out, err
-		},
-	}
 }
 
 // keepRetired is for how long a key that no device is bound to is kept after it
