@@ -66,8 +66,6 @@ func pages(t testing.TB, db *store.DB, p *push.Piece, limit int, decide func(lis
 	}
 }
 
-func allSent(list []push.Subscription) (push.Page, bool) { return push.Page{Sent: len(list)}, true }
-
 func TestPublication(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		ctx := t.Context()

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,20 +14,24 @@ import (
 func filled(b *testing.B, e engine, n int) *store.DB {
 	b.Helper()
 	db := openURL(b, e.fresh(b))
-	for from := 0; from < n; from += 5000 {
-		list := make([]push.Subscription, 0, 5000)
-		for i := from; i < min(n, from+5000); i++ {
-			list = append(list, visitor(i))
-		}
-		added, err := db.AddSubscriptions(b.Context(), list)
-		ok(b, err)
-		same(b, "added", added, len(list))
-	}
+	many(b, db, n)
 	return db
 }
 
-func perDevice(b *testing.B, devices int) {
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(devices), "ns/device")
+// perDevice answers what reports the time and this process's CPU time a device.
+func perDevice(b *testing.B) func(devices int) {
+	begin := cpuTime(b)
+	return func(devices int) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(devices), "ns/device")
+		b.ReportMetric(float64((cpuTime(b)-begin).Nanoseconds())/float64(devices), "cpu-ns/device")
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	ok(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkPieceSubscriptions reads pages of 500 of a piece, again and again.
@@ -37,6 +42,7 @@ func BenchmarkPieceSubscriptions(b *testing.B) {
 			publish(b, db, "p1")
 			p := claimPiece(b, db)
 			b.ReportAllocs()
+			report := perDevice(b)
 			devices, after := 0, p.From
 			for b.Loop() {
 				list, err := db.PieceSubscriptions(b.Context(), p, after, 500)
@@ -46,7 +52,7 @@ func BenchmarkPieceSubscriptions(b *testing.B) {
 					after = p.From
 				}
 			}
-			perDevice(b, devices)
+			report(devices)
 		})
 	}
 }
@@ -61,6 +67,7 @@ func BenchmarkAdvancePiece(b *testing.B) {
 				n := 0
 				publish(b, db, "p1")
 				p := claimPiece(b, db)
+				report := perDevice(b)
 				for b.Loop() {
 					n++
 					page := push.Page{Position: p.From + fmt.Sprintf("-%09d", n), Sent: 500}
@@ -74,7 +81,7 @@ func BenchmarkAdvancePiece(b *testing.B) {
 					}
 					ok(b, db.AdvancePiece(b.Context(), p, page, time.Minute))
 				}
-				perDevice(b, 500*b.N)
+				report(500 * b.N)
 			})
 		}
 	}
@@ -86,19 +93,23 @@ func BenchmarkSaveSubscription(b *testing.B) {
 	for _, e := range engines() {
 		b.Run(e.name+"/new", func(b *testing.B) {
 			db := filled(b, e, 20_000)
+			report := perDevice(b)
 			for n := 1_000_000; b.Loop(); n++ {
 				_, created, err := db.SaveSubscription(b.Context(), visitor(n), nil)
 				ok(b, err)
 				same(b, "created", created, true)
 			}
+			report(b.N)
 		})
 		b.Run(e.name+"/again", func(b *testing.B) {
 			db := filled(b, e, 20_000)
+			report := perDevice(b)
 			for n := 0; b.Loop(); n++ {
 				_, created, err := db.SaveSubscription(b.Context(), visitor(n%20_000), nil)
 				ok(b, err)
 				same(b, "created", created, false)
 			}
+			report(b.N)
 		})
 	}
 }
