@@ -18,6 +18,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
+	"tocsin/internal/push"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
 	"tocsin/internal/source/generic"
@@ -38,6 +39,8 @@ type hub struct {
 	object string
 	ahead  time.Duration // of the console's clock
 	report health.Report
+	acks   *dispatch.Service
+	tested string // id of the device that a test was sent to last
 }
 
 func newHub(t *testing.T) *hub {
@@ -66,6 +69,7 @@ func newHub(t *testing.T) *hub {
 	go func() { defer close(ended); _ = acks.Run(run) }()
 	t.Cleanup(func() { stop(); <-ended })
 
+	h.acks = acks
 	h.furnish(ctx)
 	o := alert.Object{SourceID: "s1", Host: "web01", Service: "<script>alert(1)</script>", State: alert.Critical}
 	o.ID = alert.ObjectID(o.SourceID, o.Host, o.Service)
@@ -81,6 +85,18 @@ func newHub(t *testing.T) *hub {
 		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New()}, Log: quiet,
 		Health: func(context.Context) health.Report { return h.report },
 		Now:    func() time.Time { return time.Now().Add(h.ahead) },
+		Push: console.Push{
+			Test: func(_ context.Context, s push.Subscription) (console.PushTest, error) {
+				h.tested = s.ID
+				return console.PushTest{Accepted: true, Status: 201}, nil
+			},
+			Services: func(context.Context) ([]console.PushService, error) {
+				return []console.PushService{
+					{ServiceFigures: push.ServiceFigures{Origin: "https://fcm.googleapis.com", Accepted: 7}, State: "open"},
+					{ServiceFigures: push.ServiceFigures{Origin: "https://updates.push.services.mozilla.com", Refused: 1}, State: "stopped", Until: time.Now().Add(time.Minute), Why: "401"},
+				}, nil
+			},
+		},
 	})))
 	t.Cleanup(h.server.Close)
 	return h
@@ -170,7 +186,7 @@ func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
 }
 
 func (h *hub) paths() []string {
-	return append(console.Paths(), "/console/alerts/"+h.alert, "/console/objects/"+h.object, "/console/contacts/c1", "/console/contacts/c1/delete",
+	return append(console.Paths(), "/console/alerts/"+h.alert, "/console/act/"+h.alert, "/console/objects/"+h.object, "/console/contacts/c1", "/console/contacts/c1/delete",
 		"/console/groups/g1", "/console/groups/g1/delete", "/console/rules/r1", "/console/rules/r1/delete", "/console/rules?host=web01&service=HTTP",
 		"/console/periods/p1", "/console/periods/p1/delete", "/console/sources/s1", "/console/sources/s1/delete", "/console/alerts?q=nothing")
 }
@@ -328,6 +344,12 @@ func TestRoles(t *testing.T) {
 		{"GET", "/console/users", "admin"},
 		{"GET", "/console/keys", "admin"},
 		{"POST", "/console/settings", "admin"},
+		{"GET", "/console/settings/notifications", "viewer operator admin"},
+		{"POST", "/console/settings/notifications", "admin"},
+		{"GET", "/console/settings/notifications/rotate", "admin"},
+		{"POST", "/console/settings/notifications/rotate", "admin"},
+		{"POST", "/console/settings/notifications/keys/none/delete", "admin"},
+		{"POST", "/console/alerts/none/snooze", "operator admin"},
 	} {
 		for role, v := range visitors {
 			var res *http.Response

@@ -1,7 +1,7 @@
 // Part of the service worker (sw-push.js): Acknowledge and Snooze from a
 // notification, also without network.
 
-/* global tocsin, notice, target */
+/* global tocsin, learn, notice, target */
 
 const SYNC = 'tocsin-outbox';
 const SNOOZE_MINUTES = 30;
@@ -29,8 +29,8 @@ async function act(action, data, title) {
     expires: (data.token && expiry(data.token)) || Date.now() + 8 * 3_600_000,
   };
   const r = await send(item);
-  if (r.ok) return;
-  if (r.away) await keep(item);
+  if (r.ok) await learn(true);
+  else if (r.away) await keep(item);
   else await say(item, 'not', r.why);
 }
 
@@ -125,6 +125,7 @@ async function flushOnce() {
     if (r.ok) await say(item, 'did', `Sent at ${clockOf(Date.now())}, now that the network is back.`, true);
     else await say(item, 'not', `${r.why} Click to open the alert.`, r.status === 409);
   }
+  if (waiting.length) await learn(true);
   return false;
 }
 
