@@ -44,7 +44,7 @@ type service struct {
 	fresh    push.ServiceFigures // since they were last drained
 	passes   map[string]*pass    // by key id
 	breakers map[breakerKey]*breaker
-	paused   map[uint64]rest // devices that are left alone
+	paused   map[uint64]spell // devices that are left alone
 
 	// Failures that are not about a device: no answer, 5xx, or 429 for many.
 	strikes int
@@ -54,8 +54,8 @@ type service struct {
 	trying  bool // one request finds out whether it is over
 }
 
-// rest is how long a device is left alone, and why.
-type rest struct {
+// spell is how long a device is left alone, and why.
+type spell struct {
 	until time.Time
 	why   string
 }
@@ -90,7 +90,7 @@ type breaker struct {
 func newService(origin string) *service {
 	return &service{
 		origin: origin, host: strings.TrimPrefix(origin, "https://"),
-		passes: map[string]*pass{}, breakers: map[breakerKey]*breaker{}, paused: map[uint64]rest{},
+		passes: map[string]*pass{}, breakers: map[breakerKey]*breaker{}, paused: map[uint64]spell{},
 	}
 }
 
@@ -208,7 +208,7 @@ func (t *ticket) refuse(subject, why string, now time.Time) (after time.Duration
 	news = !b.open
 	if !slices.Contains(b.refused, t.device) && len(b.refused) < opinions {
 		b.refused = append(b.refused, t.device)
-		defer func() { t.service.pauseDevice(t.device, rest{b.until, why}, now) }()
+		defer func() { t.service.pauseDevice(t.device, spell{b.until, why}, now) }()
 	}
 	switch {
 	case news:
@@ -242,7 +242,7 @@ func (v *service) strike(why string, asked time.Duration, now time.Time) {
 }
 
 // pauseDevice leaves one device alone.
-func (v *service) pauseDevice(device uint64, r rest, now time.Time) {
+func (v *service) pauseDevice(device uint64, r spell, now time.Time) {
 	if len(v.paused) >= endpoints {
 		for d, p := range v.paused {
 			if !now.Before(p.until) || len(v.paused) >= endpoints {

@@ -73,7 +73,7 @@ func (t *ticket) slower(r *Result, asked time.Duration, now time.Time) {
 	if asked == 0 {
 		r.After = 10 * time.Second
 	}
-	v.pauseDevice(t.device, rest{now.Add(r.After), r.Detail}, now)
+	v.pauseDevice(t.device, spell{now.Add(r.After), r.Detail}, now)
 	v.failed(r.Detail, now)
 	v.count(func(f *push.ServiceFigures) { f.Retried++ })
 	if v.strikes+1 >= strikesToPause || v.rounds > 0 {
