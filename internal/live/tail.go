@@ -49,6 +49,9 @@ func (h *Hub) catchUp(ctx context.Context) error {
 		return err
 	}
 	for {
+		if skipped, err := h.skip(ctx); skipped || err != nil {
+			return err
+		}
 		frames, err := h.log.LiveAfter(ctx, seq, "", batch)
 		if err != nil {
 			return fmt.Errorf("read the live log after %d: %w", seq, err)
@@ -81,6 +84,31 @@ func (h *Hub) begin(ctx context.Context) (int64, error) {
 	h.seq = newest
 	h.mu.Unlock()
 	return newest, nil
+}
+
+// skip moves on to the end of the log while nobody listens: a stream that enters
+// later asks the log for what it missed.
+func (h *Hub) skip(ctx context.Context) (bool, error) {
+	if !h.deserted() {
+		return false, nil
+	}
+	_, newest, err := h.log.LiveBounds(ctx)
+	if err != nil {
+		return false, fmt.Errorf("find the end of the live log: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.streams) > 0 {
+		return false, nil // somebody came meanwhile, and was told to start where h.seq is
+	}
+	h.seq = max(h.seq, newest)
+	return true, nil
+}
+
+func (h *Hub) deserted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.streams) == 0
 }
 
 // handOut writes frames to the streams they are for. The hub's position moves

@@ -41,25 +41,25 @@ func newTables(d dialect) tables {
 			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
 			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
 		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
-			since, updated, resolved, ack, repeats, marks, snoozed`, ` ON CONFLICT (id) DO UPDATE SET
+			since, updated, resolved, ack, repeats, marks, snoozed, room`, ` ON CONFLICT (id) DO UPDATE SET
 			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
 			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
 			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
-			repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed`),
+			repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed, room = ''`),
 		event: newInsert(d, "event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
 			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
 		call: newInsert(d, "event_call", "source_id, call_key, event_id, taken", ""),
 		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
-			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet`, ""),
+			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, room`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
-		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4", 6, "delivery.alert_id",
+		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4, room = ''", 6, "delivery.alert_id",
 			` AND delivery.notice = v.column2 AND delivery.state IN ('waiting', 'handed')
 			AND (v.column5 = '' OR delivery.contact_id = v.column5)
 			AND (v.column6 = '' OR delivery.quiet AND delivery.attempt = 0 AND delivery.destination = v.column6)
 			RETURNING delivery.alert_id, delivery.contact_id, delivery.channel, delivery.destination, delivery.notice, delivery.attempt`),
 		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
-			detail = v.column5, done = v.column6`, 6, "delivery.id", ` AND delivery.attempt = v.column2
+			detail = v.column5, done = v.column6, room = ''`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
 			RETURNING delivery.id`),
 		openAlert: newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
@@ -90,6 +90,7 @@ func newTables(d dialect) tables {
 
 // Write writes all of it. Of two values with one id the later counts.
 func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
+	t.changes = c
 	for _, part := range []struct {
 		what  string
 		write func(context.Context, *dispatch.Changes) error
@@ -172,7 +173,7 @@ func (t *tx) writeAlerts(ctx context.Context, c *dispatch.Changes) error {
 		a := alerts[i]
 		return append(args, a.ID, a.Object.ID, string(a.Status), rank(a.Status), string(a.State), string(a.Worst),
 			a.Output, a.Long, strings.ToLower(a.Output), millis(a.Since), millis(a.Updated), millis(a.Resolved),
-			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks), millis(a.Snoozed))
+			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks), millis(a.Snoozed), t.db.d.alertRoom)
 	})
 }
 
@@ -211,7 +212,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 		d := &c.Deliveries[i]
 		return append(args, d.ID, d.EventID, d.AlertID, d.ObjectID, d.ContactID, d.ContactName, d.UserID, d.Channel,
 			string(d.Notice), string(d.State), string(d.Reason), d.Why, d.Detail, millis(d.Created), millis(d.Due),
-			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet)
+			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet, t.db.d.room(d.State))
 	})
 }
 

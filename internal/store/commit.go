@@ -26,6 +26,9 @@ func (db *DB) Commit(ctx context.Context, fn func(ctx context.Context, tx dispat
 		if err := fn(ctx, t); err != nil {
 			return err
 		}
+		if t.changes != nil {
+			db.recall.keep(t.read, t.changes)
+		}
 		return t.dropBare(ctx)
 	})
 }
@@ -35,12 +38,17 @@ type tx struct {
 	*work
 	now     time.Time
 	version int64
-	bare    map[string]bool // objects made by lockObjects that nobody has written yet
+	bare    map[string]bool             // objects made by lockObjects that nobody has written yet
+	read    map[string]*dispatch.Record // as they were before, of those that were not recalled; see recall
+	changes *dispatch.Changes           // what was written
 }
 
 // begin reads what nearly every transaction asks for, in one round trip.
 func (t *tx) begin(ctx context.Context) error {
 	t.now = time.Now()
+	if err := t.db.recall.begin(ctx, t); err != nil {
+		return err
+	}
 	dest := []any{&t.version}
 	query := configVersionSQL
 	var ms int64
@@ -92,7 +100,18 @@ func (t *tx) Records(ctx context.Context, objectIDs []string) (map[string]*dispa
 		return nil, err
 	}
 	recs := make(map[string]*dispatch.Record, len(ids))
-	err := t.db.t.records.read(ctx, t, len(ids), texts(ids), func(s scanner) error {
+	unknown := ids
+	if t.db.recall != nil {
+		unknown = make([]string, 0, len(ids))
+		for _, id := range ids {
+			if rec := t.db.recall.find(id); rec != nil {
+				recs[id] = rec
+			} else {
+				unknown = append(unknown, id)
+			}
+		}
+	}
+	err := t.db.t.records.read(ctx, t, len(unknown), texts(unknown), func(s scanner) error {
 		r, err := scanRecord(s)
 		if err == nil && !t.bare[r.Object.ID] {
 			recs[r.Object.ID] = r
@@ -102,9 +121,16 @@ func (t *tx) Records(ctx context.Context, objectIDs []string) (map[string]*dispa
 	if err != nil {
 		return nil, fmt.Errorf("read objects: %w", err)
 	}
-	for _, id := range ids {
+	for _, id := range unknown {
 		if recs[id] == nil {
 			recs[id] = &dispatch.Record{Object: alert.Object{ID: id}}
+		}
+		if t.db.recall != nil {
+			if t.read == nil {
+				t.read = make(map[string]*dispatch.Record, len(unknown))
+			}
+			before := *recs[id] // dispatch goes on with the other one
+			t.read[id] = &before
 		}
 	}
 	return recs, nil

@@ -3,6 +3,8 @@ package store
 import (
 	"regexp"
 	"strings"
+
+	"tocsin/internal/delivery"
 )
 
 // dialect is what differs between the two engines. Everything else is one SQL
@@ -14,6 +16,12 @@ type dialect struct {
 	// that waits for them. SQLite has one writer, so nothing to lock.
 	skipLocked string
 	forUpdate  string
+
+	// alertRoom and deliveryRoom are blanks that a row is inserted with, for what
+	// it will grow by when it ends. SQLite fills its pages to the brim: a row
+	// that grows splits one, and a page that was written once more is the dearest
+	// thing about a commit. PostgreSQL writes a new row in any case.
+	alertRoom, deliveryRoom string
 }
 
 // The engines' names, as Engine answers them.
@@ -22,7 +30,17 @@ const (
 	enginePostgres = "postgres"
 )
 
-func sqliteDialect() dialect { return dialect{engine: engineSQLite} }
+func sqliteDialect() dialect {
+	return dialect{engine: engineSQLite, alertRoom: strings.Repeat(" ", 24), deliveryRoom: strings.Repeat(" ", 72)}
+}
+
+// room is what a delivery is inserted with.
+func (d dialect) room(s delivery.State) string {
+	if unfinished(s) {
+		return d.deliveryRoom
+	}
+	return ""
+}
 
 func postgresDialect() dialect {
 	return dialect{

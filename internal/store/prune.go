@@ -33,6 +33,9 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, erro
 			return err
 		}
 		total = len(alerts) + len(events)
+		if total > 0 {
+			db.recall.forget() // the latest event of an object may be among them
+		}
 		if _, err = w.exec(ctx, "DELETE FROM event_call WHERE taken < $1", millis(before)); err != nil {
 			return err
 		}

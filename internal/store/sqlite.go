@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"tocsin/internal/dispatch"
+
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -46,6 +48,10 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 	w := &liteWriter{pool: write, turn: make(chan struct{}, 1), ended: make(chan struct{}), full: make(chan struct{}, 1)}
 	if err := w.connect(ctx); err != nil {
 		return fmt.Errorf("open the database %s: %w", path, err)
+	}
+	if exclusive {
+		db.recall = &recall{kept: map[string]dispatch.Record{}}
+		w.recall = db.recall
 	}
 	db.writer = w
 	if db.reads, err = db.readSQLite(path, toRead, max(4, 2*runtime.GOMAXPROCS(0))); err != nil {
@@ -115,13 +121,16 @@ func sqliteURL(path string, p purpose) string {
 // liteWriter is the one connection that writes to SQLite. It is held for good,
 // with its statements prepared, and given to one transaction after the other.
 type liteWriter struct {
-	pool  *sql.DB
-	turn  chan struct{} // holds one token while somebody writes, and after close
-	ended chan struct{} // closed by close
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	pages int           // written since the last checkpoint was asked for
-	full  chan struct{} // asks for one
+	pool   *sql.DB
+	turn   chan struct{} // holds one token while somebody writes, and after close
+	ended  chan struct{} // closed by close
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	execs  map[string]driver.StmtExecContext // statements that answer no rows
+	args   []driver.NamedValue               // of the statement that is executed
+	pages  int                               // written since the last checkpoint was asked for
+	full   chan struct{}                     // asks for one
+	recall *recall
 }
 
 // checkpointAfter is how many pages are written between two checkpoints.
@@ -165,7 +174,7 @@ func (w *liteWriter) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to write: %w", err)
 	}
-	w.conn, w.stmts = conn, map[string]*sql.Stmt{}
+	w.conn, w.stmts, w.execs = conn, map[string]*sql.Stmt{}, map[string]driver.StmtExecContext{}
 	return nil
 }
 
@@ -175,6 +184,9 @@ func (w *liteWriter) close() error {
 	var errs []error
 	for _, st := range w.stmts {
 		errs = append(errs, st.Close())
+	}
+	for _, st := range w.execs {
+		errs = append(errs, st.(driver.Stmt).Close())
 	}
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
@@ -207,6 +219,7 @@ func (w *liteWriter) transact(ctx context.Context, fn func(context.Context, quer
 	committed := false
 	defer func() {
 		if !committed {
+			w.recall.forget()
 			// An error here only says that SQLite has rolled back by itself.
 			_, _ = w.exec(ctx, "ROLLBACK")
 		}
@@ -234,16 +247,35 @@ func (w *liteWriter) statement(ctx context.Context, query string) (*sql.Stmt, er
 	return st, nil
 }
 
-func (w *liteWriter) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	st, err := w.statement(ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+// exec goes to the driver past database/sql, which copies each of the thousand
+// arguments of a bulk statement and looks at it twice.
+func (w *liteWriter) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = w.conn.Raw(func(c any) error {
+		st := w.execs[query]
+		if st == nil {
+			prepared, err := c.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+			if err != nil {
+				return err
+			}
+			st = prepared.(driver.StmtExecContext)
+			w.execs[query] = st
+		}
+		w.args = w.args[:0]
+		for i, arg := range args {
+			v, err := driver.DefaultParameterConverter.ConvertValue(arg)
+			if err != nil {
+				return fmt.Errorf("argument %d: %w", i+1, err)
+			}
+			w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+		}
+		res, err := st.ExecContext(ctx, w.args)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
 }
 
 func (w *liteWriter) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {

@@ -47,6 +47,7 @@ type DB struct {
 	pools  []*sql.DB
 	lock   *fileLock // of Exclusive on SQLite
 	t      tables
+	recall *recall // of the hub that serves from SQLite; else nil
 	wakes  wakes
 	stop   context.CancelFunc
 	done   sync.WaitGroup
