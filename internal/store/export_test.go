@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"database/sql"
+)
 
 // Exec runs a statement that only a test needs, such as one that lets time pass.
 func Exec(ctx context.Context, db *DB, query string, args ...any) error {
@@ -11,4 +14,26 @@ func Exec(ctx context.Context, db *DB, query string, args ...any) error {
 func Count(ctx context.Context, db *DB, table string) (n int, err error) {
 	err = db.reads.row(ctx, "SELECT count(*) FROM "+table, nil, &n)
 	return n, err
+}
+
+// MigrateTo brings an empty database to an older version of the schema, and
+// runs statements there.
+func MigrateTo(ctx context.Context, engine string, pool *sql.DB, version int64, statements ...string) error {
+	d := sqliteDialect()
+	if engine == enginePostgres {
+		d = postgresDialect()
+	}
+	p, err := migrator(pool, d)
+	if err != nil {
+		return err
+	}
+	if _, err := p.UpTo(ctx, version); err != nil {
+		return err
+	}
+	for _, s := range statements {
+		if _, err := pool.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }

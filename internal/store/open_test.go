@@ -121,6 +121,34 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// A database of the first version keeps all that it has.
+func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			url := e.fresh(t)
+			if path, found := strings.CutPrefix(url, "sqlite:"); found {
+				ok(t, os.MkdirAll(filepath.Dir(path), 0o700))
+			}
+			ok(t, store.MigrateTo(t.Context(), e.name, raw(t, url), 1,
+				`INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels, state, downtime, flapping, changed, search, alert_id, last_event_id)
+					VALUES ('o1', 's1', 'web', '', '', '', '', '', 'down', FALSE, FALSE, 1, '', 'a1', '')`,
+				`INSERT INTO alert (id, object_id, status, rank, state, worst, output, long, search, since, updated, resolved, ack, repeats, marks)
+					VALUES ('a1', 'o1', 'firing', 2, 'down', 'down', 'gone', '', '', 1, 1, 0, '', 0, '')`,
+				`INSERT INTO delivery (id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel, notice, state, reason, why, detail, created, due, attempt, expires, done)
+					VALUES ('d1', 'e1', 'a1', 'o1', 'c1', 'Ann', 'u1', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0)`))
+			db := openURL(t, url)
+			a, err := db.Alert(t.Context(), "a1")
+			ok(t, err)
+			same(t, "output", a.Output, "gone")
+			same(t, "snoozed", a.Snoozed, time.Time{})
+			d := deliveryOf(t, db, "a1", "d1")
+			same(t, "contact", d.ContactName, "Ann")
+			same(t, "destination", d.Destination, "")
+			same(t, "quiet", d.Quiet, false)
+		})
+	}
+}
+
 func TestNewerDatabaseIsRefused(t *testing.T) {
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
