@@ -8,6 +8,34 @@
 // program itself.
 package push
 
+import (
+	"time"
+
+	"tocsin/internal/push"
+)
+
+// Done is what the sender says of one thing that it did.
+type Done struct {
+	Messages    int
+	CPU         int64 // nanoseconds of the process, user and system
+	Wall        int64
+	Heap        int64 // bytes that preparing took
+	Ready       int   // devices that something is prepared for
+	Connections int
+	Sent        int64 // requests since the beginning
+	Writes      int64 // calls of write for them
+}
+
+// Publication is what is published: text of a usual length.
+func Publication(page string) push.Publication {
+	now := time.Now()
+	return push.Publication{
+		PageID: page, Kind: push.IncidentNew, Impact: push.ImpactMajor, URL: "/status/incidents/0198f2c4", Topic: "incident-0198f2c4",
+		Urgency: push.High, By: "bench", Created: now, Expires: now.Add(4 * time.Hour),
+		Texts: map[string]push.Text{"": {Title: "Payments are delayed", Body: "Card payments take up to ten minutes. We are looking into it, and no payment is lost."}},
+	}
+}
+
 // Seen is what the push service says of itself since the last reset.
 type Seen struct {
 	Origin      string
