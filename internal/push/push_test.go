@@ -161,43 +161,43 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	const alertID, contactID = "0192f0c1-2345-7678-9abc-def012345678", "0192f0c1-0000-7000-8000-000000000001"
-	make := func() string {
+	token := func() string {
 		t.Helper()
-		token, err := tokens.Make(alertID, contactID, noon.Add(8*time.Hour))
+		text, err := tokens.Make(alertID, contactID, noon.Add(8*time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return token
+		return text
 	}
 	t.Run("a token says what it is for", func(t *testing.T) {
-		token := make()
-		a, err := tokens.Check(token, noon)
-		if err != nil || a.AlertID != alertID || a.ContactID != contactID || !a.Expires.Equal(noon.Add(8*time.Hour)) || a.Nonce == "" || len(token) != 82 {
-			t.Errorf("%+v, %v, %d characters", a, err, len(token))
+		text := token()
+		a, err := tokens.Check(text, noon)
+		if err != nil || a.AlertID != alertID || a.ContactID != contactID || !a.Expires.Equal(noon.Add(8*time.Hour)) || a.Nonce == "" || len(text) != 82 {
+			t.Errorf("%+v, %v, %d characters", a, err, len(text))
 		}
 	})
 	t.Run("no two are the same, so that each can be used once", func(t *testing.T) {
-		a, _ := tokens.Check(make(), noon)
-		b, _ := tokens.Check(make(), noon)
+		a, _ := tokens.Check(token(), noon)
+		b, _ := tokens.Check(token(), noon)
 		if a.Nonce == b.Nonce {
 			t.Error("the same nonce")
 		}
 	})
 	t.Run("one whose time is over says so, and for what it was", func(t *testing.T) {
-		token := make()
-		if _, err := tokens.Check(token, noon.Add(8*time.Hour-time.Second)); err != nil {
+		text := token()
+		if _, err := tokens.Check(text, noon.Add(8*time.Hour-time.Second)); err != nil {
 			t.Error(err)
 		}
-		a, err := tokens.Check(token, noon.Add(8*time.Hour))
+		a, err := tokens.Check(text, noon.Add(8*time.Hour))
 		if !errors.Is(err, push.ErrTokenExpired) || a.AlertID != alertID {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})
 	t.Run("changing any character forges nothing", func(t *testing.T) {
-		token := make()
-		for i := range token {
+		text := token()
+		for i := range text {
 			for _, c := range []byte("A_9") {
-				forged := []byte(token)
+				forged := []byte(text)
 				if forged[i] == c {
 					continue
 				}
@@ -209,8 +209,8 @@ func TestTokens(t *testing.T) {
 		}
 	})
 	t.Run("what is none is none", func(t *testing.T) {
-		token := make()
-		for _, s := range []string{"", "x", token[:81], token + "A", token + "==", " " + token[1:], strings.Repeat("A", 82), strings.Repeat("A", 1<<20)} {
+		text := token()
+		for _, s := range []string{"", "x", text[:81], text + "A", text + "==", " " + text[1:], strings.Repeat("A", 82), strings.Repeat("A", 1<<20)} {
 			if _, err := tokens.Check(s, noon); !errors.Is(err, push.ErrToken) {
 				t.Errorf("%.20q: %v", s, err)
 			}
@@ -221,7 +221,7 @@ func TestTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.Check(make(), noon); !errors.Is(err, push.ErrToken) {
+		if _, err := other.Check(token(), noon); !errors.Is(err, push.ErrToken) {
 			t.Error(err)
 		}
 	})

@@ -58,7 +58,7 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 		return all(fmt.Errorf("read settings: %w", err))
 	}
 	if !settings.WebPush {
-		return all(channel.Permanent(errors.New("Web Push was switched off under Settings → Notifications")))
+		return all(channel.Permanent(errors.New("not sent: Web Push is switched off under Settings → Notifications")))
 	}
 	var ids []string
 	for i := range msgs {

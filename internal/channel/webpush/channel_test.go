@@ -264,7 +264,9 @@ func TestWhatBecomesOfADelivery(t *testing.T) {
 	t.Run("a service that is left alone says nothing of the device", func(t *testing.T) {
 		d := newDesk(t)
 		d.office.answers(403)
-		d.sendMessage(t, message("d1"))
+		if e, _ := d.sendMessage(t, message("d1")); e.Permanent {
+			t.Errorf("%+v", e)
+		}
 		d.drawer.take()
 		if e, l := d.sendMessage(t, message("d2")); e.Permanent || e.After == 0 || l.Body != nil || len(d.drawer.take()) != 0 {
 			t.Errorf("%+v", e)

@@ -181,11 +181,11 @@ func item(p *phone, text string) webpush.Item {
 // send sends one message and answers what became of it.
 func (r *rig) send(t testing.TB, p *phone) webpush.Result {
 	t.Helper()
-	return r.all(t, t.Context(), item(p, `{"a":1}`))[0]
+	return r.all(t.Context(), t, item(p, `{"a":1}`))[0]
 }
 
 // all sends items and checks that each gets exactly one result.
-func (r *rig) all(t testing.TB, ctx context.Context, items ...webpush.Item) []webpush.Result {
+func (r *rig) all(ctx context.Context, t testing.TB, items ...webpush.Item) []webpush.Result {
 	t.Helper()
 	out, count := make([]webpush.Result, len(items)), make([]int, len(items))
 	var mu sync.Mutex

@@ -24,6 +24,10 @@ const fewest = 16
 // groups is how many services one call sends to at a time.
 const groups = 32
 
+// contentType is what Safari's declarative messages are known by, besides
+// their web_push member.
+const contentType = "application/notification+json"
+
 // SendAll sends each item and calls done for each exactly once, with its index.
 // done is called from several goroutines, also at the same time, and must not
 // block. SendAll returns when every item has its result: when ctx ends, those
@@ -235,6 +239,7 @@ func (b *batch) send(ctx context.Context, v *service, i int, again bool) {
 	}
 	j.batch, j.ticket, j.index, j.again = b, t, i, again
 	j.request.Origin, j.request.Path, j.request.Authorization = v.origin, path, t.header
+	j.request.ContentType = contentType
 	j.request.Urgency, j.request.Topic = string(item.Urgency), item.Topic
 	j.request.TTL, j.request.Body = int(min(max(item.TTL, 0), push.LongestLifetime)/time.Second), j.body
 	b.state[i].CompareAndSwap(stateOpen, stateOnItsWay)

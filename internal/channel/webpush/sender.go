@@ -2,6 +2,7 @@ package webpush
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -91,31 +92,40 @@ func (s *Sender) terms(ctx context.Context) (terms, error) {
 		signers: make(map[string]*signer, len(keys)), off: !settings.WebPush,
 	}
 	for _, k := range keys {
-		sign, err := s.signer(k)
-		if err != nil {
-			return terms{}, err
+		if sign := s.signer(k); sign != nil {
+			t.signers[k.ID] = sign
 		}
-		t.signers[k.ID] = sign
+	}
+	if len(t.signers) == 0 {
+		return terms{}, errors.New("there is no server key to send with")
 	}
 	return t, nil
 }
 
-// signer reads a key once.
-func (s *Sender) signer(k push.Key) (*signer, error) {
+// signer reads a key once; nil for one that is spoilt, which must not keep the
+// others' devices from being told.
+func (s *Sender) signer(k push.Key) *signer {
 	s.mu.RLock()
 	sign := s.signers[k.ID]
 	s.mu.RUnlock()
 	if sign != nil && sign.key.Private == k.Private {
-		return sign, nil
+		if sign.private == nil {
+			return nil
+		}
+		return sign
 	}
 	sign, err := newSigner(k)
 	if err != nil {
-		return nil, err
+		s.o.Log.Error("server key cannot be used", "key_id", k.ID, "error", err)
+		sign = &signer{key: k} // remembered, to be told once
 	}
 	s.mu.Lock()
 	s.signers[k.ID] = sign
 	s.mu.Unlock()
-	return sign, nil
+	if err != nil {
+		return nil
+	}
+	return sign
 }
 
 // locate finds the service of an endpoint. A host that is not, or no longer, a

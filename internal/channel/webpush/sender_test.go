@@ -255,7 +255,7 @@ func TestAServiceThatRefusesOurKey(t *testing.T) {
 			held.Done(held, wire.Response{Status: 201})
 		}()
 		verdicts := map[webpush.Verdict]int{}
-		for _, result := range r.all(t, t.Context(), items...) {
+		for _, result := range r.all(t.Context(), t, items...) {
 			verdicts[result.Verdict]++
 		}
 		if verdicts[webpush.Sent]+verdicts[webpush.Paused] != 10 || verdicts[webpush.Sent] < 1 || len(r.office.take()) != verdicts[webpush.Sent] {
@@ -352,7 +352,7 @@ func TestWhatIsTooLargeIsShortenedOnce(t *testing.T) {
 		}
 		return wire.Response{Status: 201}
 	}
-	if result := r.all(t, t.Context(), large)[0]; result.Verdict != webpush.Sent {
+	if result := r.all(t.Context(), t, large)[0]; result.Verdict != webpush.Sent {
 		t.Fatalf("%+v", result)
 	}
 	got := r.office.take()
@@ -365,7 +365,7 @@ func TestWhatIsTooLargeIsShortenedOnce(t *testing.T) {
 	}
 	t.Run("and given up when that is too large, too", func(t *testing.T) {
 		r.office.answers(413)
-		if result := r.all(t, t.Context(), large)[0]; result.Verdict != webpush.TooLarge || len(r.office.take()) != 2 || !strings.Contains(result.Detail, "shortened") {
+		if result := r.all(t.Context(), t, large)[0]; result.Verdict != webpush.TooLarge || len(r.office.take()) != 2 || !strings.Contains(result.Detail, "shortened") {
 			t.Errorf("%+v", result)
 		}
 		if s := r.sender.Services()[0]; s.Failed != 1 || s.Accepted != 1 {
@@ -389,7 +389,7 @@ func TestWhenTheTimeForSendingEnds(t *testing.T) {
 		late = append(late, <-r.office.held, <-r.office.held)
 		cancel()
 	}()
-	for i, result := range r.all(t, ctx, item(a, "{}"), item(b, "{}")) {
+	for i, result := range r.all(ctx, t, item(a, "{}"), item(b, "{}")) {
 		if result.Verdict != webpush.Again || !result.Repeat || result.Detail != "no answer in time" {
 			t.Errorf("%d: %+v", i, result)
 		}
@@ -402,7 +402,7 @@ func TestWhenTheTimeForSendingEnds(t *testing.T) {
 	}
 	r.office.held = nil
 	r.office.take()
-	for _, result := range r.all(t, ctx, item(a, "{}")) {
+	for _, result := range r.all(ctx, t, item(a, "{}")) {
 		if result.Verdict != webpush.Again || result.Repeat || len(r.office.take()) != 0 {
 			t.Errorf("%+v", result)
 		}
@@ -426,7 +426,7 @@ func TestWhatCannotBeSent(t *testing.T) {
 		t.Run(c.name+" is our fault", func(t *testing.T) {
 			p := *good
 			c.change(&p.sub)
-			results := r.all(t, t.Context(), item(&p, "{}"), item(good, "{}"))
+			results := r.all(t.Context(), t, item(&p, "{}"), item(good, "{}"))
 			if results[0].Verdict != webpush.Ours || !strings.Contains(results[0].Detail, c.detail) || results[1].Verdict != webpush.Sent {
 				t.Errorf("%+v", results)
 			}
@@ -436,7 +436,7 @@ func TestWhatCannotBeSent(t *testing.T) {
 		})
 	}
 	t.Run("a text that is too long is our fault", func(t *testing.T) {
-		if result := r.all(t, t.Context(), item(good, strings.Repeat("x", 5000)))[0]; result.Verdict != webpush.Ours {
+		if result := r.all(t.Context(), t, item(good, strings.Repeat("x", 5000)))[0]; result.Verdict != webpush.Ours {
 			t.Errorf("%+v", result)
 		}
 	})
@@ -450,6 +450,24 @@ func TestWhatCannotBeSent(t *testing.T) {
 			if result := r.send(t, p); result.Verdict != c.want {
 				t.Errorf("%v: %+v", c.hosts, result)
 			}
+		}
+	})
+	t.Run("a server key that is spoilt spoils no other", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.keys[1].Private = "spoilt"
+		bound := r.phone("b", fcm)
+		bound.sub.KeyID = r.keys[1].ID
+		results := r.all(t.Context(), t, item(r.phone("a", fcm), "{}"), item(bound, "{}"))
+		if results[0].Verdict != webpush.Sent || results[1].Verdict != webpush.Ours {
+			t.Errorf("%+v", results)
+		}
+	})
+	t.Run("without any server key, it may be tried again", func(t *testing.T) {
+		r := newRig(t, nil)
+		p := r.phone("a", fcm)
+		r.keys = nil
+		if result := r.send(t, p); result.Verdict != webpush.Again {
+			t.Errorf("%+v", result)
 		}
 	})
 	t.Run("when the wire does not take it, it may be tried again", func(t *testing.T) {
@@ -492,7 +510,7 @@ func TestManyAtSeveralServices(t *testing.T) {
 		phones["/send/"+p.sub.ID] = p
 		items = append(items, item(p, fmt.Sprintf(`{"n":%d}`, i)))
 	}
-	for i, result := range r.all(t, t.Context(), items...) {
+	for i, result := range r.all(t.Context(), t, items...) {
 		if result.Verdict != webpush.Sent {
 			t.Fatalf("%d: %+v", i, result)
 		}
