@@ -44,8 +44,7 @@ type encoder struct {
 	size    int
 	limit   int // of size
 
-	announce bool // a change of limit is still to be told
-	smallest int  // that limit was since the last time it was told
+	announce bool // a new limit is still to be told
 
 	ttl   int    // of the request before: what does not repeat is not kept
 	topic string // the same
@@ -62,16 +61,14 @@ func (e *tableEntry) size() int {
 
 func newEncoder() encoder { return encoder{limit: tableSize, ttl: -1} }
 
-// resize takes the service's SETTINGS_HEADER_TABLE_SIZE.
+// resize takes the service's SETTINGS_HEADER_TABLE_SIZE. A table that was made
+// smaller stays so: going up again would need two updates in one block, which
+// is allowed, and which not every service reads.
 func (e *encoder) resize(n uint32) {
-	limit := int(min(n, tableSize))
-	if limit == e.limit {
+	if int64(n) >= int64(e.limit) {
 		return
 	}
-	if !e.announce {
-		e.announce, e.smallest = true, limit
-	}
-	e.smallest, e.limit = min(e.smallest, limit), limit
+	e.limit, e.announce = int(n), true
 	e.evict(0)
 }
 
@@ -92,9 +89,6 @@ func (e *encoder) evict(n int) {
 // block appends the header block of r.
 func (e *encoder) block(dst []byte, authority string, r *Request) []byte {
 	if e.announce {
-		if e.smallest < e.limit {
-			dst = appendInt(dst, 0x20, 5, e.smallest)
-		}
 		dst = appendInt(dst, 0x20, 5, e.limit)
 		e.announce = false
 	}

@@ -175,6 +175,7 @@ type session struct {
 	reqs   map[uint32]*asked
 	answer *hpack.Encoder
 	buf    strings.Builder
+	refill bool // the window of the connection is given back
 }
 
 // asked is a request as the service saw it.
@@ -204,7 +205,7 @@ func hostile(t testing.TB, act func(s *session)) string {
 			mu.Unlock()
 			all.Go(func() {
 				defer conn.Close()
-				s := &session{conn: conn, number: n, t: t, reqs: map[uint32]*asked{}}
+				s := &session{conn: conn, number: n, refill: true, t: t, reqs: map[uint32]*asked{}}
 				s.answer = hpack.NewEncoder(&s.buf)
 				s.Framer = http2.NewFramer(conn, conn)
 				s.AllowIllegalWrites = true
