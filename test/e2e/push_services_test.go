@@ -375,6 +375,10 @@ func TestPushEndpointsFromOutside(t *testing.T) {
 		visitor := c.hub.Call(c.ctx, http.MethodPut, "/push/subscription", "", body, nil)
 		body["name"] = "x"
 		mine := c.tabs["anna"].Ask(c.ctx, http.MethodPut, "/push/devices", body, nil)
+		var r *hub.RefusedError
+		if errors.As(visitor, &r) && r.Status == http.StatusTooManyRequests {
+			return mine // visitors are many, and have a limit together
+		}
 		if (visitor == nil) != (mine == nil) {
 			t.Errorf("%q: a visitor's %v, a device's %v", endpoint, visitor, mine)
 		}
