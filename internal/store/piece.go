@@ -53,16 +53,12 @@ func (db *DB) ClaimPiece(ctx context.Context, node string, lease time.Duration) 
 				return err
 			}
 		}
-		if p, err = w.claimPiece(ctx, node, now, lease); err != nil || p != nil {
-			return err
-		}
-		for more := true; more && p == nil; {
-			if p, more, err = w.planPiece(ctx, node, now, lease); err != nil {
-				return err
-			}
-		}
-		return nil
+		p, err = w.claimPiece(ctx, node, now, lease)
+		return err
 	})
+	for more := true; err == nil && more && p == nil; {
+		p, more, err = db.planPiece(ctx, node, lease)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim a piece of a publication: %w", err)
 	}
@@ -90,55 +86,88 @@ func readPublication(ctx context.Context, q querier, id string) (push.Publicatio
 	return find(ctx, q, scanPublication, "publication", id, "SELECT "+publicationColumns+" FROM publication p WHERE p.id = $1", id)
 }
 
-// planPiece makes the next piece of the publication with the fewest, and takes
-// it. Where one turns out to have no further subscriptions, more says to ask again.
-func (w *work) planPiece(ctx context.Context, node string, now time.Time, lease time.Duration) (p *push.Piece, more bool, err error) {
-	var until string
-	var last int
-	plan, err := one(ctx, w, func(s scanner) (push.Piece, error) {
+// plan is where the planning of a publication stands, and its next piece.
+type plan struct {
+	push.Piece        // Number is that of the piece before
+	until      string // the last id of the publication
+	size       int64
+}
+
+// nextPlan looks for the next piece of the publication that has the fewest. It
+// reads outside of the transaction that writes the plan: ten thousand ids would
+// hold up everybody, and fill the cache of the connection that writes.
+func (db *DB) nextPlan(ctx context.Context) (*plan, error) {
+	p, err := one(ctx, db.many, func(s scanner) (p plan, err error) {
 		var r publicationRow
-		var piece push.Piece
-		if err := s.Scan(append(r.dest(nil), &piece.From, &until, &last)...); err != nil {
-			return piece, err
+		if err := s.Scan(append(r.dest(nil), &p.From, &p.until, &p.Number)...); err != nil {
+			return p, err
 		}
 		v, err := r.value()
-		piece.Publication = &v
-		return piece, err
-	}, "SELECT "+publicationColumns+", position, until_id, pieces FROM publication p WHERE finished = 0 AND NOT planned ORDER BY pieces, id LIMIT 1"+
-		w.db.d.forUpdate)
+		p.Publication = &v
+		return p, err
+	}, "SELECT "+publicationColumns+", position, until_id, pieces FROM publication p WHERE finished = 0 AND NOT planned ORDER BY pieces, id LIMIT 1")
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
+		return nil, nil
 	} else if err != nil {
+		return nil, err
+	}
+	err = db.many.row(ctx, `SELECT count(*), COALESCE(max(id), '') FROM (SELECT id FROM push_subscription
+		WHERE page_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4) AS ids`,
+		[]any{p.Publication.PageID, p.From, p.until, int64(pieceSize)}, &p.size, &p.To)
+	if err != nil {
+		return nil, fmt.Errorf("plan a piece of publication %s: %w", p.Publication.ID, err)
+	}
+	return &p, nil
+}
+
+// planPiece makes a publication's next piece and takes it. more says to ask
+// again: there were no further subscriptions, or another node was first.
+func (db *DB) planPiece(ctx context.Context, node string, lease time.Duration) (p *push.Piece, more bool, err error) {
+	n, err := db.nextPlan(ctx)
+	if err != nil || n == nil {
 		return nil, false, err
 	}
-	id := plan.Publication.ID
-	var size int64
-	err = w.row(ctx, `SELECT count(*), COALESCE(max(id), '') FROM (SELECT id FROM push_subscription
-		WHERE page_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4) AS ids`,
-		[]any{plan.Publication.PageID, plan.From, until, int64(pieceSize)}, &size, &plan.To)
+	err = db.write(ctx, func(ctx context.Context, w *work) error {
+		p, more = nil, true
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		return w.writePlan(ctx, n, now, func(number int) error {
+			piece := n.Piece
+			piece.Number, piece.Position, piece.Attempt = number, n.From, 1
+			p = &piece
+			_, err := w.exec(ctx, `INSERT INTO publication_piece (publication_id, number, from_id, to_id, position, size, looked, due, attempt, node,
+				done, sent, gone, failed, expired, unwanted, repeats, retried) VALUES ($1, $2, $3, $4, $3, $5, 0, $6, 1, $7, FALSE, 0, 0, 0, 0, 0, 0, 0)`,
+				n.Publication.ID, int64(number), n.From, n.To, n.size, millis(now.Add(lease)), node)
+			return err
+		})
+	})
 	if err != nil {
-		return nil, false, fmt.Errorf("plan a piece of publication %s: %w", id, err)
+		return nil, false, fmt.Errorf("plan a piece of publication %s: %w", n.Publication.ID, err)
 	}
-	planned := size < pieceSize || plan.To == until
-	if size == 0 {
-		plan.To = until
+	return p, more, nil
+}
+
+// writePlan moves the planning of a publication on, unless another node did,
+// and has add write the piece, unless it would be an empty one.
+func (w *work) writePlan(ctx context.Context, n *plan, now time.Time, add func(number int) error) error {
+	to, number := n.To, n.Number
+	if n.size > 0 {
+		number++
 	} else {
-		last++
+		to = n.until
 	}
-	if _, err := w.exec(ctx, "UPDATE publication SET position = $2, pieces = $3, planned = $4 WHERE id = $1", id, plan.To, int64(last), planned); err != nil {
-		return nil, false, fmt.Errorf("plan publication %s: %w", id, err)
+	planned := n.size < pieceSize || to == n.until
+	moved, err := w.exec(ctx, "UPDATE publication SET position = $2, pieces = $3, planned = $4 WHERE id = $1 AND position = $5 AND NOT planned",
+		n.Publication.ID, to, int64(number), planned, n.From)
+	if err != nil || moved == 0 {
+		return err
 	}
-	if size == 0 {
-		return nil, true, w.finish(ctx, id, now)
+	if n.size == 0 {
+		return w.finish(ctx, n.Publication.ID, now)
 	}
-	plan.Number, plan.Position, plan.Attempt = last, plan.From, 1
-	_, err = w.exec(ctx, `INSERT INTO publication_piece (publication_id, number, from_id, to_id, position, size, looked, due, attempt, node, done,
-		sent, gone, failed, expired, unwanted, repeats, retried) VALUES ($1, $2, $3, $4, $3, $5, 0, $6, 1, $7, FALSE, 0, 0, 0, 0, 0, 0, 0)`,
-		id, int64(last), plan.From, plan.To, size, millis(now.Add(lease)), node)
-	if err != nil {
-		return nil, false, fmt.Errorf("plan piece %d of publication %s: %w", last, id, err)
-	}
-	return &plan, false, nil
+	return add(number)
 }
 
 // PieceSubscriptions answers the subscriptions of a piece above an id,

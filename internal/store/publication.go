@@ -61,8 +61,8 @@ func scanPublication(s scanner) (push.Publication, error) {
 // id is in use. It costs a count of the page's subscriptions, some 100 ms for a
 // million, outside of the transaction.
 func (db *DB) CreatePublication(ctx context.Context, p push.Publication) error {
-	if p.ID == "" {
-		return errors.New("a publication without an id")
+	if p.ID == "" || p.PageID == "" {
+		return errors.New("a publication without an id or a page")
 	}
 	var expected int64
 	var until string

@@ -222,6 +222,16 @@ func TestSubscriptions(t *testing.T) {
 				t.Error("saved")
 			}
 		})
+		t.Run("a device of nobody and of no page is refused, and a message to no page, which would go to all contacts", func(t *testing.T) {
+			if _, _, err := db.SaveSubscription(ctx, device(81), nil); err == nil {
+				t.Error("saved")
+			}
+			p := publication("p1")
+			p.PageID = ""
+			if err := db.CreatePublication(ctx, p); err == nil {
+				t.Error("published")
+			}
+		})
 	})
 }
 

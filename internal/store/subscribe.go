@@ -30,6 +30,11 @@ const mostDevices = 20
 func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (push.Subscription, bool, error) {
 	s.Name, s.Language, s.KeyID = cleaned(s.Name, mostName), cleaned(s.Language, mostName), cleaned(s.KeyID, mostName)
 	s.Expires = fromMillis(millis(s.Expires))
+	if s.UserID != "" {
+		s.PageID, s.Want = "", push.Want{}
+	} else if s.PageID == "" {
+		return s, false, errors.New("a subscription is a user's or a page's, this one is neither")
+	}
 	if replaces != nil && replaces.Endpoint == s.Endpoint {
 		replaces = nil
 	}
@@ -221,8 +226,8 @@ func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (i
 		rows, keys := slices.Clone(list), make([][]byte, len(list))
 		for i := range rows {
 			s := &rows[i]
-			if s.UserID != "" {
-				return errors.New("only visitors' devices are added in bulk")
+			if s.UserID != "" || s.PageID == "" {
+				return errors.New("only visitors' devices are added in bulk, each of a page")
 			}
 			if keys[i], err = encodeKeys(s); err != nil {
 				return err
