@@ -168,8 +168,7 @@ func (db *DB) Devices(ctx context.Context, userID string) ([]push.Subscription, 
 	return list, nil
 }
 
-// routeDevices are all contacts' devices as routing needs them, nil if there are
-// none. A user who was disabled hears nothing any more, with no tab open either.
+// routeDevices are all contacts' devices as routing needs them, nil if there are none.
 func routeDevices(ctx context.Context, q querier) (map[string][]route.Device, error) {
 	var found map[string][]route.Device
 	_, err := collect(ctx, q, func(s scanner) (struct{}, error) {
@@ -181,8 +180,7 @@ func routeDevices(ctx context.Context, q querier) (map[string][]route.Device, er
 		}
 		found[user] = append(found[user], d)
 		return struct{}{}, err
-	}, `SELECT s.user_id, s.id, s.name FROM push_subscription s JOIN users u ON u.id = s.user_id
-		WHERE s.user_id <> '' AND NOT u.disabled ORDER BY s.user_id, s.id`)
+	}, "SELECT user_id, id, name FROM push_subscription WHERE user_id <> '' ORDER BY user_id, id")
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
