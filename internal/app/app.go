@@ -316,7 +316,7 @@ func (a *App) run() {
 		}
 		stopWork()
 		a.stopped.Wait()
-		a.push.close(drain)
+		a.push.close()
 	}
 }
 

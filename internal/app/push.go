@@ -230,8 +230,10 @@ func sum(a, b push.ServiceFigures) push.ServiceFigures {
 }
 
 // close ends the connections and writes the last figures. Everything that
-// sends has ended before.
-func (p *webPush) close(ctx context.Context) {
+// sends has ended before, so there is nothing to wait for.
+func (p *webPush) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
 	if err := p.client.Close(ctx); err != nil {
 		p.log.Warn("connections to push services were cut off", "error", err)
 	}

@@ -365,6 +365,27 @@ func TestDevices(t *testing.T) {
 		}
 		h.call("PUT", "/api/v1/settings", root, `{"webpush_enabled":true}`)
 	})
+	t.Run("the device of somebody who was disabled hears nothing", func(t *testing.T) {
+		alert := func(host string) answer {
+			id := h.tell(`{"type":"PROBLEM","host":"` + host + `","state":1,"contact":"anna"}`)
+			return h.call("GET", "/api/v1/alerts/"+id, root, "")
+		}
+		if got := alert("before"); !strings.Contains(got.body, `"channel":"webpush"`) || strings.Contains(got.body, `"no_device"`) {
+			t.Errorf("before: %s", got.body)
+		}
+		users := h.call("GET", "/api/v1/users", root, "")
+		for i := range 3 {
+			if at := fmt.Sprintf("items.%d.", i); users.field(t, at+"name") == "anna" {
+				yes := true
+				if _, err := h.app.Auth().ChangeUser(t.Context(), users.field(t, at+"id"), auth.UserChange{Disabled: &yes}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := alert("after"); !strings.Contains(got.body, `"user_disabled"`) || strings.Contains(got.body, `"webpush"`) {
+			t.Errorf("after: %s", got.body)
+		}
+	})
 	t.Run("an administrator may forget anybody's", func(t *testing.T) {
 		if got := h.call("DELETE", "/api/v1/push/devices/"+id, root, ""); got.status != http.StatusNoContent {
 			t.Errorf("answer %d %s", got.status, got.body)
