@@ -183,13 +183,20 @@ func (w *work) leaveUntold(doubtful []string) {
 	}
 	for i := range w.changes.Deliveries {
 		d := &w.changes.Deliveries[i]
-		if was, known := heard[placeOf(d)]; !endOf(d) || !known || was {
+		if was, known := heard[placeOf(d)]; !endOf(d) || !known || was || w.took(d) {
 			continue
 		}
 		d.State, d.Done, d.Reason = delivery.Skipped, w.now, route.ReasonNeverTold
 		d.Why += ", but the problem was over before it was told"
 		w.unshare(i)
 	}
+}
+
+// took says whether the delivery is for somebody who took the alert here, and so
+// knows of it, however that was learned.
+func (w *work) took(d *delivery.Delivery) bool {
+	a := w.alerts[d.AlertID]
+	return a != nil && a.Ack != nil && a.Ack.UserID != "" && a.Ack.UserID == d.UserID
 }
 
 // unshare takes a delivery back from the receipt that counted it.

@@ -219,9 +219,9 @@ func TestOnlyTheLastTurnOfATransactionIsShown(t *testing.T) {
 		id = r.receive(t, event(named("joe"), call("4")))[0].AlertID
 		r.send(t)
 		when = time.Now()
-		r.receive(t, event(at(when), taken, call("5")), event(at(when), named("joe"), func(e *alert.Event) { e.State = alert.Warning }, call("6")))
+		r.receive(t, event(at(when), taken, call("5")), event(at(when), func(e *alert.Event) { e.State = alert.Warning }, call("6")))
 		same(t, "taken and firing again", r.story(t, id), "acknowledgement jane browser waiting", "problem joe browser sent",
-			"problem joe browser waiting", "problem joe laptop sent", "problem joe laptop waiting")
+			"problem jane browser waiting", "problem joe laptop sent")
 	})
 }
 
@@ -285,6 +285,15 @@ func TestWhoNeverHeardOfAProblemDoesNotHearOfItsEnd(t *testing.T) {
 			r.ack(t, r.receive(t, event(named("jane"), call("1")))[0].AlertID, joeUser)
 			return r.receive(t, event(named("jane"), recovered, call("2")))
 		}, []string{"recovery jane browser skipped never_told"}, 0},
+		{"the engine told only another that somebody took it", config.Defaults(), func(t *testing.T, r *rig) []dispatch.Receipt {
+			r.receive(t, event(named("jane"), call("1")))
+			r.receive(t, event(named("joe"), call("2"), func(e *alert.Event) { e.Type, e.Author = alert.Acknowledgement, "Bob" }))
+			return r.receive(t, event(named("jane"), recovered, call("3")))
+		}, []string{"recovery jane browser skipped never_told"}, 0},
+		{"who took it knows of it", config.Defaults(), func(t *testing.T, r *rig) []dispatch.Receipt {
+			r.ack(t, r.receive(t, event(named("jane"), call("1")))[0].AlertID, janeUser)
+			return r.receive(t, event(named("jane"), recovered, call("2")))
+		}, []string{"recovery jane browser waiting"}, 1},
 		{"who heard that somebody took it", config.Defaults(), func(t *testing.T, r *rig) []dispatch.Receipt {
 			r.ack(t, r.receive(t, event(named("jane"), call("1")))[0].AlertID, joeUser)
 			r.send(t)

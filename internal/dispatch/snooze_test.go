@@ -83,6 +83,9 @@ func TestASnoozeKeepsProblemsFromItsContactUntilItRemindsOfThem(t *testing.T) {
 		if len(reminders) != 2 || len(r.reminders(t, id)) != 2 || r.reminders(t, id)[0].State != delivery.Waiting {
 			t.Errorf("it was sent before it was due: %+v", r.reminders(t, id))
 		}
+		if ds, err := db.Pending(t.Context(), janeUser, 10); err != nil || len(ds) != 0 {
+			t.Errorf("a tab that opens now shows what is due later: %+v, %v", ds, err)
+		}
 
 		now.move(10 * time.Minute)
 		got := r.receive(t, event(named("jane", "joe"), at(now.now()), call("3")))[0]
@@ -144,6 +147,10 @@ func TestARecoveryOrAnAcknowledgementEndsASnooze(t *testing.T) {
 		must(t, err)
 		if got := r.receive(t, event(named("jane"), call("2")))[0]; got.Deliveries != 1 {
 			t.Errorf("given back: %+v", got)
+		}
+		r.snooze(t, id, time.Hour, joe)
+		if got := r.receive(t, event(named("jane"), call("2b")))[0]; got.Deliveries != 1 {
+			t.Errorf("jane's ended snooze came back with joe's: %+v", got)
 		}
 		r.send(t)
 		r.snooze(t, id, time.Hour)
