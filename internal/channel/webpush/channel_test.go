@@ -18,6 +18,7 @@ import (
 	"tocsin/internal/channel/channeltest"
 	"tocsin/internal/channel/webpush"
 	"tocsin/internal/channel/webpush/wire"
+	"tocsin/internal/config"
 	"tocsin/internal/push"
 )
 
@@ -421,6 +422,30 @@ func FuzzPublicationPayload(f *testing.F) {
 			t.Errorf("%+v", out)
 		}
 	})
+}
+
+func BenchmarkHeader(b *testing.B) {
+	r := newRig(b, nil)
+	header, err := webpush.Header(r.keys[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := header(fcm, "mailto:ops@example.org", noon); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMessagePayload(b *testing.B) {
+	m := message("d1")
+	m.Alert.Output = strings.Repeat("long ", 50)
+	settings := config.Defaults()
+	b.ReportAllocs()
+	for b.Loop() {
+		webpush.MessagePayload(&m, settings, base, strings.Repeat("t", 82))
+	}
 }
 
 func BenchmarkPublicationPayload(b *testing.B) {

@@ -52,6 +52,9 @@ type service struct {
 	until   time.Time
 	why     string
 	trying  bool // one request finds out whether it is over
+
+	thanks  string // see accepted
+	thanked int
 }
 
 // spell is how long a device is left alone, and why.

@@ -30,7 +30,7 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 	case kindAccepted:
 		news = t.breaker.open
 		v.well(t.breaker)
-		r.Verdict, r.Detail = Sent, fmt.Sprintf("accepted by %s (%d)", v.host, a.Status)
+		r.Verdict, r.Detail = Sent, v.accepted(a.Status)
 		v.count(func(f *push.ServiceFigures) { f.Accepted++; f.LastSuccess = now })
 	case kindGone:
 		v.well(t.breaker)
@@ -64,6 +64,14 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 		v.count(func(f *push.ServiceFigures) { f.Failed++ })
 	}
 	return r, news
+}
+
+// accepted is the sentence of a success, which is the same very often.
+func (v *service) accepted(status int) string {
+	if v.thanks == "" || v.thanked != status {
+		v.thanked, v.thanks = status, fmt.Sprintf("accepted by %s (%d)", v.host, status)
+	}
+	return v.thanks
 }
 
 // slower pauses the device, or the service when it says so to many in a row.
