@@ -17,6 +17,11 @@ import (
 // more than a day. What ends it is its time.
 const maxAttempts = 200
 
+// longestWait is when a delivery comes again although its service is to be left
+// alone for longer: somebody may have mended the key or the subject, and to ask
+// the Sender costs no request.
+const longestWait = 5 * time.Minute
+
 // Channel is the Web Push channel: each message goes to one device.
 type Channel struct {
 	sender   *Sender
@@ -188,7 +193,7 @@ func outcome(r Result) error {
 	case Ours, TooLarge:
 		return channel.Permanent(err)
 	}
-	return channel.RetryAfter(err, r.After)
+	return channel.RetryAfter(err, min(r.After, longestWait))
 }
 
 // note is what is kept about the device. What says nothing of it is not: a

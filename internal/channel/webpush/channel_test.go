@@ -246,6 +246,7 @@ func TestWhatBecomesOfADelivery(t *testing.T) {
 		{"the device is gone", wire.Response{Status: 410}, true, 0, "taken off the list", true, true},
 		{"the service refuses our key", wire.Response{Status: 403}, false, time.Minute, "No device is deleted", true, false},
 		{"the service wants fewer", wire.Response{Status: 429, RetryAfter: 30 * time.Second}, false, 30 * time.Second, "fewer", true, false},
+		{"the service wants none for long", wire.Response{Status: 429, RetryAfter: time.Hour}, false, 5 * time.Minute, "fewer", true, false},
 		{"the service is not able", wire.Response{Status: 503}, false, 0, "503", true, false},
 		{"what we sent is wrong", wire.Response{Status: 400, Reason: "bad"}, true, 0, "400: bad", true, false},
 		{"it is too large", wire.Response{Status: 413}, true, 0, "too large", true, false},
