@@ -23,6 +23,7 @@ import (
 	"tocsin/bench/ingest"
 	"tocsin/bench/kill"
 	"tocsin/bench/notify"
+	"tocsin/bench/push"
 	"tocsin/bench/streams"
 	"tocsin/bench/table"
 	"tocsin/test/postgres"
@@ -41,6 +42,7 @@ type bench struct {
 	rounds  int
 	seconds int
 	kills   int
+	devices int
 	server  *postgres.Server
 	bases   int // databases made
 }
@@ -51,6 +53,7 @@ func (b *bench) parts() []part {
 		{"notify", "`tocsin notify` as a whole process", b.notify},
 		{"streams", "Open event streams", b.streams},
 		{"kill", "kill -9 while events come in", b.kill},
+		{"push", "Web Push", b.push},
 	}
 }
 
@@ -65,12 +68,13 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push; empty: all, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
-	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest; the median counts")
+	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest and push; the median counts")
 	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest")
 	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
+	flag.IntVar(&b.devices, "devices", 1_000_000, "devices of the large publication of push")
 	flag.Parse()
 	bin, err := filepath.Abs(b.bin)
 	if err != nil {
@@ -159,6 +163,10 @@ func (b *bench) ingest(ctx context.Context, w io.Writer) error {
 func (b *bench) notify(_ context.Context, w io.Writer) error { return notify.Run(w, b.bin) }
 
 func (b *bench) streams(_ context.Context, w io.Writer) error { return streams.Run(w) }
+
+func (b *bench) push(ctx context.Context, w io.Writer) error {
+	return push.Run(ctx, w, push.Options{Bin: b.bin, Dir: b.dir, Devices: b.devices, Rounds: b.rounds})
+}
 
 func (b *bench) kill(ctx context.Context, w io.Writer) error {
 	base, err := b.database(ctx)

@@ -11,6 +11,8 @@ package push
 import (
 	"time"
 
+	"tocsin/internal/channel/webpush"
+	"tocsin/internal/channel/webpush/seal"
 	"tocsin/internal/push"
 )
 
@@ -50,4 +52,11 @@ type Seen struct {
 	Sizes       []int    // of their bodies
 	Wrong       []string // what no browser could have read, or no service would take
 	CPU         int64    // nanoseconds of the process since its start
+}
+
+// Payload is the publication as a device gets it, and how long its encrypted
+// body is.
+func Payload(p *push.Publication) (payload []byte, body int) {
+	payload = webpush.PublicationPayload(p, "", "https://tocsin.example.com")
+	return payload, webpush.Padded(payload) + seal.Overhead
 }
