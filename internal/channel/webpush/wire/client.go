@@ -97,6 +97,7 @@ func (o *origin) cut() {
 	var done []completion
 	o.mu.Lock()
 	now := o.c.now()
+	o.cutOff = true
 	for _, c := range slices.Clone(o.conns) {
 		c.kill(codeNo, ErrClosed, now, &done)
 	}

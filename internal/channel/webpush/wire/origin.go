@@ -23,8 +23,9 @@ type origin struct {
 	t target
 
 	mu      sync.Mutex
-	gone    bool // forgotten by the client: look it up anew
-	closing error
+	gone    bool  // forgotten by the client: look it up anew
+	closing error // takes nothing more
+	cutOff  bool  // and finishes nothing either
 	conns   []*conn
 	h1      *fallback // in the place of conns, if the service speaks HTTP/1.1 only
 	dialing chan struct{}
@@ -90,7 +91,11 @@ func (o *origin) send(ctx context.Context, r *Request) (retry bool, err error) {
 	}
 	defer o.mu.Unlock()
 	now := o.c.now()
-	if err := o.refuses(now); err != nil {
+	err = o.closing
+	if err == nil {
+		err = o.away(now)
+	}
+	if err != nil {
 		o.active--
 		o.wake()
 		o.hush()
@@ -156,12 +161,10 @@ func (o *origin) hush() {
 	}
 }
 
-// refuses says why nothing can be sent just now.
-func (o *origin) refuses(now int64) error {
-	switch {
-	case o.closing != nil:
-		return o.closing
-	case len(o.conns) == 0 && o.h1 == nil && o.dialing == nil && o.dialErr != nil && now < o.nextDue:
+// away says why the service cannot be reached: the last dial failed, and it is
+// too early for another one.
+func (o *origin) away(now int64) error {
+	if len(o.conns) == 0 && o.h1 == nil && o.dialing == nil && now < o.nextDue {
 		return o.dialErr
 	}
 	return nil
@@ -247,7 +250,7 @@ func (o *origin) settle(now int64, done *[]completion) {
 		o.pending = slices.Delete(o.pending, 0, n)
 	}
 	if len(o.pending) > 0 {
-		if err := o.refuses(now); err != nil {
+		if err := o.away(now); err != nil {
 			for _, r := range o.pending {
 				o.finish(r, Response{Err: err}, now, done)
 			}
@@ -284,10 +287,11 @@ func (o *origin) finish(r *Request, a Response, now int64, done *[]completion) {
 
 // again sends a request once more that certainly was not delivered.
 func (o *origin) again(r *Request, why error, now int64, done *[]completion) {
-	if o.closing != nil {
-		why = o.closing
-	}
-	if r.tries >= maxTries || o.closing != nil {
+	switch {
+	case o.cutOff:
+		o.finish(r, Response{Err: o.closing}, now, done)
+		return
+	case r.tries >= maxTries:
 		o.finish(r, Response{Err: failed(o.t.origin, StepSend, why)}, now, done)
 		return
 	}
@@ -298,7 +302,7 @@ func (o *origin) again(r *Request, why error, now int64, done *[]completion) {
 // grow dials the next connection when those that there are get full: at most
 // one at a time, so that a burst opens no more than it needs.
 func (o *origin) grow(now int64) {
-	if o.dialing != nil || o.h1 != nil || o.closing != nil || now < o.nextDue || len(o.conns) >= o.c.o.MaxConns {
+	if o.dialing != nil || o.h1 != nil || o.cutOff || now < o.nextDue || len(o.conns) >= o.c.o.MaxConns {
 		return
 	}
 	if len(o.pending) == 0 {
@@ -330,7 +334,7 @@ func (o *origin) connect() {
 	o.mu.Lock()
 	now := o.c.now()
 	switch {
-	case err == nil && o.closing != nil:
+	case err == nil && o.cutOff:
 		tc.NetConn().Close()
 		o.dialed(o.closing, now)
 	case err != nil:
