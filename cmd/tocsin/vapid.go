@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -108,10 +107,8 @@ func (c *cli) generateVAPID(now time.Time) error {
 		return err
 	}
 	if c.json {
-		return json.NewEncoder(c.out).Encode(struct {
-			PublicKey  string `json:"publicKey"`
-			PrivateKey string `json:"privateKey"`
-		}{k.Public, k.Private})
+		_, err := fmt.Fprintf(c.out, "{\"publicKey\":%q,\"privateKey\":%q}\n", k.Public, k.Private)
+		return err
 	}
 	rule := strings.Repeat("=", 39)
 	_, err = fmt.Fprintf(c.out, "\n%s\n\nPublic Key:\n%s\n\nPrivate Key:\n%s\n\n%s\n\n", rule, k.Public, k.Private, rule)

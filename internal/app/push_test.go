@@ -1,15 +1,19 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +24,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
 	"tocsin/internal/push"
+	"tocsin/internal/source"
 	"tocsin/test/postgres"
 	"tocsin/test/pushlab"
 	"tocsin/test/pushlab/autopush"
@@ -917,4 +922,70 @@ func TestPushSettingsAreInForceAtOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The services of the world may be out of reach, in the demo for instance:
+// nothing hangs, and the log tells little.
+func TestPushServicesOutOfReachHoldNothingUp(t *testing.T) {
+	var lines lineCounter
+	// Nobody answers: the connection is taken, and that is all.
+	var lc net.ListenConfig
+	mute, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	cfg, err := config.Load(config.Sources{File: os.DevNull, Flags: map[string]string{
+		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_PUSH_PROXY": "http://" + mute.Addr().String(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{Log: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hub{T: t, app: a, url: a.URL()}
+	var hash, hint string
+	h.token, hash, hint = auth.NewToken(auth.SourcePrefix)
+	if err := a.Store().SaveSource(t.Context(), source.Source{ID: "source-lab", Name: "lab", Kind: "nagios", TokenHash: hash, TokenHint: hint, CreatedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	h.operator("ops", auth.Operator)
+	ops := h.cookie("ops")
+	_, s := h.browserOf()
+	h.subscribe(ops, s)
+	_, visitor := h.browserOf()
+	if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(visitor)); got.status != http.StatusOK {
+		t.Fatal(got.body)
+	}
+	id := h.tell(problem)
+	if got := h.call("POST", "/api/v1/publications", h.key(auth.WriteConfig), `{"kind":"incident_new","texts":{"":{"title":"x","body":"y"}}}`); got.status != http.StatusCreated {
+		t.Fatal(got.body)
+	}
+	if got := h.call("GET", "/readyz", nil, ""); got.status != http.StatusOK {
+		t.Errorf("not ready: %s", got.body)
+	}
+	if got := h.call("POST", "/api/v1/alerts/"+id+"/acknowledge", ops, ""); got.status != http.StatusOK {
+		t.Errorf("acknowledge: %d %s", got.status, got.body)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	begin := time.Now()
+	if err := a.Stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 15*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	if n := lines.n.Load(); n > 3 {
+		t.Errorf("%d lines in the log", n)
+	}
+}
+
+// lineCounter counts what is written to it.
+type lineCounter struct{ n atomic.Int64 }
+
+func (c *lineCounter) Write(b []byte) (int, error) {
+	c.n.Add(int64(bytes.Count(b, []byte("\n"))))
+	return len(b), nil
 }
