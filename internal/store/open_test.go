@@ -132,10 +132,10 @@ func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
 			ok(t, store.MigrateTo(t.Context(), e.name, raw(t, url), 1,
 				`INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels, state, downtime, flapping, changed, search, alert_id, last_event_id)
 					VALUES ('o1', 's1', 'web', '', '', '', '', '', 'down', FALSE, FALSE, 1, '', 'a1', '')`,
-				`INSERT INTO alert (id, object_id, status, rank, state, worst, output, long, search, since, updated, resolved, ack, repeats, marks)
-					VALUES ('a1', 'o1', 'firing', 2, 'down', 'down', 'gone', '', '', 1, 1, 0, '', 0, '')`,
-				`INSERT INTO delivery (id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel, notice, state, reason, why, detail, created, due, attempt, expires, done)
-					VALUES ('d1', 'e1', 'a1', 'o1', 'c1', 'Ann', 'u1', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0)`))
+				`INSERT INTO alert (id, object_id, status, rank, state, worst, output, long, search, since, updated, resolved, ack, repeats, marks, room)
+					VALUES ('a1', 'o1', 'firing', 2, 'down', 'down', 'gone', '', '', 1, 1, 0, '', 0, '', '')`,
+				`INSERT INTO delivery (id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel, notice, state, reason, why, detail, created, due, attempt, expires, done, room)
+					VALUES ('d1', 'e1', 'a1', 'o1', 'c1', 'Ann', 'u1', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0, '')`))
 			db := openURL(t, url)
 			a, err := db.Alert(t.Context(), "a1")
 			ok(t, err)
