@@ -21,7 +21,7 @@ func both(t *testing.T, f func(*testing.T, start)) {
 func (w *world) trouble(service, output string) {
 	w.Helper()
 	w.send(map[string]any{
-		"id": service + output, "type": "PROBLEM", "host": "web01", "service": service, "state": 2, "output": output,
+		"id": fmt.Sprintf("%s %x", service, output), "type": "PROBLEM", "host": "web01", "service": service, "state": 2, "output": output,
 		"contact": "anna", "time": time.Now().Unix(),
 	})
 }

@@ -124,7 +124,7 @@ func (b *Browser) Navigate(ctx context.Context, session, url string) error {
 // into out unless that is nil. A promise is awaited.
 func (b *Browser) Eval(ctx context.Context, session, expr string, out any) error {
 	var r struct {
-		Result           struct{ Value string }
+		Result           struct{ Value json.RawMessage } // of an exception an object
 		ExceptionDetails *struct {
 			Text      string
 			Exception struct{ Description string }
@@ -143,7 +143,11 @@ func (b *Browser) Eval(ctx context.Context, session, expr string, out any) error
 	if out == nil {
 		return nil
 	}
-	return json.Unmarshal([]byte(r.Result.Value), out)
+	var text string
+	if err := json.Unmarshal(r.Result.Value, &text); err != nil {
+		return fmt.Errorf("eval: %w", err)
+	}
+	return json.Unmarshal([]byte(text), out)
 }
 
 // Close ends the browser and waits until its processes have let go of the
