@@ -1,3 +1,4 @@
+//nolint:errcheck // services here write into connections that may have ended, which is what is tested
 package wire_test
 
 import (
@@ -30,7 +31,7 @@ func sinkProcess() {
 	l := must(tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}))
 	fmt.Println(origin(l))
 	go func() { // it ends with its parent
-		io.Copy(io.Discard, os.Stdin) //nolint:errcheck // either way
+		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
 	for {
@@ -49,7 +50,7 @@ func sink(conn net.Conn, latency time.Duration) {
 	out := append(settings, 0, 0, 4, 8, 0, 0, 0, 0, 0, 0x70, 0, 0, 0)
 	conn.Write(out)
 	r := bufio.NewReaderSize(conn, 64<<10)
-	r.Discard(24) //nolint:errcheck // the next read tells
+	r.Discard(24)
 	var mu sync.Mutex
 	out = nil
 	for {
@@ -59,7 +60,7 @@ func sink(conn net.Conn, latency time.Duration) {
 		}
 		length := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
 		kind, flags, id := head[3], head[4], binary.BigEndian.Uint32(head[5:])
-		r.Discard(9 + length) //nolint:errcheck // the next read tells
+		r.Discard(9 + length)
 		switch {
 		case kind == 4 && flags&1 == 0:
 			out = append(out, 0, 0, 0, 4, 1, 0, 0, 0, 0)

@@ -17,7 +17,7 @@ func Feed(n int, first, second []byte) (calls []int, err error) {
 	o.conns = append(o.conns, conn)
 	calls = make([]int, n)
 	var done []completion
-	used, err := conn.take([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, c.now(), &done)
+	_, err = conn.take([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}, c.now(), &done)
 	for i := range n {
 		o.active++
 		o.place(&Request{Origin: o.t.origin, Path: "/", Body: make([]byte, 10), Index: i, start: 1, Done: func(r *Request, _ Response) { calls[r.Index]++ }}, c.now())
@@ -30,6 +30,7 @@ func Feed(n int, first, second []byte) (calls []int, err error) {
 			break
 		}
 		rest = append(rest, part...)
+		var used int
 		used, err = conn.take(rest, c.now(), &done)
 		rest = rest[used:]
 	}

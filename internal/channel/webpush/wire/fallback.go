@@ -80,7 +80,7 @@ func (f *fallback) do(ctx context.Context, r *Request) Response {
 	defer answer.Body.Close()
 	out := Response{Status: answer.StatusCode, Proto: "http/1.1", RetryAfter: parseRetryAfter(answer.Header.Get("Retry-After"), time.Now())}
 	if out.Status >= 300 && textual(answer.Header.Get("Content-Type")) {
-		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBody)) //nolint:errcheck // the status has arrived; what there is of the rest will do
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBody)) // the status has arrived; what there is of the rest will do
 		out.Reason = printable(body)
 		return out
 	}

@@ -1,3 +1,4 @@
+//nolint:errcheck // services here write into connections that may have ended, which is what is tested
 package wire_test
 
 import (

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -163,7 +164,7 @@ func standard(t *testing.T, h2 bool, h http.HandlerFunc) string {
 }
 
 func origin(l net.Listener) string {
-	return fmt.Sprintf("https://%s:%d", name, l.Addr().(*net.TCPAddr).Port)
+	return "https://" + net.JoinHostPort(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
 
 // session is one HTTP/2 connection of a service that does what a test wants.
@@ -304,7 +305,7 @@ func (s *session) respond(a *asked, status int, body string, fields ...string) e
 func (s *session) all() {
 	for {
 		a, err := s.next()
-		if err != nil || s.respond(a, 201, "") != nil {
+		if err != nil || len(a.body) > 0 && s.WriteWindowUpdate(0, uint32(len(a.body))) != nil || s.respond(a, 201, "") != nil {
 			return
 		}
 	}

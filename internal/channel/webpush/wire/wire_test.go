@@ -13,7 +13,7 @@ func TestStandardServers(t *testing.T) {
 			seen := make(chan *http.Request, 1)
 			body := make(chan string, 1)
 			to := standard(t, h2, func(w http.ResponseWriter, r *http.Request) {
-				b, _ := io.ReadAll(r.Body) //nolint:errcheck // the test compares it
+				b, _ := io.ReadAll(r.Body)
 				body <- string(b)
 				seen <- r
 				w.WriteHeader(http.StatusCreated)
