@@ -125,7 +125,7 @@ func (a *App) pushFacts(ctx context.Context) *health.Push {
 	for _, s := range p.sender.Services() {
 		h := health.PushService{Origin: s.Origin, Why: s.Why, LastFailure: s.LastFailure}
 		switch {
-		case s.Breaker.After(now):
+		case !s.Breaker.IsZero():
 			h.Refuses, h.Until = true, s.Breaker
 		case s.Pause.After(now):
 			h.Paused, h.Until = true, s.Pause

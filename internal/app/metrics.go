@@ -172,7 +172,7 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 			count("tocsin_push_messages_total", "Messages to push services, by what they answered.", float64(n), "service", s.Origin, "result", result)
 		}
 		switch {
-		case s.Breaker.After(now):
+		case !s.Breaker.IsZero():
 			states["stopped"]++
 		case s.Pause.After(now):
 			states["paused"]++

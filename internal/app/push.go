@@ -260,7 +260,7 @@ func (p *webPush) services(ctx context.Context) ([]api.PushService, error) {
 	for _, f := range all {
 		s := api.PushService{ServiceFigures: f, State: "open"}
 		switch st := states[f.Origin]; {
-		case st.Breaker.After(now):
+		case !st.Breaker.IsZero(): // also when its time has come, until it takes our key
 			s.State, s.Until, s.Why = "stopped", st.Breaker, st.Why
 		case st.Pause.After(now):
 			s.State, s.Until, s.Why = "paused", st.Pause, st.Why

@@ -387,7 +387,7 @@ func TestDevices(t *testing.T) {
 				}
 			}
 		}
-		if got := alert("after"); !strings.Contains(got.body, `"user_disabled"`) || strings.Contains(got.body, `"webpush"`) {
+		if got := alert("after"); !strings.Contains(got.body, `"user_disabled"`) || strings.Contains(got.body, `"reason":"named_by_engine"`) {
 			t.Errorf("after: %s", got.body)
 		}
 	})

@@ -58,10 +58,10 @@ func TestAssess(t *testing.T) {
 		"fan-out stuck":             {func(f *health.Facts) { f.Push.Last = f.Now.Add(-time.Minute) }, "push", "sign of life for 60 seconds", true},
 		"fan-out met an error":      {func(f *health.Facts) { f.Push.Err, f.Push.ErrAt = "disk full.", f.Now }, "push", "an error: disk full.", true},
 		"visitors wait":             {func(f *health.Facts) { f.Push.Overdue = f.Now.Add(-10 * time.Minute) }, "push", "due for 10 minutes", true},
-		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "https://push.example.com refuses our key, and nothing is sent to it for now: BadJwtToken.", true},
+		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "Nothing is sent to https://push.example.com for now, because it refuses our key: BadJwtToken.", true},
 		"a service is silent": {func(f *health.Facts) {
 			f.Push.Services[0] = health.PushService{Origin: "https://push.example.com", Paused: true, LastFailure: f.Now, Until: f.Now.Add(5 * time.Minute), Why: "no answer"}
-		}, "push", "left alone for 5 minutes: no answer.", true},
+		}, "push", "Nothing is sent to https://push.example.com for 5 minutes: no answer.", true},
 		"a source is quiet": {func(f *health.Facts) { f.Quiet = 10 * time.Minute }, "source:lab", "said nothing for 60 minutes", true},
 	} {
 		t.Run(name+" is warned of with a mend", func(t *testing.T) {

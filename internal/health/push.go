@@ -65,9 +65,9 @@ func (r *Report) push(f Facts) {
 	for _, s := range p.Services {
 		switch {
 		case s.Refuses:
-			r.Warn("push", s.Origin+" refuses our key, and nothing is sent to it for now: "+sentence(s.Why), "Look whether the key and the subject in Settings → Notifications are those that devices subscribed with; no device was forgotten.")
-		case s.Paused && s.Until.Sub(s.LastFailure) > longPause:
-			r.Warn("push", s.Origin+" is left alone for "+Age(s.Until.Sub(f.Now))+": "+sentence(s.Why), "Look whether this machine reaches it, and at the outgoing proxy in Settings → Notifications; messages wait, and are sent when it answers.")
+			r.Warn("push", "Nothing is sent to "+s.Origin+" for now, because it refuses our key: "+sentence(s.Why), "Compare key and subject in Settings → Notifications with those that devices subscribed with; Tocsin tries again by itself, and no device is forgotten.")
+		case s.Paused && s.Until.Sub(f.Now) > time.Second && s.Until.Sub(s.LastFailure) > longPause:
+			r.Warn("push", "Nothing is sent to "+s.Origin+" for "+Age(s.Until.Sub(f.Now))+": "+sentence(s.Why), "Look whether this machine reaches it, and at the outgoing proxy in Settings → Notifications; messages wait, and are sent when it answers.")
 		}
 	}
 }
