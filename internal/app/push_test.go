@@ -772,6 +772,9 @@ func TestSnoozeByAPI(t *testing.T) {
 	if err != nil || time.Until(until) < 118*time.Minute || time.Until(until) > 121*time.Minute {
 		t.Errorf("until %v (%v)", until, err)
 	}
+	if got := h.call("GET", "/api/v1/alerts/"+id, h.cookie("ops"), ""); got.field(t, "snoozed_until") != until.Format(time.RFC3339Nano) {
+		t.Errorf("the alert does not tell the snooze until %v: %s", until, got.body)
+	}
 	key := h.key(auth.AckAlerts)
 	for name, row := range map[string]struct {
 		who    any

@@ -53,6 +53,7 @@ type AlertOut struct {
 	Updated  time.Time  `json:"updated" doc:"The last change or event"`
 	Resolved *time.Time `json:"resolved" doc:"When it recovered; null while open"`
 	Ack      *AckOut    `json:"acknowledgement" doc:"Null when nobody has taken it"`
+	Snoozed  *time.Time `json:"snoozed_until" doc:"When the last contact who snoozed it is told again; null when nobody has"`
 	Repeats  int        `json:"repeats" doc:"How often the same problem was told again"`
 	Marks    []string   `json:"marks" doc:"What was sloppy about its events"`
 	URL      string     `json:"url" doc:"Its page in the console"`
@@ -238,6 +239,9 @@ func (a *API) alertOut(x alert.Alert) AlertOut {
 		ID: x.ID, Object: objectOut(x.Object), Status: string(x.Status), State: string(x.State), Worst: string(x.Worst),
 		Output: x.Output, Long: x.Long, Since: x.Since.UTC(), Updated: x.Updated.UTC(), Resolved: timeOut(x.Resolved),
 		Repeats: x.Repeats, Marks: words(x.Marks), URL: a.d.BaseURL + "/console/alerts/" + x.ID,
+	}
+	if x.Open() && x.Snoozed.After(a.d.Now()) {
+		out.Snoozed = timeOut(x.Snoozed)
 	}
 	if k := x.Ack; k != nil {
 		out.Ack = &AckOut{
