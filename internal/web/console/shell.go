@@ -167,6 +167,7 @@ func (c *console) funcs() template.FuncMap {
 		"join":     strings.Join,
 		"initials": initials,
 		"rows":     func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
+		"host":     func(origin string) string { return strings.TrimPrefix(origin, "https://") },
 		"age":      func(t time.Time) string { return age(t, c.Now()) },
 		"after":    func(t time.Time) bool { return t.After(c.Now()) },
 	}

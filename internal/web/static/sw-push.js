@@ -63,7 +63,8 @@ function read(data) {
     lang: string(n.lang), dir: string(n.dir, 'auto'),
     icon: string(n.icon, ICON), badge: string(n.badge, BADGE),
     tag: string(n.tag, string(n.title) ? '' : 'tocsin'),
-    url: string(d.url, string(n.navigate)),
+    // Where there are no buttons, the page with the big ones stands in for them.
+    url: mustShow() ? string(n.navigate, string(d.url)) : string(d.url, string(n.navigate)),
     timestamp: Number(n.timestamp) || Date.parse(d.at) || Date.now(),
     silent: n.silent === true || d.quiet === true,
     renotify: d.renotify !== false,

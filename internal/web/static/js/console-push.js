@@ -65,7 +65,7 @@ export function startPush({ userId }) {
     if (now.state === 'on') await list();
   }));
   off.addEventListener('click', busy(off, async () => { await turnOff(); await list(); }));
-  tries.addEventListener('click', busy(tries, async () => { await tryOut((await look()).device?.id); }));
+  tries.addEventListener('click', busy(tries, async () => { await tryOut((await look()).device?.id); await list(); }));
 
   // list draws my devices anew, as the server writes them.
   async function list() {
