@@ -109,21 +109,27 @@ func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delive
 	return items, next, nil
 }
 
-// Pending are the unfinished browser deliveries of a user, oldest first.
+// isDue is the condition that a delivery is not one that nobody is shown yet, a
+// reminder for later; the placeholder holds the time.
+func isDue(placeholder string) string { return "(attempt > 0 OR due <= " + placeholder + ")" }
+
+// Pending are the unfinished browser deliveries of a user, oldest first, without
+// reminders that are not due yet.
 func (db *DB) Pending(ctx context.Context, userID string, limit int) ([]delivery.Delivery, error) {
 	now, err := db.now(ctx, db.reads)
 	if err != nil {
 		return nil, err
 	}
 	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery WHERE user_id = $1 AND channel = 'browser' AND "+
-		unfinishedSQL+" AND (expires = 0 OR expires > $2) ORDER BY created, id LIMIT $3", userID, millis(now), int64(pageLimit(limit)))
+		unfinishedSQL+" AND (expires = 0 OR expires > $2) AND "+isDue("$2")+" ORDER BY created, id LIMIT $3", userID, millis(now), int64(pageLimit(limit)))
 	if err != nil {
 		return nil, fmt.Errorf("read pending deliveries: %w", err)
 	}
 	return ds, nil
 }
 
-// QueueFigures answers the outbox in figures.
+// QueueFigures answers the outbox in figures. A reminder for later waits as it
+// should: it does not count as the oldest.
 func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
 	var q delivery.Queue
 	now, err := db.now(ctx, db.reads)
@@ -152,7 +158,9 @@ func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
 		}
 		return struct{}{}, err
 	}
-	if _, err := collect(ctx, db.reads, count, "SELECT state, count(*), min(created) FROM delivery WHERE "+unfinishedSQL+" GROUP BY state"); err != nil {
+	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), COALESCE(min(CASE WHEN "+isDue("$1")+" THEN created END), 0) FROM delivery WHERE "+
+		unfinishedSQL+" GROUP BY state", millis(now))
+	if err != nil {
 		return q, fmt.Errorf("count waiting deliveries: %w", err)
 	}
 	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), 0 FROM delivery WHERE state IN ('sent', 'dead', 'expired') AND done > $1 GROUP BY state",

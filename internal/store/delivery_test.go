@@ -221,6 +221,45 @@ func TestReceipts(t *testing.T) {
 	})
 }
 
+func TestRemindersAreNotPendingUntilTheyAreDue(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		c := problem(1, "u1")
+		later := c.Deliveries[0]
+		later.ID, later.Created, later.Due = "delivery-reminder", later.Created.Add(-time.Hour), time.Now().Add(30*time.Minute)
+		c.Deliveries = append(c.Deliveries, later)
+		write(t, db, c)
+		pending := func() (ids string) {
+			t.Helper()
+			ds, err := db.Pending(t.Context(), "u1", 10)
+			ok(t, err)
+			for _, d := range ds {
+				ids += d.ID + " "
+			}
+			return ids
+		}
+		oldest := func() time.Time {
+			t.Helper()
+			q, err := db.QueueFigures(t.Context())
+			ok(t, err)
+			return q.Oldest
+		}
+		other := c.Deliveries[0].ID
+		same(t, "pending", pending(), other+" ")
+		same(t, "oldest", oldest(), c.Deliveries[0].Created)
+		// What a tab was handed is due when its receipt is overdue: it stays.
+		same(t, "claimed", len(claim(t, db, nil, 10, time.Hour)), 1)
+		same(t, "pending when handed", pending(), other+" ")
+		tamper(t, db, "UPDATE delivery SET due = $1 WHERE id = $2", recent().UnixMilli(), later.ID)
+		same(t, "pending when it is due", pending(), later.ID+" "+other+" ")
+		same(t, "oldest", oldest(), later.Created)
+		same(t, "claimed", len(claim(t, db, nil, 10, time.Hour)), 1)
+		// Reminders alone: nothing is late.
+		tamper(t, db, "UPDATE delivery SET due = $1, attempt = 0", time.Now().Add(time.Hour).UnixMilli())
+		same(t, "pending", pending(), "")
+		same(t, "oldest", oldest(), time.Time{})
+	})
+}
+
 func TestQueueFigures(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		c := problem(1, "u1", "u2", "u3", "u4", "u5", "u6")
