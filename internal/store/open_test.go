@@ -3,7 +3,9 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -17,7 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
 	"tocsin/internal/live"
 	"tocsin/internal/store"
@@ -121,31 +126,86 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// A database of the first version keeps all that it has.
+// A database that the first version made, by its own statements, keeps all that
+// it has, and all that goes on with it works.
 func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
+	const deliver = `INSERT INTO delivery (id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel, notice, state, reason, why,
+		detail, created, due, attempt, expires, done) VALUES `
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
 			url := e.fresh(t)
 			if path, found := strings.CutPrefix(url, "sqlite:"); found {
 				ok(t, os.MkdirAll(filepath.Dir(path), 0o700))
 			}
+			c := problem(1)
+			o, a := c.Objects[0], c.Alerts[0]
 			ok(t, store.MigrateTo(t.Context(), e.name, raw(t, url), 1,
 				`INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels, state, downtime, flapping, changed, search, alert_id, last_event_id)
-					VALUES ('o1', 's1', 'web', '', '', '', '', '', 'down', FALSE, FALSE, 1, '', 'a1', '')`,
-				`INSERT INTO alert (id, object_id, status, rank, state, worst, output, long, search, since, updated, resolved, ack, repeats, marks, room)
-					VALUES ('a1', 'o1', 'firing', 2, 'down', 'down', 'gone', '', '', 1, 1, 0, '', 0, '', '')`,
-				`INSERT INTO delivery (id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel, notice, state, reason, why, detail, created, due, attempt, expires, done, room)
-					VALUES ('d1', 'e1', 'a1', 'o1', 'c1', 'Ann', 'u1', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0, '')`))
+					VALUES ('`+o.ID+`', 's1', 'web0001', 'http', '', '', '', '', 'critical', FALSE, FALSE, 1, '', '`+a.ID+`', 'e1')`,
+				`INSERT INTO alert (id, object_id, status, rank, state, worst, output, long, search, since, updated, resolved, ack, repeats, marks)
+					VALUES ('`+a.ID+`', '`+o.ID+`', 'firing', 2, 'critical', 'critical', 'gone', '', '', 1, 1, 0, '', 0, '')`,
+				`INSERT INTO event (id, call_id, source_id, alert_id, object_id, type, state, output, long, author, comment, user_id, origin, contacts,
+					user_ids, happened, received, marks, sticky, outcome, why)
+					VALUES ('e1', 'call', 's1', '`+a.ID+`', '`+o.ID+`', 'PROBLEM', 'critical', 'gone', '', '', '', '', 'engine', '', '', 1, 1, '', FALSE, 'opened', '')`,
+				deliver+`('d1', 'e1', '`+a.ID+`', '`+o.ID+`', 'c1', 'Ann', 'u1', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0),
+					('d2', 'e1', '`+a.ID+`', '`+o.ID+`', 'c2', 'Bob', 'u2', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 0, 0),
+					('d3', 'e1', '`+a.ID+`', '`+o.ID+`', 'c3', 'Cy', 'u3', 'browser', 'problem', 'sent', 'rule', '', '', 1, 1, 1, 0, 1),
+					('d4', 'e1', '`+a.ID+`', '`+o.ID+`', 'c4', 'Di', 'u4', 'browser', 'problem', 'waiting', 'rule', '', '', 1, 1, 0, 1000, 0)`))
 			db := openURL(t, url)
-			a, err := db.Alert(t.Context(), "a1")
+			got, err := db.Alert(t.Context(), a.ID)
 			ok(t, err)
-			same(t, "output", a.Output, "gone")
-			same(t, "snoozed", a.Snoozed, time.Time{})
-			d := deliveryOf(t, db, "a1", "d1")
+			same(t, "output", got.Output, "gone")
+			same(t, "snoozed", got.Snoozed, time.Time{})
+			d := deliveryOf(t, db, a.ID, "d1")
 			same(t, "contact", d.ContactName, "Ann")
 			same(t, "destination", d.Destination, "")
 			same(t, "quiet", d.Quiet, false)
+
+			state := func(id string, want delivery.State) {
+				t.Helper()
+				same(t, id, deliveryOf(t, db, a.ID, id).State, want)
+			}
+			claimed := claim(t, db, []string{"u1"}, 10, time.Hour)
+			same(t, "claimed", len(claimed), 1)
+			same(t, "its event", claimed[0].Event.ID, "e1")
+			ok(t, db.CompleteDeliveries(t.Context(), "n", []delivery.Completion{{ID: "d1", Attempt: 1, State: delivery.Sent, Result: "sent"}}))
+			state("d1", delivery.Sent)
+			n, err := db.ExpireDeliveries(t.Context(), 10)
+			ok(t, err)
+			same(t, "expired", n, 1)
+			state("d4", delivery.Expired)
+			// The next event of its object: it finds the alert open, and closes it.
+			rec := records(t, db, o.ID)[o.ID]
+			same(t, "open alert", rec.Alert.ID, a.ID)
+			same(t, "latest event", rec.Last.ID, "e1")
+			next := problem(1, "u1", "u2")
+			next.Alerts[0] = *rec.Alert
+			next.Alerts[0].Status, next.Alerts[0].Resolved = alert.Resolved, day()
+			inTx(t, db, func(ctx context.Context, tx dispatch.Tx) error {
+				ended, err := tx.Cancel(ctx, []dispatch.Cancel{{AlertID: a.ID, Notices: []alert.Notice{alert.NoticeProblem}, Why: "it has recovered"}})
+				same(t, "cancelled", len(ended), 1)
+				return errors.Join(err, tx.Write(ctx, &next))
+			})
+			state("d2", delivery.Cancelled)
+			state("d3", delivery.Sent)
+			state(next.Deliveries[0].ID, delivery.Waiting)
+			got, err = db.Alert(t.Context(), a.ID)
+			ok(t, err)
+			same(t, "status", got.Status, alert.Resolved)
+			same(t, "open alert", records(t, db, o.ID)[o.ID].Alert, nil)
 		})
+	}
+}
+
+// What was released is not edited: databases that it made are there. What
+// changes goes into the next migration.
+func TestReleasedMigrationsStayAsTheyAre(t *testing.T) {
+	for name, want := range map[string]string{
+		"00001_first.sql": "8288ab0c0bbbdb985a5f0c893d4eed5c04962fd918888f6126ce53e32017a928",
+	} {
+		text, err := os.ReadFile(filepath.Join("migrations", name))
+		ok(t, err)
+		same(t, name, fmt.Sprintf("%x", sha256.Sum256(text)), want)
 	}
 }
 

@@ -154,8 +154,7 @@ CREATE TABLE alert (
     resolved  BIGINT NOT NULL,
     ack       TEXT NOT NULL,
     repeats   BIGINT NOT NULL,
-    marks     TEXT NOT NULL,
-    room      TEXT NOT NULL
+    marks     TEXT NOT NULL
 );
 CREATE INDEX alert_list ON alert (rank, since, id);
 CREATE INDEX alert_object ON alert (object_id);
@@ -217,8 +216,7 @@ CREATE TABLE delivery (
     due          BIGINT NOT NULL,
     attempt      BIGINT NOT NULL,
     expires      BIGINT NOT NULL,
-    done         BIGINT NOT NULL,
-    room         TEXT NOT NULL
+    done         BIGINT NOT NULL
 );
 CREATE INDEX delivery_of ON delivery (alert_id, event_id);
 -- The browser's deliveries are looked for by user alone: only who is there gets them.

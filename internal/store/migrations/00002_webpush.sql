@@ -6,6 +6,11 @@ ALTER TABLE delivery ADD COLUMN destination_name TEXT NOT NULL DEFAULT '';
 ALTER TABLE delivery ADD COLUMN quiet BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE alert ADD COLUMN snoozed BIGINT NOT NULL DEFAULT 0;
 
+-- Blanks that a row is inserted with, for what it grows by when it ends; see
+-- dialect.go.
+ALTER TABLE alert ADD COLUMN room TEXT NOT NULL DEFAULT '';
+ALTER TABLE delivery ADD COLUMN room TEXT NOT NULL DEFAULT '';
+
 -- One row a device. Endpoints have hundreds of characters, and some services'
 -- more than PostgreSQL takes into an index: the first 16 bytes of their SHA-256
 -- stand for them, and keep the index a tenth of the size. keys are the device's
