@@ -30,7 +30,7 @@ const (
 	latency      = 50 * time.Millisecond
 	every        = 97 // every so many devices one's message is decrypted
 	kills        = 3
-	inFlight     = 2 * 4 * 500 // devices of the pages that a fan-out has on the wire at most
+	inFlight     = 2 * 2 * 500 // devices of the pages that a fan-out has on the wire at most
 	goPeer       = 8_000       // messages of a round of webpush-go
 	nodePeer     = 3_000
 	peerParallel = 64

@@ -81,13 +81,28 @@ func Kinds() []source.Kind {
 	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), generic.New()}
 }
 
+// usualGarbage is how much garbage there may be, in percent of what is in use.
+const usualGarbage = 300
+
+// collectOften keeps memory small while a publication goes out to very many
+// devices: its pages live for long, and four times them is much.
+func collectOften(on bool) {
+	switch {
+	case os.Getenv("GOGC") != "":
+	case on:
+		debug.SetGCPercent(100)
+	default:
+		debug.SetGCPercent(usualGarbage)
+	}
+}
+
 // Run serves until ctx ends, then finishes what was begun.
 func Run(ctx context.Context, cfg config.Config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	if os.Getenv("GOGC") == "" {
 		// The live heap is some megabytes, and every event leaves some kilobytes
 		// of garbage: at Go's own 100 % ingest would mostly collect.
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(usualGarbage)
 	}
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {

@@ -70,7 +70,7 @@ func newWebPush(ctx context.Context, db *store.DB, cfg config.Config, log *slog.
 		Client: p.client, Keys: p.keys.get, Settings: p.settings.get, Subject: p.subject, Ready: p.ready, Log: log,
 	})
 	p.channel = webpush.New(p.sender, db, p.settings.get, cfg.BaseURL, p.tokens)
-	p.fanout = webpush.NewFanout(p.sender, db, webpush.FanoutOptions{Node: cfg.Node, BaseURL: cfg.BaseURL, Log: log})
+	p.fanout = webpush.NewFanout(p.sender, db, webpush.FanoutOptions{Node: cfg.Node, BaseURL: cfg.BaseURL, Log: log, Working: collectOften})
 	return p, nil
 }
 

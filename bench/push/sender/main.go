@@ -44,7 +44,7 @@ import (
 // pieces that it works at.
 const (
 	page  = 500
-	pages = 8
+	pages = 4
 )
 
 func main() {

@@ -37,12 +37,12 @@ type FanoutStore interface {
 }
 
 // The bounds of a fan-out. In memory are at most Pieces × (Ahead + 1) pages of
-// pieces and one of retries: with pages of 500 that is 5,500 devices of about
+// pieces and one of retries: with pages of 500 that is 3,500 devices of about
 // 600 bytes and, of those on the wire, their messages of up to 2.7 KB.
 const (
 	defaultPage   = 500
 	defaultPieces = 2 // at the same time, a node
-	defaultAhead  = 4 // pages of a piece that are being sent; one more is being read
+	defaultAhead  = 2 // pages of a piece that are being sent; one more is being read
 	// A node that was killed has its pieces taken over after this time; a piece
 	// in work renews it at a third of it.
 	defaultLease = 20 * time.Second
@@ -60,8 +60,11 @@ type FanoutOptions struct {
 	Drain    time.Duration // what the pages in flight get at the end; 5 s
 	Poll     time.Duration // the safety net behind Wake; 2 s
 	Pieces   int           // worked at, at the same time; 2
-	Ahead    int           // pages of one piece on the wire; 4
+	Ahead    int           // pages of one piece on the wire; 2
 	Log      *slog.Logger
+	// Working is told when the first piece begins and when none is left: memory
+	// may be looked after more closely meanwhile. Nil is told nothing.
+	Working func(on bool)
 	// Now is the time that ends of publications are measured by; nil is this
 	// machine's. On PostgreSQL it should be the database's.
 	Now func() time.Time
@@ -109,6 +112,9 @@ func NewFanout(sender *Sender, store FanoutStore, o FanoutOptions) *Fanout {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Working == nil {
+		o.Working = func(bool) {}
 	}
 	f := &Fanout{sender: sender, store: store, o: o, wake: make(chan struct{}, 1)}
 	return f
@@ -191,14 +197,30 @@ func (f *Fanout) claim(ctx context.Context, free chan struct{}, all *sync.WaitGr
 	}
 	all.Go(func() {
 		defer func() { free <- struct{}{}; f.Wake() }()
-		f.stats.pieces.Add(1)
-		defer f.stats.pieces.Add(-1)
+		f.begin()
+		defer f.end()
 		if err := f.piece(ctx, piece); err != nil {
 			f.stats.failed(err)
 			f.o.Log.Error("part of a publication stopped", "publication_id", piece.Publication.ID, "piece", piece.Number, "error", err)
 		}
 	})
 	return true, nil
+}
+
+func (f *Fanout) begin() {
+	f.stats.mu.Lock()
+	defer f.stats.mu.Unlock()
+	if f.stats.s.Pieces++; f.stats.s.Pieces == 1 {
+		f.o.Working(true)
+	}
+}
+
+func (f *Fanout) end() {
+	f.stats.mu.Lock()
+	defer f.stats.mu.Unlock()
+	if f.stats.s.Pieces--; f.stats.s.Pieces == 0 {
+		f.o.Working(false)
+	}
 }
 
 // flight is a page on the wire.
@@ -375,12 +397,12 @@ func (f *Fanout) Stats() FanoutStats {
 	f.stats.mu.Lock()
 	defer f.stats.mu.Unlock()
 	s := f.stats.s
-	s.Pieces, s.InFlight, s.Lost = int(f.stats.pieces.Load()), int(f.stats.inFlight.Load()), f.stats.lost.Load()
+	s.InFlight, s.Lost = int(f.stats.inFlight.Load()), f.stats.lost.Load()
 	return s
 }
 
 type fanoutFigures struct {
-	pieces, inFlight, lost atomic.Int64
+	inFlight, lost atomic.Int64
 
 	mu sync.Mutex
 	s  FanoutStats
