@@ -61,6 +61,14 @@ type Persistent interface {
 	MaxAttempts() int
 }
 
+// Parallel is what a channel implements whose SendAll may wait long for one
+// destination while others answer at once: so many calls of it run at the same
+// time, and one that waits does not hold up the messages that come after it. The
+// channel keeps the messages about one thing to one destination in their order.
+type Parallel interface {
+	Lanes() int
+}
+
 // SendError says what is to become of a delivery whose sending did not simply
 // succeed. Make one with Permanent, RetryAfter, Handed or Accepted.
 type SendError struct {

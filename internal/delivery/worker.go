@@ -85,6 +85,9 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 		if p, ok := c.(channel.Persistent); ok {
 			l.attempts = p.MaxAttempts()
 		}
+		if p, ok := c.(channel.Parallel); ok {
+			l.lanes = make(chan struct{}, p.Lanes())
+		}
 		w.loops = append(w.loops, l)
 	}
 	return w
@@ -94,10 +97,15 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 // opened. It never blocks.
 func (w *Worker) Wake() {
 	for _, l := range w.loops {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+		l.look()
+	}
+}
+
+// look wakes the loop.
+func (l *loop) look() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -141,20 +149,21 @@ func (w *Worker) sweep(ctx context.Context) {
 type loop struct {
 	w        *Worker
 	channel  channel.Channel
-	attempts int // until a delivery is dead
+	attempts int           // until a delivery is dead
+	lanes    chan struct{} // has room for as many batches as are sent at the same time; nil for one after the other
 	wake     chan struct{}
+	sending  sync.WaitGroup // batches in lanes
 	figures  figures
 }
 
 func (l *loop) run(ctx context.Context) {
+	defer l.sending.Wait()
 	for ctx.Err() == nil {
 		wait, err := l.round(ctx)
 		l.figures.looked(err)
 		if err != nil {
 			wait = l.w.o.Poll
-			if ctx.Err() == nil {
-				l.w.o.Log.Error("delivery round failed", "node", l.w.o.Node, "channel", l.channel.Name(), "error", err)
-			}
+			l.failed(ctx, err)
 		}
 		if wait <= 0 {
 			continue
@@ -169,7 +178,14 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// round claims a batch, sends and completes it. It says how long to wait for
+func (l *loop) failed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		l.w.o.Log.Error("delivery round failed", "node", l.w.o.Node, "channel", l.channel.Name(), "error", err)
+	}
+}
+
+// round claims a batch, sends and completes it; with lanes it leaves that to one
+// of them. It says how long to wait for
 // the next, unless woken: 0 when there may be more to do at once.
 func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 	defer func() {
@@ -185,6 +201,19 @@ func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 			return o.Poll, nil // nil would be everybody
 		}
 	}
+	taken := false
+	if l.lanes != nil {
+		select {
+		case l.lanes <- struct{}{}:
+		case <-ctx.Done():
+			return 0, nil
+		}
+		defer func() {
+			if !taken {
+				<-l.lanes
+			}
+		}()
+	}
 	claimed, err := l.w.store.ClaimDeliveries(ctx, claim)
 	if err != nil {
 		return 0, fmt.Errorf("claim deliveries of %s: %w", claim.Channel, err)
@@ -192,17 +221,39 @@ func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 	if len(claimed) == 0 {
 		return l.untilDue(ctx, claim)
 	}
+	if l.lanes == nil {
+		return 0, l.finish(ctx, claimed) // the next claim, if it is empty, looks when to come again
+	}
+	taken = true
+	l.sending.Go(func() {
+		defer l.look()
+		defer func() { <-l.lanes }()
+		if err := l.finish(ctx, claimed); err != nil {
+			l.figures.looked(err)
+			l.failed(ctx, err)
+		}
+	})
+	return 0, nil
+}
+
+// finish sends a claimed batch and writes down what became of it.
+func (l *loop) finish(ctx context.Context, claimed []Claimed) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
 	// From here on the end of ctx must not lose what was done: the lease
 	// bounds sending, and writing it down gets some seconds more.
 	held := context.WithoutCancel(ctx)
 	results := l.work(held, claimed)
 	writing, cancel := context.WithTimeout(held, 10*time.Second)
 	defer cancel()
-	if err := l.w.store.CompleteDeliveries(writing, o.Node, results); err != nil {
-		return 0, fmt.Errorf("complete %d deliveries of %s: %w", len(results), claim.Channel, err)
+	if err := l.w.store.CompleteDeliveries(writing, l.w.o.Node, results); err != nil {
+		return fmt.Errorf("complete %d deliveries of %s: %w", len(results), l.channel.Name(), err)
 	}
 	l.figures.completed(results)
-	return 0, nil // the next claim, if it is empty, looks when to come again
+	return nil
 }
 
 // untilDue is the time until the next delivery is due, the poll at most.

@@ -29,6 +29,7 @@ type Channel struct {
 	settings settingsFunc
 	base     string
 	tokens   *push.Tokens
+	way      way
 }
 
 // New makes the channel. baseURL is this server's address as browsers reach it,
@@ -44,6 +45,9 @@ func (c *Channel) Name() string { return Name }
 // refuses our key until somebody mends it, is waited for until the delivery's
 // time runs out.
 func (c *Channel) MaxAttempts() int { return maxAttempts }
+
+// Lanes is how many calls of SendAll there may be at the same time.
+func (c *Channel) Lanes() int { return lanes }
 
 // SendAll sends each message to the device that is its Destination. Messages
 // about one alert reach a device in their order.
@@ -75,7 +79,26 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 	if err != nil {
 		return all(fmt.Errorf("read devices: %w", err))
 	}
-	c.send(ctx, c.letters(msgs, errs, devices, settings), errs)
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for left := c.letters(msgs, errs, devices, settings); len(left) > 0; {
+		free, held, change := c.way.enter(left)
+		func() {
+			defer c.way.leave(free)
+			c.send(ctx, waiting, c.notSilent(free, errs), errs)
+		}()
+		if left = held; len(free) > 0 || len(held) == 0 {
+			continue
+		}
+		select {
+		case <-change:
+		case <-waiting.Done():
+			for _, l := range held {
+				errs[l.index] = channel.RetryAfter(errAfterEarlier, shortestPause)
+			}
+			return errs
+		}
+	}
 	return errs
 }
 
@@ -83,6 +106,7 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 type letter struct {
 	item  Item
 	index int // of the message
+	about subject
 	turn  int // how many messages about the same go to the device before it
 }
 
@@ -90,7 +114,7 @@ type letter struct {
 // other.
 func (c *Channel) letters(msgs []channel.Message, errs []error, devices map[string]push.Subscription, settings config.Settings) []letter {
 	now := c.sender.o.Now()
-	turns := map[[2]string]int{}
+	turns := map[subject]int{}
 	var out []letter
 	for i := range msgs {
 		m := &msgs[i]
@@ -115,11 +139,11 @@ func (c *Channel) letters(msgs []channel.Message, errs []error, devices map[stri
 			ttl = min(ttl, m.ExpiresAt.Sub(now))
 		}
 		text, t := messagePayload(m, settings, c.base, c.token(m, now, ttl))
-		key := [2]string{m.Destination, t.Tag}
-		out = append(out, letter{index: i, turn: turns[key], item: Item{
+		about := subject{m.Destination, t.Tag}
+		out = append(out, letter{index: i, about: about, turn: turns[about], item: Item{
 			Sub: &d, Payload: text, Pad: Padded(text), TTL: ttl, Urgency: urgency(m, t, settings), Topic: Topic(t.Tag),
 		}})
-		turns[key]++
+		turns[about]++
 	}
 	return out
 }
@@ -153,8 +177,9 @@ func urgency(m *channel.Message, t channel.Text, s config.Settings) push.Urgency
 	return push.Normal
 }
 
-// send sends letters turn by turn and writes down what became of them.
-func (c *Channel) send(ctx context.Context, letters []letter, errs []error) {
+// send sends letters turn by turn, within waiting, and writes down what became
+// of them.
+func (c *Channel) send(ctx, waiting context.Context, letters []letter, errs []error) {
 	results := make([]Result, len(errs))
 	for turn := 0; ; turn++ {
 		var items []Item
@@ -167,7 +192,7 @@ func (c *Channel) send(ctx context.Context, letters []letter, errs []error) {
 		if len(items) == 0 {
 			break
 		}
-		c.sender.SendAll(ctx, items, func(i int, r Result) { results[index[i]] = r })
+		c.sender.SendAll(waiting, items, func(i int, r Result) { results[index[i]] = r })
 	}
 	now := c.sender.o.Now()
 	var notes []push.Note

@@ -53,6 +53,9 @@ type service struct {
 	why     string
 	trying  bool // one request finds out whether it is over
 
+	onTheWay int       // requests without an answer
+	heard    time.Time // when one was answered, or the first of those on the way was sent
+
 	thanks  string // see accepted
 	thanked int
 }
@@ -161,6 +164,9 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 	if t.probe {
 		v.trying, b.trying = v.rounds > 0, b.open
 	}
+	if v.onTheWay++; v.onTheWay == 1 {
+		v.heard = now
+	}
 	return t, Result{}, true
 }
 
@@ -180,15 +186,14 @@ func (v *service) pass(sign *signer, subject string, now time.Time) (string, err
 
 // withdrawn gives a ticket back that was not used.
 func (t *ticket) withdrawn() {
-	if !t.probe {
-		return
-	}
 	t.service.mu.Lock()
 	defer t.service.mu.Unlock()
 	t.release()
 }
 
+// release takes the ticket's request off those on the way.
 func (t *ticket) release() {
+	t.service.onTheWay--
 	if t.probe {
 		t.service.trying, t.breaker.trying = false, false
 	}

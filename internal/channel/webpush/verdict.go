@@ -17,6 +17,7 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	defer t.release()
+	v.heard = now
 	r = Result{Status: a.Status}
 	if a.Err != nil {
 		r.Verdict, r.Repeat = Again, wire.MaybeProcessed(a.Err)
