@@ -91,6 +91,7 @@ func collectOften(on bool) {
 	case os.Getenv("GOGC") != "":
 	case on:
 		debug.SetGCPercent(100)
+		debug.FreeOSMemory() // what starting and ingest have left
 	default:
 		debug.SetGCPercent(usualGarbage)
 	}

@@ -59,6 +59,7 @@ type FanoutOptions struct {
 	PageTime time.Duration // what is not sent by then is tried again alone; 15 s
 	Drain    time.Duration // what the pages in flight get at the end; 5 s
 	Poll     time.Duration // the safety net behind Wake; 2 s
+	Retry    time.Duration // the wait before the first try again, more or less; it doubles; 5 s
 	Pieces   int           // worked at, at the same time; 2
 	Ahead    int           // pages of one piece on the wire; 2
 	Log      *slog.Logger
@@ -98,6 +99,7 @@ func NewFanout(sender *Sender, store FanoutStore, o FanoutOptions) *Fanout {
 	def(&o.PageTime, 15*time.Second)
 	def(&o.Drain, 5*time.Second)
 	def(&o.Poll, defaultPoll)
+	def(&o.Retry, firstRetry)
 	if o.PageSize <= 0 {
 		o.PageSize = defaultPage
 	}
@@ -140,10 +142,14 @@ func (f *Fanout) Run(ctx context.Context) error {
 	// Retries have a loop of their own, so that they wait for no piece.
 	again := make(chan struct{}, 1)
 	all.Go(func() { f.retries(ctx, again) })
-	failures := 0
+	failures, working := 0, false
 	for {
 		f.stats.looked()
 		claimed, err := f.claim(ctx, free, &all)
+		if now := claimed || f.running(0) > 0; now != working {
+			working = now
+			f.o.Working(working)
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -195,10 +201,9 @@ func (f *Fanout) claim(ctx context.Context, free chan struct{}, all *sync.WaitGr
 		free <- struct{}{}
 		return false, err
 	}
+	f.running(1)
 	all.Go(func() {
-		defer func() { free <- struct{}{}; f.Wake() }()
-		f.begin()
-		defer f.end()
+		defer func() { f.running(-1); free <- struct{}{}; f.Wake() }()
 		if err := f.piece(ctx, piece); err != nil {
 			f.stats.failed(err)
 			f.o.Log.Error("part of a publication stopped", "publication_id", piece.Publication.ID, "piece", piece.Number, "error", err)
@@ -207,20 +212,12 @@ func (f *Fanout) claim(ctx context.Context, free chan struct{}, all *sync.WaitGr
 	return true, nil
 }
 
-func (f *Fanout) begin() {
+// running counts pieces being worked at and answers how many there are now.
+func (f *Fanout) running(change int) int {
 	f.stats.mu.Lock()
 	defer f.stats.mu.Unlock()
-	if f.stats.s.Pieces++; f.stats.s.Pieces == 1 {
-		f.o.Working(true)
-	}
-}
-
-func (f *Fanout) end() {
-	f.stats.mu.Lock()
-	defer f.stats.mu.Unlock()
-	if f.stats.s.Pieces--; f.stats.s.Pieces == 0 {
-		f.o.Working(false)
-	}
+	f.stats.s.Pieces += change
+	return f.stats.s.Pieces
 }
 
 // flight is a page on the wire.
@@ -232,7 +229,7 @@ type flight struct {
 // piece works at one piece until its end, or until ctx ends or the claim is
 // lost. Losing it is no error: another node goes on.
 func (f *Fanout) piece(ctx context.Context, p *push.Piece) error {
-	m := newMessages(p.Publication, f.o.BaseURL)
+	m := f.messages(p.Publication)
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	// When the program ends, what is on the wire gets a little longer.

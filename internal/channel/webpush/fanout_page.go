@@ -13,6 +13,7 @@ import (
 type messages struct {
 	publication *push.Publication
 	base        string
+	retry       time.Duration // the first wait
 
 	mu   sync.Mutex
 	made map[string]message // by the language of the text; no more than it has texts
@@ -23,8 +24,8 @@ type message struct {
 	pad     int
 }
 
-func newMessages(p *push.Publication, base string) *messages {
-	return &messages{publication: p, base: base, made: map[string]message{}}
+func (f *Fanout) messages(p *push.Publication) *messages {
+	return &messages{publication: p, base: f.o.BaseURL, retry: f.o.Retry, made: map[string]message{}}
 }
 
 // in answers the message for a device's language.
@@ -68,7 +69,7 @@ func (m *messages) left(now time.Time) (time.Duration, bool) {
 // again is when a device is tried again after so many tries; false when that
 // would be too late. asked is what its service wants to be left alone for.
 func (m *messages) again(now time.Time, tried int, asked time.Duration) (time.Time, bool) {
-	wait := retryWait(tried, asked)
+	wait := retryWait(m.retry, tried, asked)
 	left, alive := m.left(now)
 	if asked <= 0 && wait >= left {
 		wait = left / 2 // a last time before the end

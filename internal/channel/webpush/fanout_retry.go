@@ -18,8 +18,8 @@ const (
 
 // retryWait is how long to wait after so many tries; asked is what the service
 // wants at least.
-func retryWait(tried int, asked time.Duration) time.Duration {
-	d := min(firstRetry<<min(max(tried-1, 0), 10), longestRetry)
+func retryWait(first time.Duration, tried int, asked time.Duration) time.Duration {
+	d := min(first<<min(max(tried-1, 0), 10), longestRetry)
 	d = d*3/4 + rand.N(d/2)
 	if asked > 0 {
 		// Not all at once when the pause is over.
@@ -68,7 +68,7 @@ func (f *Fanout) again(ctx context.Context, rs []push.Retry) {
 		results[i].Retry = rs[i]
 		m := byPublication[rs[i].PublicationID]
 		if m == nil {
-			m = newMessages(rs[i].Publication, f.o.BaseURL)
+			m = f.messages(rs[i].Publication)
 			byPublication[rs[i].PublicationID] = m
 		}
 		ttl, alive := m.left(f.o.Now())
