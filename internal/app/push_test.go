@@ -555,8 +555,17 @@ func TestVisitors(t *testing.T) {
 		_, mine := h.browserOf()
 		anna := h.cookie("anna")
 		id := h.subscribe(anna, mine)
-		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(mine)); got.status != http.StatusConflict {
+		if got := lookup(mine); got.status != http.StatusNotFound {
+			t.Errorf("lookup before it is a visitor's: %d %s", got.status, got.body)
+		}
+		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(mine)); got.status != http.StatusOK {
 			t.Errorf("as a visitor: %d %s", got.status, got.body)
+		}
+		if got := lookup(mine); got.status != http.StatusOK || got.field(t, "page") != "main" {
+			t.Errorf("lookup: %d %s", got.status, got.body)
+		}
+		if got := h.call("GET", "/api/v1/push/devices", anna, ""); got.field(t, "items.0.id") != id {
+			t.Errorf("devices %s", got.body)
 		}
 		if got := h.call("POST", "/api/v1/push/subscription/delete", nil, proof(mine)); got.status != http.StatusNoContent {
 			t.Errorf("delete: %d %s", got.status, got.body)

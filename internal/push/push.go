@@ -10,7 +10,8 @@ import (
 
 // Subscription is one device: a browser that gave us an address to push to. It
 // belongs to a user, whose contacts' alerts it gets, or to a visitor of a
-// public page, of whom nothing else is known.
+// public page, of whom nothing else is known. A browser has one address for
+// both, so it may be both: each part comes and goes by itself.
 type Subscription struct {
 	ID       string // UUIDv7, so ids ascend in the order of their making
 	Endpoint string // where to push to; whoever knows it and Auth may change the row
@@ -24,19 +25,23 @@ type Subscription struct {
 	Name   string // "Firefox on Linux", for its owner; empty for a visitor's
 
 	// A visitor's device.
-	PageID string // the public page; empty for a contact's device
+	PageID string // the public page; empty for what is a contact's device alone
 	Want   Want
 
 	Created     time.Time
-	Seen        time.Time // when its browser last sent it again; kept to the day for visitors
+	Seen        time.Time // when its browser last sent it again; kept to the day for who is a visitor alone
 	Expires     time.Time // as the browser said, zero for no end
 	LastSuccess time.Time // last accepted by its push service; for a visitor only kept when a failure came before
 	Failures    int       // in a row
 	LastError   string    // of the last failure, for people; empty after a success
 }
 
-// Visitor says whether it is the device of a visitor.
+// Visitor says whether it is the device of a visitor alone: alerts go nowhere there.
 func (s *Subscription) Visitor() bool { return s.UserID == "" }
+
+// Subscribed says whether it is subscribed to a public page, as a visitor's; it
+// may be a contact's device as well.
+func (s *Subscription) Subscribed() bool { return s.PageID != "" }
 
 // Kind is what a publication tells visitors.
 type Kind string

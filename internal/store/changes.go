@@ -77,7 +77,7 @@ func newTables(d dialect) tables {
 		addresses: newLookup(d, addressesSQL, "alert_id"),
 		snooze: newInsert(d, "snooze", "alert_id, contact_id, until, author, made", ` ON CONFLICT (alert_id, contact_id)
 			DO UPDATE SET until = excluded.until, author = excluded.author, made = excluded.made`),
-		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved", " ON CONFLICT (endpoint_hash) DO NOTHING"),
+		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved, joined", " ON CONFLICT (endpoint_hash) DO NOTHING"),
 		note: newUpdate(d, `UPDATE push_subscription SET
 			last_success = CASE WHEN v.column2 > last_success THEN v.column2 ELSE last_success END,
 			failures = CASE WHEN v.column2 > 0 THEN v.column3 ELSE failures + v.column3 END,

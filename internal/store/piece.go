@@ -176,7 +176,7 @@ func (w *work) writePlan(ctx context.Context, n *plan, now time.Time, add func(n
 // differ.
 func (db *DB) PieceSubscriptions(ctx context.Context, p *push.Piece, after string, limit int) ([]push.Subscription, error) {
 	rows, err := db.many.query(db.brief(ctx), "SELECT "+sendingColumns+` FROM push_subscription WHERE page_id = $1 AND id > $2 AND id <= $3
-		AND created <= (SELECT taken FROM publication WHERE id = $4) ORDER BY id LIMIT $5`,
+		AND joined <= (SELECT taken FROM publication WHERE id = $4) ORDER BY id LIMIT $5`,
 		p.Publication.PageID, max(after, p.From), p.To, p.Publication.ID, int64(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read the subscriptions of piece %d: %w", p.Number, err)

@@ -181,7 +181,7 @@ func TestWhoSubscribedLaterIsNotInIt(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		list := visitors(t, db, 1, 3)
 		publish(t, db, "p1")
-		tamper(t, db, "UPDATE push_subscription SET created = created + 60000 WHERE id = $1", list[1].ID)
+		tamper(t, db, "UPDATE push_subscription SET joined = joined + 60000 WHERE id = $1", list[1].ID)
 		p := claimPiece(t, db)
 		got, err := db.PieceSubscriptions(t.Context(), p, p.Position, 10)
 		ok(t, err)
@@ -353,7 +353,7 @@ func TestRetries(t *testing.T) {
 		same(t, "detail", rs[0].Detail, "answered 502")
 
 		t.Run("a lease that has ended frees them; who has gone or was tried too often is ended", func(t *testing.T) {
-			ok(t, db.DeleteSubscription(ctx, list[6].ID))
+			ok(t, db.DeleteVisitor(ctx, list[6].ID))
 			tamper(t, db, "UPDATE publication_retry SET due = 1, attempt = 100 WHERE id LIKE $1", "%"+list[7].ID)
 			tamper(t, db, "UPDATE publication_retry SET due = 1 WHERE attempt < 100")
 			rs, err := db.ClaimRetries(ctx, "node", 10, time.Hour)

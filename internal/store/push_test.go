@@ -199,7 +199,11 @@ func TestSubscriptions(t *testing.T) {
 				same(t, "found", len(found), 1)
 				same(t, "found", found[theirs.ID].Name, theirs.Name)
 			})
-			raises(t, db, true, "a contact becomes a visitor", func() { save(t, db, visitor(60)) })
+			raises(t, db, true, "and switches it off", func() {
+				theirs, err := db.SubscriptionByEndpoint(ctx, device(60).Endpoint)
+				ok(t, err)
+				ok(t, db.DeleteSubscription(ctx, theirs.ID))
+			})
 			list, err := db.Devices(ctx, "")
 			ok(t, err)
 			same(t, "devices", len(list), 0)

@@ -142,11 +142,14 @@ func (db *DB) situateRetries(ctx context.Context, rs []push.Retry, now time.Time
 		switch {
 		case !found:
 			result.Gone = true
+		case s.PageID != r.Publication.PageID:
+			result.Gone, result.Subscription = true, &s // from the page; what else it is, it stays
 		case !r.Publication.Expires.IsZero() && !now.Before(r.Publication.Expires):
 			result.Expired = true
 		case r.Attempt > mostTries:
 			result.Failed = true
 		default:
+			s.UserID, s.Name = "", "" // what is told here is told to the visitor
 			r.Subscription = &s
 			live = append(live, r)
 			continue
@@ -228,7 +231,9 @@ func (w *work) endRetries(ctx context.Context, rs []push.RetryResult, now time.T
 			}
 		case r.Gone:
 			o.gone++
-			gone = append(gone, r.SubscriptionID)
+			if r.Subscription == nil || r.Publication == nil || r.Subscription.PageID == r.Publication.PageID {
+				gone = append(gone, r.SubscriptionID)
+			}
 		case r.Expired:
 			o.expired++
 		default:

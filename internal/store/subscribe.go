@@ -19,14 +19,21 @@ import (
 const mostDevices = 20
 
 // SaveSubscription keeps one row an endpoint, and answers it and whether it is a
-// new one. A known endpoint keeps its id while it stays with its user, or with
-// its page; it gets another when it changes hands, so that what was meant for
-// the former owner finds nobody. A contact's device changes hands only for who
-// knows its secret; fault.ErrTaken otherwise, and for more devices than a user
-// may have. When replaces, of which Endpoint and Auth count, is known, that row
-// becomes this one. IDs and times are given here; saving again what is there
-// writes nothing, or when it was seen, once an hour for a contact's device and
-// once a day for a visitor's.
+// new one, or became another user's. With UserID it is saved as a contact's
+// device, which leaves PageID and Want as they are; without, as a visitor's,
+// which leaves UserID and Name. One browser is often both, with one endpoint.
+//
+// A known endpoint keeps its id while it stays with its user, whatever becomes of
+// its page; with another user it gets another, so that what was meant for the
+// former one finds nobody. A contact's device changes hands only for who knows
+// its secret; fault.ErrTaken otherwise, and for more devices than a user may
+// have. What is saved as a visitor's changes neither keys, nor end, nor endpoint
+// of a contact's device: alerts depend on them, and anybody may be a visitor.
+//
+// When replaces, of which Endpoint and Auth count, is known, that row becomes
+// this one. IDs and times are given here; saving again what is there writes
+// nothing, or when it was seen, once an hour for a contact's device and once a
+// day for a visitor's.
 func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (push.Subscription, bool, error) {
 	s.Name, s.Language, s.KeyID = cleaned(s.Name, mostName), cleaned(s.Language, mostName), cleaned(s.KeyID, mostName)
 	s.Expires = fromMillis(millis(s.Expires))
@@ -60,8 +67,11 @@ func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replace
 // page that is loaded.
 func (db *DB) settled(ctx context.Context, s, replaces *push.Subscription) (*push.Subscription, error) {
 	have, err := byEndpoint(ctx, db.many, s.Endpoint, "")
-	if err != nil || have == nil || !same(have, s) || time.Since(have.Seen) > seenFor(s) {
+	if err != nil || have == nil || !sameSecret(have, s) || time.Since(have.Seen) > seenFor(have) {
 		return nil, err
+	}
+	if next := merged(have, s); !same(have, &next) {
+		return nil, nil
 	}
 	if replaces != nil {
 		if old, err := byEndpoint(ctx, db.many, replaces.Endpoint, ""); err != nil || old != nil {
@@ -69,6 +79,22 @@ func (db *DB) settled(ctx context.Context, s, replaces *push.Subscription) (*pus
 		}
 	}
 	return have, nil
+}
+
+// merged is what a row becomes when s is saved to it.
+func merged(have, s *push.Subscription) push.Subscription {
+	next := *have
+	next.Language = s.Language
+	if s.UserID != "" {
+		next.UserID, next.Name = s.UserID, s.Name
+	} else {
+		next.PageID, next.Want = s.PageID, s.Want
+		if have.UserID != "" {
+			return next
+		}
+	}
+	next.Endpoint, next.P256dh, next.Auth, next.KeyID, next.Expires = s.Endpoint, s.P256dh, s.Auth, s.KeyID, s.Expires
+	return next
 }
 
 // seenFor is how long it is enough to know that a device was seen.
@@ -87,13 +113,11 @@ func seenAt(s *push.Subscription, now time.Time) time.Time {
 	return now
 }
 
-// same says whether b would change nothing about a but when it was seen.
+// same says whether a row that becomes b changes in nothing but when it was seen.
 func same(a, b *push.Subscription) bool {
-	return sameOwner(a, b) && sameKeys(a, b) && a.KeyID == b.KeyID && a.Name == b.Name &&
-		a.Language == b.Language && a.Expires.Equal(b.Expires) && encodeWant(a.Want) == encodeWant(b.Want)
+	return a.UserID == b.UserID && a.Name == b.Name && a.PageID == b.PageID && encodeWant(a.Want) == encodeWant(b.Want) &&
+		sameKeys(a, b) && a.KeyID == b.KeyID && a.Language == b.Language && a.Expires.Equal(b.Expires)
 }
-
-func sameOwner(a, b *push.Subscription) bool { return a.UserID == b.UserID && a.PageID == b.PageID }
 
 func sameKeys(a, b *push.Subscription) bool {
 	return a.Endpoint == b.Endpoint && bytes.Equal(a.P256dh, b.P256dh) && sameSecret(a, b)
@@ -110,60 +134,83 @@ func (w *work) saveSubscription(ctx context.Context, s push.Subscription, replac
 	if err != nil {
 		return s, false, err
 	}
-	if have != nil && have.UserID != "" && !sameOwner(have, &s) && !sameSecret(have, &s) {
+	if have != nil && have.UserID != "" && have.UserID != s.UserID && !sameSecret(have, &s) {
 		return s, false, fmt.Errorf("this browser is the device of a contact already; switch it off there under My devices first: %w", fault.ErrTaken)
 	}
 	if replaces != nil {
-		if have, err = w.replaced(ctx, have, replaces); err != nil {
+		if have, err = w.replaced(ctx, have, replaces, &s); err != nil {
 			return s, false, err
 		}
-	}
-	if have != nil && sameOwner(have, &s) {
-		s, err = w.updateSubscription(ctx, have, s, now)
-		return s, false, err
 	}
 	if have != nil {
-		if _, err := w.deleteSubscriptions(ctx, []string{have.ID}, time.Time{}); err != nil {
-			return s, false, err
-		}
+		return w.updateSubscription(ctx, have, &s, now)
 	}
 	s, err = w.addSubscription(ctx, s, now)
 	return s, true, err
 }
 
-// replaced looks for the row that a new endpoint replaces. Where the new one has
-// a row too, the old one's goes.
-func (w *work) replaced(ctx context.Context, have, replaces *push.Subscription) (*push.Subscription, error) {
+// replaced answers the row that s is to be saved to, when a former endpoint of
+// the device may have one: the same user's rather than another. Of two, one
+// goes, and the other gets its page if it has none.
+func (w *work) replaced(ctx context.Context, have, replaces, s *push.Subscription) (*push.Subscription, error) {
 	old, err := byEndpoint(ctx, w, replaces.Endpoint, w.db.d.forUpdate)
-	if err != nil || old == nil || !sameSecret(old, replaces) {
+	switch {
+	case err != nil || old == nil || !sameSecret(old, replaces):
 		return have, err
-	}
-	if have == nil {
+	case s.UserID == "" && old.UserID != "":
+		// A visitor moves what is a visitor's of it.
+		if old.PageID == "" {
+			return have, nil
+		}
+		return have, w.leavePage(ctx, old)
+	case have == nil:
 		return old, nil
 	}
-	_, err = w.deleteSubscriptions(ctx, []string{old.ID}, time.Time{})
-	return have, err
+	kept, goes := have, old
+	if s.UserID != "" && have.UserID != s.UserID && old.UserID == s.UserID {
+		kept, goes = old, have
+	}
+	if kept.PageID == "" {
+		kept.PageID, kept.Want = goes.PageID, goes.Want
+	}
+	_, err = w.deleteSubscriptions(ctx, []string{goes.ID}, time.Time{})
+	return kept, err
 }
 
-func (w *work) updateSubscription(ctx context.Context, have *push.Subscription, s push.Subscription, now time.Time) (push.Subscription, error) {
-	s.ID, s.Created, s.Seen = have.ID, have.Created, seenAt(&s, now)
-	s.LastSuccess, s.Failures, s.LastError = have.LastSuccess, have.Failures, have.LastError
+// updateSubscription saves s to a row, and says whether that is another user's now.
+func (w *work) updateSubscription(ctx context.Context, have, s *push.Subscription, now time.Time) (push.Subscription, bool, error) {
+	next := merged(have, s)
+	next.Seen = fromMillis(millis(seenAt(&next, now)))
+	changed := next.UserID != have.UserID
+	if changed {
+		if err := w.roomFor(ctx, next.UserID); err != nil {
+			return next, false, err
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return next, false, fmt.Errorf("make an id: %w", err)
+		}
+		next.ID, next.Created, next.LastSuccess = id.String(), fromMillis(millis(now)), time.Time{}
+		next.Failures, next.LastError = 0, ""
+	}
 	var moved time.Time
-	if !sameKeys(have, &s) {
-		s.Failures, s.LastError, moved = 0, "", now
+	if !sameKeys(have, &next) {
+		next.Failures, next.LastError, moved = 0, "", now
 	}
-	keys, err := encodeKeys(&s)
+	keys, err := encodeKeys(&next)
 	if err != nil {
-		return s, err
+		return next, false, err
 	}
-	_, err = w.exec(ctx, `UPDATE push_subscription SET endpoint_hash = $2, endpoint = $3, keys = $4, key_id = $5, language = $6, want = $7,
-		name = $8, seen = $9, expires = $10, failures = $11, last_error = $12, moved = CASE WHEN $13 > moved THEN $13 ELSE moved END
-		WHERE id = $1`, s.ID, endpointHash(s.Endpoint), s.Endpoint, keys, s.KeyID, s.Language, encodeWant(s.Want),
-		s.Name, millis(s.Seen), millis(s.Expires), int64(s.Failures), s.LastError, millis(moved))
-	if err == nil && s.UserID != "" && !same(have, &s) {
+	_, err = w.exec(ctx, `UPDATE push_subscription SET id = $2, endpoint_hash = $3, endpoint = $4, keys = $5, key_id = $6, language = $7, want = $8,
+		failures = $9, user_id = $10, name = $11, joined = CASE WHEN page_id = $12 THEN joined ELSE $13 END, page_id = $12, created = $14,
+		seen = $15, expires = $16, last_success = $17, last_error = $18, moved = CASE WHEN $19 > moved THEN $19 ELSE moved END
+		WHERE id = $1`, have.ID, next.ID, endpointHash(next.Endpoint), next.Endpoint, keys, next.KeyID, next.Language, encodeWant(next.Want),
+		int64(next.Failures), next.UserID, next.Name, next.PageID, millis(now), millis(next.Created),
+		millis(next.Seen), millis(next.Expires), millis(next.LastSuccess), next.LastError, millis(moved))
+	if err == nil && s.UserID != "" && !same(have, &next) {
 		err = w.raise(ctx)
 	}
-	return s, err
+	return next, changed, err
 }
 
 func (w *work) addSubscription(ctx context.Context, s push.Subscription, now time.Time) (push.Subscription, error) {
@@ -182,8 +229,8 @@ func (w *work) addSubscription(ctx context.Context, s push.Subscription, now tim
 	if err != nil {
 		return s, err
 	}
-	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, subscriptionRow(&s, keys, nil)...)
+	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved, joined)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, subscriptionRow(&s, keys, nil)...)
 	if err == nil && s.UserID != "" {
 		err = w.raise(ctx)
 	}
@@ -209,7 +256,7 @@ func (w *work) roomFor(ctx context.Context, userID string) error {
 func subscriptionRow(s *push.Subscription, keys []byte, args []any) []any {
 	return append(args, s.ID, s.Endpoint, keys, s.KeyID, s.Language, encodeWant(s.Want), int64(s.Failures),
 		s.UserID, s.Name, s.PageID, millis(s.Created), millis(s.Seen), millis(s.Expires), millis(s.LastSuccess), s.LastError,
-		endpointHash(s.Endpoint), int64(0))
+		endpointHash(s.Endpoint), int64(0), millis(s.Created))
 }
 
 // AddSubscriptions adds visitors' devices, as when they are moved here from

@@ -187,7 +187,7 @@ func routeDevices(ctx context.Context, q querier) (map[string][]route.Device, er
 	return found, nil
 }
 
-// SubscriptionByEndpoint answers a device, a visitor's as well;
+// SubscriptionByEndpoint answers a device, whatever it is;
 // fault.ErrNotFound if there is none. Whoever asks must check Auth before it
 // tells anybody.
 func (db *DB) SubscriptionByEndpoint(ctx context.Context, endpoint string) (push.Subscription, error) {
@@ -225,7 +225,8 @@ func (db *DB) SubscriptionsAfter(ctx context.Context, after string, limit int) (
 	return list, nil
 }
 
-// CountSubscriptions counts the visitors' devices of a page.
+// CountSubscriptions counts the visitors' devices of a page, contacts' that are
+// visitors' as well among them.
 func (db *DB) CountSubscriptions(ctx context.Context, pageID string) (int, error) {
 	n := 0
 	if pageID == "" {
@@ -237,15 +238,70 @@ func (db *DB) CountSubscriptions(ctx context.Context, pageID string) (int, error
 	return n, nil
 }
 
-// DeleteSubscription deletes a device; fault.ErrNotFound if there is none.
+// DeleteSubscription ends that a device is its user's. Where its browser is also
+// a visitor's it stays that, under its id. fault.ErrNotFound if it is no user's.
 func (db *DB) DeleteSubscription(ctx context.Context, id string) error {
+	return db.endPart(ctx, id, func(ctx context.Context, w *work, s *push.Subscription) (ended, rest bool, err error) {
+		if s.UserID == "" {
+			return false, false, nil
+		}
+		if s.PageID == "" {
+			return true, false, nil
+		}
+		return true, true, w.leaveUser(ctx, "id = $1", id)
+	})
+}
+
+// DeleteVisitor ends that a device is a visitor's. Where it is also a contact's
+// it stays that. fault.ErrNotFound if it is no visitor's.
+func (db *DB) DeleteVisitor(ctx context.Context, id string) error {
+	return db.endPart(ctx, id, func(ctx context.Context, w *work, s *push.Subscription) (ended, rest bool, err error) {
+		if s.PageID == "" {
+			return false, false, nil
+		}
+		if s.UserID == "" {
+			return true, false, nil
+		}
+		return true, true, w.leavePage(ctx, s)
+	})
+}
+
+// endPart has end take away a part of what a device is, and deletes the row when
+// no rest remains.
+func (db *DB) endPart(ctx context.Context, id string, end func(context.Context, *work, *push.Subscription) (ended, rest bool, err error)) error {
 	return db.write(ctx, func(ctx context.Context, w *work) error {
-		n, err := w.deleteSubscriptions(ctx, []string{id}, time.Time{})
-		if err == nil && n == 0 {
+		var d devices
+		s, err := find(ctx, w, d.all, "subscription", id, "SELECT "+subscriptionColumns+" FROM push_subscription WHERE id = $1"+db.d.forUpdate, id)
+		if err != nil {
+			return err
+		}
+		ended, rest, err := end(ctx, w, &s)
+		if err == nil && !ended {
 			err = notFound("subscription", id)
+		}
+		if err == nil && !rest {
+			_, err = w.deleteSubscriptions(ctx, []string{id}, time.Time{})
 		}
 		return err
 	})
+}
+
+// leaveUser makes visitors' alone of devices that are both. Of visitors only
+// the day is kept on which they were seen.
+func (w *work) leaveUser(ctx context.Context, which string, arg any) error {
+	_, err := w.exec(ctx, "UPDATE push_subscription SET user_id = '', name = '', seen = seen - seen % 86400000 WHERE user_id <> '' AND page_id <> '' AND "+which, arg)
+	if err != nil {
+		return fmt.Errorf("end that devices are a user's: %w", err)
+	}
+	return w.raise(ctx)
+}
+
+// leavePage makes a contact's alone of a device that is both.
+func (w *work) leavePage(ctx context.Context, s *push.Subscription) error {
+	if _, err := w.exec(ctx, "UPDATE push_subscription SET page_id = '', want = '' WHERE id = $1", s.ID); err != nil {
+		return fmt.Errorf("end that a device is a visitor's: %w", err)
+	}
+	return nil
 }
 
 // movedLately is how long a device's new address is safe from what a push

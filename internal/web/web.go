@@ -104,10 +104,14 @@ type Push interface {
 	// DevicesByID answers those that there are, visitors' as well.
 	DevicesByID(ctx context.Context, ids []string) (map[string]push.Subscription, error)
 	SubscriptionByEndpoint(ctx context.Context, endpoint string) (push.Subscription, error) // fault.ErrNotFound
-	// SaveSubscription keeps one row an endpoint, and answers it. A known
-	// replaces, by Endpoint and Auth, becomes this one.
+	// SaveSubscription keeps one row an endpoint, and answers it. With UserID it
+	// is saved as a contact's device, else as a visitor's; the other part of what
+	// the browser is stays. A known replaces, by Endpoint and Auth, becomes this one.
 	SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (saved push.Subscription, created bool, err error)
-	DeleteSubscription(ctx context.Context, id string) error // fault.ErrNotFound
+	// DeleteSubscription ends that a device is a contact's, DeleteVisitor that it
+	// is a visitor's; fault.ErrNotFound where it is not.
+	DeleteSubscription(ctx context.Context, id string) error
+	DeleteVisitor(ctx context.Context, id string) error
 	// CountSubscriptions counts the visitors' devices of a page.
 	CountSubscriptions(ctx context.Context, pageID string) (int, error)
 

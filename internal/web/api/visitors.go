@@ -87,7 +87,7 @@ func (a *API) visitorRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		if !s.Visitor() {
+		if !s.Subscribed() {
 			return nil, errUnknownSubscription()
 		}
 		w := WantOut{
@@ -113,8 +113,8 @@ func (a *API) visitorRoutes() {
 			return nil, nil
 		case err != nil:
 			return nil, err
-		case s.Visitor():
-			err = a.d.Store.DeleteSubscription(ctx, s.ID)
+		case s.Subscribed():
+			err = a.d.Store.DeleteVisitor(ctx, s.ID)
 		}
 		if errors.Is(err, fault.ErrNotFound) {
 			err = nil // somebody was quicker
@@ -156,28 +156,19 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		return give(VisitorSaved{KeyID: current.ID}), nil
 	case err != nil:
 		return nil, err
-	case old.ID == "":
+	case !old.Subscribed():
+		// A contact's device counts as any newcomer: who asks here learns of none.
 		remote, _ := ctx.Value(remoteKey{}).(string)
 		if wait := a.newcomers.take(remote); wait > 0 {
 			return nil, huma.ErrorWithHeaders(tooMany(wait), http.Header{"Retry-After": {seconds(wait)}})
 		}
-	case !old.Visitor():
-		return nil, getsAlerts()
 	}
 	_, _, err = a.d.Store.SaveSubscription(ctx, s, replaces)
-	if errors.Is(err, fault.ErrTaken) {
-		return nil, getsAlerts() // since a moment ago
-	}
-	if err != nil {
+	// Taken is what somebody has since a moment ago, with another secret: as above.
+	if err != nil && !errors.Is(err, fault.ErrTaken) {
 		return nil, err
 	}
 	return give(VisitorSaved{KeyID: current.ID}), nil
-}
-
-// getsAlerts refuses to make a visitor's of a contact's device: one browser has
-// one subscription, and alerts must not be lost to it.
-func getsAlerts() *huma.ErrorModel {
-	return problem(http.StatusConflict, "This browser gets somebody's alerts from here; to hear of incidents as well, use another browser or another profile.")
 }
 
 // day is the day of t: more is not to be known of a visitor.
@@ -210,9 +201,12 @@ func (a *API) changeSubscription(ctx context.Context, in *postIn[ChangeIn]) (*bo
 	if err != nil {
 		return nil, err
 	}
-	s.UserID, s.Name, s.PageID, s.Want, s.Language = old.UserID, old.Name, old.PageID, old.Want, old.Language
-	if s.Visitor() {
+	s.Language = old.Language
+	if old.Visitor() {
+		s.PageID, s.Want = old.PageID, old.Want
 		s.Created, s.Seen = day(s.Created), day(s.Seen)
+	} else {
+		s.UserID, s.Name = old.UserID, old.Name // its page goes with it
 	}
 	current, err := a.acceptable(ctx, &s)
 	if err != nil {
@@ -223,7 +217,7 @@ func (a *API) changeSubscription(ctx context.Context, in *postIn[ChangeIn]) (*bo
 		return nil, errUnknownSubscription()
 	case err != nil:
 		return nil, err
-	case now.UserID != "" && now.UserID != old.UserID:
+	case old.UserID != "" && now.UserID != "" && now.UserID != old.UserID:
 		return nil, errUnknownSubscription() // the new address is somebody's already
 	}
 	_, _, err = a.d.Store.SaveSubscription(ctx, s, &push.Subscription{Endpoint: old.Endpoint, Auth: old.Auth})
