@@ -174,7 +174,9 @@ func (m *moment) move(a *Alert, t Transition, o Object) {
 	case Reopened, Unacked:
 		a.Ack = nil
 	case Noted:
-		if t.On == Snooze && t.From == Firing && m.event.Until.After(a.Snoozed) {
+		switch {
+		case t.From != Firing:
+		case t.On == Unsnoozed, t.On == Snooze && m.event.Until.After(a.Snoozed):
 			a.Snoozed = m.event.Until
 		}
 	case Closed:

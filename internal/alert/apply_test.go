@@ -40,6 +40,16 @@ func snooze(seconds, until int) alert.Event {
 	return e
 }
 
+// unsnoozed is their end here at seconds, when others last until another; 0: none do.
+func unsnoozed(seconds, until int) alert.Event {
+	e := snooze(seconds, until)
+	e.Type = alert.Unsnoozed
+	if until == 0 {
+		e.Until = time.Time{}
+	}
+	return e
+}
+
 func ids() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprintf("alert-%d", n) }
@@ -137,6 +147,9 @@ func TestWhatTheLastEventDoes(t *testing.T) {
 		{"while it is snoozed a problem is a problem for all others",
 			[]alert.Event{at(10, alert.Problem, alert.Critical), snooze(20, 50), at(30, alert.Problem, alert.Critical)},
 			alert.Repeated, alert.NoticeProblem, alert.Firing, ""},
+		{"who ends a snooze knows of the problem",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), snooze(20, 50), unsnoozed(30, 0)},
+			alert.Noted, alert.NoNotice, alert.Firing, "The snooze was ended by Jane"},
 		{"what somebody has is not snoozed",
 			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, snooze(20, 50)},
 			alert.Noted, alert.NoNotice, alert.Acknowledged, "acknowledged by Jane"},
@@ -313,6 +326,9 @@ func TestTheLongestSnoozeIsKeptUntilItIsTakenOrOver(t *testing.T) {
 		{"told again", []alert.Event{problem, snooze(20, 500), at(40, alert.Problem, alert.Warning)}, 500},
 		{"taken", []alert.Event{problem, snooze(20, 500), taken}, 0},
 		{"taken and fired again", []alert.Event{problem, snooze(20, 500), taken, at(60, alert.Problem, alert.Warning)}, 0},
+		{"ended before its time", []alert.Event{problem, snooze(20, 500), unsnoozed(30, 0)}, 0},
+		{"ended for one of two", []alert.Event{problem, snooze(20, 500), snooze(30, 90), unsnoozed(40, 90)}, 90},
+		{"ended when somebody has it", []alert.Event{problem, taken, unsnoozed(60, 900)}, 0},
 		{"recovered", []alert.Event{problem, snooze(20, 500), at(60, alert.Recovery, alert.OK)}, 0},
 	} {
 		got := play(c.events...).Alert.Snoozed

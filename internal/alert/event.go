@@ -5,8 +5,8 @@ import "time"
 // Type is what kind of thing a source told us.
 type Type string
 
-// The types of event, in the words of Nagios. Two are ours, for what people do
-// here: an acknowledgement taken back, and a snooze.
+// The types of event, in the words of Nagios. Three are ours, for what people
+// do here: an acknowledgement taken back, a snooze, and its end before its time.
 const (
 	Problem           Type = "PROBLEM"
 	Recovery          Type = "RECOVERY"
@@ -20,6 +20,7 @@ const (
 	Custom            Type = "CUSTOM"
 	Unacknowledged    Type = "UNACKNOWLEDGED"
 	Snooze            Type = "SNOOZE"
+	Unsnoozed         Type = "UNSNOOZED"
 )
 
 // Mark says that an event was accepted although something about it was
@@ -59,7 +60,7 @@ type Event struct {
 	Received time.Time
 	Marks    []Mark
 	Sticky   bool      // of an acknowledgement made here
-	Until    time.Time // of a snooze: when it ends. Not kept with the event, whose comment says it
+	Until    time.Time // of a snooze: when it ends; of Unsnoozed: when the last of the others ends, zero if none is left. Not kept with the event
 
 	Outcome Outcome // what it did to the alert
 	Why     string  // one sentence: why it did that, for people

@@ -15,7 +15,8 @@ func story(data []byte) []alert.Event {
 	states := []alert.State{alert.OK, alert.Warning, alert.Critical, alert.Unknown, "", alert.Down}
 	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, ""}
 	authors := []string{"", "Jane", "Bob", "{holder}"}
-	types := append(slices.DeleteFunc(alert.Types(), func(t alert.Type) bool { return t == alert.Snooze }), "PARTY", alert.Snooze)
+	ours := func(t alert.Type) bool { return t == alert.Snooze || t == alert.Unsnoozed }
+	types := append(slices.DeleteFunc(alert.Types(), ours), "PARTY", alert.Snooze, alert.Unsnoozed)
 	var out []alert.Event
 	clock := 100
 	for ; len(data) >= 4 && len(out) < 64; data = data[4:] {
@@ -24,7 +25,7 @@ func story(data []byte) []alert.Event {
 		e.Origin = origins[int(data[3])%len(origins)]
 		e.Author = authors[int(data[3]/8)%len(authors)]
 		e.Sticky = data[3]&128 != 0
-		if e.Type == alert.Snooze {
+		if ours(e.Type) {
 			e.Until = e.Time.Add(time.Duration(data[3]) * time.Minute)
 		}
 		if data[1] >= 128 {
@@ -121,7 +122,7 @@ func check(t *testing.T, before alert.Situation, e alert.Event, r alert.Result) 
 	switch {
 	case a.Status != alert.Firing && !a.Snoozed.IsZero():
 		fail("snoozed, though there is nothing to be left in peace about")
-	case e.Type != alert.Snooze && !a.Snoozed.IsZero() && !a.Snoozed.Equal(before.Alert.Snoozed):
+	case e.Type != alert.Snooze && e.Type != alert.Unsnoozed && !a.Snoozed.IsZero() && !a.Snoozed.Equal(before.Alert.Snoozed):
 		fail("another event than a snooze moved its end")
 	}
 	switch a.Status {

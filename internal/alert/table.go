@@ -57,6 +57,8 @@ func rows(on Type) []Transition {
 		return unackRows()
 	case Snooze:
 		return snoozeRows()
+	case Unsnoozed:
+		return unsnoozedRows()
 	case FlappingStart:
 		return []Transition{
 			outdated(on),
@@ -152,6 +154,16 @@ func snoozeRows() []Transition {
 		{Firing, Snooze, Always, Firing, Noted, NoNotice, "Snoozed by {author}; a reminder follows at the end of it, unless it recovered or somebody took it by then."},
 		{Acknowledged, Snooze, Always, Acknowledged, Noted, NoNotice,
 			"It is acknowledged by {holder}, so nobody is told of it and there is nothing to snooze."},
+	}
+}
+
+// unsnoozedRows tell nobody: who ends a snooze knows of the problem.
+func unsnoozedRows() []Transition {
+	return []Transition{
+		outdated(Unsnoozed),
+		{None, Unsnoozed, Always, None, Noted, NoNotice, "No alert is open, so there is no snooze to end."},
+		{Firing, Unsnoozed, Always, Firing, Noted, NoNotice, "The snooze was ended{by}; what happens from now on is told again, and no reminder follows."},
+		{Acknowledged, Unsnoozed, Always, Acknowledged, Noted, NoNotice, "It is acknowledged by {holder}, which ended every snooze of it."},
 	}
 }
 

@@ -5,15 +5,15 @@ import "strings"
 // Types are all types of event, in the order of the documentation.
 func Types() []Type {
 	return []Type{
-		Problem, Recovery, Acknowledgement, Unacknowledged, Snooze,
+		Problem, Recovery, Acknowledgement, Unacknowledged, Snooze, Unsnoozed,
 		FlappingStart, FlappingStop, FlappingDisabled,
 		DowntimeStart, DowntimeEnd, DowntimeCancelled, Custom,
 	}
 }
 
 // ParseType reads a type of event in any case, in the words of Nagios, and of
-// Icinga where they differ. A snooze is not among them: it is about contacts
-// here, of which no source knows.
+// Icinga where they differ. A snooze and its end are not among them: they are about
+// contacts here, of which no source knows.
 func ParseType(text string) (Type, bool) {
 	t := Type(strings.ToUpper(strings.TrimSpace(text)))
 	switch t {
@@ -22,7 +22,7 @@ func ParseType(text string) (Type, bool) {
 	case "DOWNTIMEREMOVED":
 		return DowntimeCancelled, true
 	}
-	return t, t.Valid() && t != Snooze
+	return t, t.Valid() && t != Snooze && t != Unsnoozed
 }
 
 // Valid says whether it is one of Types.
@@ -41,6 +41,8 @@ func (t Type) Word() string {
 		return "Acknowledgement taken back"
 	case Snooze:
 		return "Snoozed"
+	case Unsnoozed:
+		return "Snooze ended"
 	case FlappingStart:
 		return "Flapping started"
 	case FlappingStop:

@@ -68,7 +68,7 @@ func TestParseType(t *testing.T) {
 	}{
 		{"PROBLEM", alert.Problem, true}, {" recovery ", alert.Recovery, true},
 		{"FLAPPINGEND", alert.FlappingStop, true}, {"DOWNTIMEREMOVED", alert.DowntimeCancelled, true},
-		{"", "", false}, {"PARTY", "", false}, {"any", "", false}, {"SNOOZE", alert.Snooze, false},
+		{"", "", false}, {"PARTY", "", false}, {"any", "", false}, {"SNOOZE", alert.Snooze, false}, {"UNSNOOZED", alert.Unsnoozed, false},
 	}
 	for _, tt := range tests {
 		if got, ok := alert.ParseType(tt.text); ok != tt.ok || ok && got != tt.want {
@@ -76,7 +76,7 @@ func TestParseType(t *testing.T) {
 		}
 	}
 	for _, typ := range alert.Types() {
-		if got, ok := alert.ParseType(string(typ)); ok != (typ != alert.Snooze) || got != typ || typ.Word() == "" {
+		if got, ok := alert.ParseType(string(typ)); ok != (typ != alert.Snooze && typ != alert.Unsnoozed) || got != typ || typ.Word() == "" {
 			t.Errorf("%s is not read back, or has no word", typ)
 		}
 	}

@@ -24,6 +24,7 @@ var (
 	ErrNotOpen     = errors.New("the alert is resolved")
 	ErrAckedBefore = errors.New("the alert is acknowledged already")
 	ErrNotAcked    = errors.New("the alert is not acknowledged")
+	ErrNotSnoozed  = errors.New("none of these contacts has the alert snoozed")
 )
 
 // Receipt is what a sender is told of one event.
@@ -79,8 +80,8 @@ type CallKey struct {
 type Snooze struct {
 	AlertID   string
 	ContactID string
-	Until     time.Time
-	By        string // who asked for it, for people
+	Until     time.Time // zero: it is ended
+	By        string    // who asked for it, for people
 	At        time.Time
 }
 

@@ -80,7 +80,7 @@ func New(st Store, o Options) *Service {
 	return &Service{store: st, o: o, queue: make(chan *request, o.Queue)}
 }
 
-// request is one call of Receive, Acknowledge, Unacknowledge or Snooze.
+// request is one call of Receive, Acknowledge, Unacknowledge, Snooze or Unsnooze.
 type request struct {
 	sourceID string
 	events   []alert.Event
@@ -335,7 +335,7 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 		case r.ack != nil:
 			answers[0].alert, err = w.acknowledge(*r.ack)
 		case r.snooze != nil:
-			answers[0].until, err = w.snooze(*r.snooze)
+			answers[0].until, answers[0].alert, err = w.snoozeOrEnd(*r.snooze)
 		default:
 			err = w.receive(group, answers)
 		}
@@ -356,7 +356,7 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 
 // refused says whether err is an answer to the caller rather than a fault.
 func refused(err error) bool {
-	for _, r := range []error{ErrNotOpen, ErrAckedBefore, ErrNotAcked, ErrSnoozeContact, fault.ErrNotFound} {
+	for _, r := range []error{ErrNotOpen, ErrAckedBefore, ErrNotAcked, ErrNotSnoozed, ErrSnoozeContact, fault.ErrNotFound} {
 		if errors.Is(err, r) {
 			return true
 		}

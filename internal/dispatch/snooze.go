@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,9 +53,30 @@ func (s *Service) Snooze(ctx context.Context, alertID string, r SnoozeRequest) (
 	return a.until, err
 }
 
+// Unsnooze ends the snoozes that the contacts have of an alert before their
+// time. They hear of what happens from now on; the reminder is cancelled, and
+// nothing is sent now, for who ends a snooze knows of the problem. r.For is not
+// looked at; contacts that have it not snoozed are passed over. It answers the
+// alert as it is then. The refusals: fault.ErrNotFound, ErrNotOpen,
+// ErrNotSnoozed (none of them has it snoozed), and ErrBusy.
+func (s *Service) Unsnooze(ctx context.Context, alertID string, r SnoozeRequest) (alert.Alert, error) {
+	a, err := s.call(ctx, &request{snooze: &snoozeCall{alertID: alertID, SnoozeRequest: r, undo: true}})
+	return a.alert, err
+}
+
 type snoozeCall struct {
 	alertID string
 	SnoozeRequest
+	undo bool
+}
+
+func (w *work) snoozeOrEnd(c snoozeCall) (until time.Time, a alert.Alert, err error) {
+	if c.undo {
+		a, err = w.unsnooze(c)
+		return time.Time{}, a, err
+	}
+	until, err = w.snooze(c)
+	return until, alert.Alert{}, err
 }
 
 // snooze answers refusals as errors that refused knows.
@@ -71,7 +93,8 @@ func (w *work) snooze(c snoozeCall) (time.Time, error) {
 		return time.Time{}, err
 	}
 	until := w.now.Add(c.For).Truncate(time.Millisecond)
-	e := c.event(rec.Alert, people, until)
+	e := c.event(rec.Alert, "until "+delivery.Moment(until)+", for "+shownNames(people))
+	e.Until = until
 	e.Received, e.Time = w.now, w.now
 	if _, err := w.apply(rec, e); err != nil {
 		return time.Time{}, err
@@ -88,6 +111,66 @@ func (w *work) snooze(c snoozeCall) (time.Time, error) {
 	w.cancels = append(w.cancels, Cancel{AlertID: c.alertID, Notices: []alert.Notice{alert.NoticeProblem}, ContactIDs: ids,
 		Why: "snoozed by " + named(e.Author) + " before it was sent, until " + delivery.Moment(until)})
 	return until, nil
+}
+
+// unsnooze answers refusals as errors that refused knows.
+func (w *work) unsnooze(c snoozeCall) (alert.Alert, error) {
+	rec, err := w.open(c.alertID)
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	left, err := w.snoozesOf(rec.Alert, alert.NoticeProblem)
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	left = maps.Clone(left)
+	var people []contact.Contact
+	var ids []string
+	for _, id := range c.ContactIDs {
+		if _, ok := left[id]; !ok {
+			continue
+		}
+		delete(left, id)
+		ids = append(ids, id)
+		if who, ok := w.directory.Contact(id); ok {
+			people = append(people, who)
+		}
+	}
+	if len(ids) == 0 {
+		return alert.Alert{}, ErrNotSnoozed
+	}
+	comment := ""
+	if len(people) > 0 {
+		comment = "for " + shownNames(people)
+	}
+	e := c.event(rec.Alert, comment)
+	e.Type = alert.Unsnoozed
+	for _, until := range left {
+		if until.After(e.Until) {
+			e.Until = until
+		}
+	}
+	e.Received, e.Time = w.now, w.now
+	receipt, err := w.apply(rec, e)
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	if len(left) > 0 { // else apply has ended them all
+		for _, id := range ids {
+			w.changes.Snoozes = append(w.changes.Snoozes, Snooze{AlertID: c.alertID, ContactID: id, By: e.Author, At: w.now})
+		}
+	}
+	w.cancels = append(w.cancels, Cancel{AlertID: c.alertID, Notices: []alert.Notice{alert.NoticeProblem}, ContactIDs: ids,
+		Why: "the snooze was ended by " + named(e.Author) + " before it was over, at " + delivery.Moment(w.now)})
+	return *w.alerts[receipt.AlertID], nil
+}
+
+func shownNames(people []contact.Contact) string {
+	names := make([]string, len(people))
+	for i := range people {
+		names[i] = people[i].ShownName()
+	}
+	return strings.Join(names, ", ")
 }
 
 // people answers the contacts, each once.
@@ -111,10 +194,10 @@ func (w *work) people(ids []string) ([]contact.Contact, error) {
 
 // event is the request as an event on the alert's timeline. It carries the state
 // and output of the problem, for it is what the reminder will be about.
-func (c snoozeCall) event(a *alert.Alert, people []contact.Contact, until time.Time) *alert.Event {
+func (c snoozeCall) event(a *alert.Alert, comment string) *alert.Event {
 	e := &alert.Event{
 		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Snooze, State: a.State, Output: a.Output,
-		UserID: c.UserID, Origin: c.Origin, Until: until,
+		UserID: c.UserID, Origin: c.Origin,
 	}
 	author, cleaned, cut := source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
 	e.Author = author
@@ -124,12 +207,7 @@ func (c snoozeCall) event(a *alert.Alert, people []contact.Contact, until time.T
 	if cut {
 		mark(e, alert.MarkCut)
 	}
-	names := make([]string, len(people))
-	for i := range people {
-		names[i] = people[i].ShownName()
-	}
-	comment, _, _ := source.Text("until "+delivery.Moment(until)+", for "+strings.Join(names, ", "), source.MaxComment)
-	e.Comment = comment
+	e.Comment, _, _ = source.Text(comment, source.MaxComment)
 	return e
 }
 

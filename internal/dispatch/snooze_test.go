@@ -196,6 +196,117 @@ func TestAnotherSnoozeReplacesTheOneBefore(t *testing.T) {
 	})
 }
 
+func (r *rig) unsnooze(t *testing.T, alertID string, contacts ...string) (alert.Alert, error) {
+	t.Helper()
+	return r.s.Unsnooze(t.Context(), alertID, dispatch.SnoozeRequest{
+		ContactIDs: contacts, UserID: janeUser, Author: "Jane Doe", Origin: alert.FromConsole})
+}
+
+func TestAnEndedSnoozeIsSilentAboutWhatIsKnown(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := newRig(t, db)
+		r.device(t, janeUser, "phone")
+		id := r.receive(t, event(named("jane", "joe"), call("1")))[0].AlertID
+		r.send(t)
+		r.snooze(t, id, time.Hour)
+		a, err := r.unsnooze(t, id, joe, jane, jane)
+		must(t, err)
+		if kept, err := db.Alert(t.Context(), id); err != nil || !a.Snoozed.IsZero() || !kept.Snoozed.IsZero() || a.ID != id {
+			t.Errorf("alert %+v, kept %+v, %v", a, kept, err)
+		}
+		same(t, "ended", r.story(t, id), "problem jane browser cancelled", "problem jane browser sent",
+			"problem jane phone cancelled", "problem jane phone sent", "problem joe browser sent")
+		for _, d := range r.reminders(t, id) {
+			if !strings.HasPrefix(d.Detail, "the snooze was ended by Jane Doe before it was over, at ") {
+				t.Errorf("reminder %s", d.Detail)
+			}
+		}
+		if left, err := db.Snoozes(t.Context(), id); err != nil || len(left) != 0 {
+			t.Errorf("left %+v, %v", left, err)
+		}
+		events := r.timeline(t, event().Object)
+		e := events[len(events)-1]
+		if len(events) != 3 || e.Type != alert.Unsnoozed || e.Outcome != alert.Noted || e.Author != "Jane Doe" || e.UserID != janeUser ||
+			e.Origin != alert.FromConsole || e.Comment != "for jane" || !strings.HasPrefix(e.Why, "The snooze was ended by Jane Doe") {
+			t.Errorf("event %+v", e)
+		}
+		frames, err := db.LiveAfter(t.Context(), 0, "", 10)
+		must(t, err)
+		var f dispatch.AlertFrame
+		must(t, json.Unmarshal([]byte(frames[len(frames)-1].Body), &f))
+		if f.ID != id || f.Type != alert.Unsnoozed || !f.Snoozed.IsZero() || f.Notice != alert.NoNotice {
+			t.Errorf("frame %+v", f)
+		}
+		if got := r.receive(t, event(named("jane", "joe"), call("2")))[0]; got.Deliveries != 3 {
+			t.Errorf("what comes after it: %+v", got)
+		}
+		if s := r.s.Stats(); s.Snoozes != 2 || s.Failures != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestTheEndOfOneSnoozeLeavesThoseOfOthers(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := newRig(t, db)
+		id := r.receive(t, event(named("jane", "joe"), call("1")))[0].AlertID
+		r.send(t)
+		until := r.snooze(t, id, time.Hour, joe)
+		r.snooze(t, id, 2*time.Hour)
+		a, err := r.unsnooze(t, id, jane)
+		must(t, err)
+		if kept, err := db.Alert(t.Context(), id); err != nil || !a.Snoozed.Equal(until) || !kept.Snoozed.Equal(until) {
+			t.Errorf("snoozed until %v, kept %v, not joe's %v; %v", a.Snoozed, kept.Snoozed, until, err)
+		}
+		if left, err := db.Snoozes(t.Context(), id); err != nil || len(left) != 1 || left[0].ContactID != joe || !left[0].Until.Equal(until) {
+			t.Errorf("left %+v, %v", left, err)
+		}
+		same(t, "jane's ended", r.story(t, id), "problem jane browser cancelled", "problem jane browser sent", "problem joe browser sent", "problem joe browser waiting")
+		got := r.receive(t, event(named("jane", "joe"), call("2")))[0]
+		for _, d := range r.deliveries(t, id) {
+			if d.EventID == got.EventID && (d.ContactID == joe) != (d.Reason == route.ReasonSnoozed) {
+				t.Errorf("after it: %+v", d)
+			}
+		}
+		if again := r.snooze(t, id, time.Hour); !again.After(until) {
+			t.Errorf("snoozed anew until %v", again)
+		}
+	})
+}
+
+func TestUnsnoozeRefusesWhatCannotBe(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r, now := timedRig(t, db)
+		id := r.receive(t, event(call("1")))[0].AlertID
+		_, never := r.unsnooze(t, id, jane)
+		r.snooze(t, id, time.Hour, joe)
+		_, others := r.unsnooze(t, id, jane, "nobody")
+		_, none := r.unsnooze(t, id)
+		_, unknown := r.unsnooze(t, "0199c1f0-7a01-7f3e-8a55-2d1f0a9b7c11", joe)
+		now.move(61 * time.Minute)
+		_, over := r.unsnooze(t, id, joe)
+		r.ack(t, id, joeUser)
+		_, taken := r.unsnooze(t, id, joe)
+		r.receive(t, event(recovered, at(now.now()), call("2")))
+		_, resolved := r.unsnooze(t, id, joe)
+		for _, step := range []struct {
+			name      string
+			err, want error
+		}{
+			{"never snoozed", never, dispatch.ErrNotSnoozed}, {"another's", others, dispatch.ErrNotSnoozed}, {"nobody's", none, dispatch.ErrNotSnoozed},
+			{"unknown", unknown, fault.ErrNotFound}, {"over", over, dispatch.ErrNotSnoozed}, {"taken", taken, dispatch.ErrNotSnoozed},
+			{"recovered", resolved, dispatch.ErrNotOpen},
+		} {
+			if !errors.Is(step.err, step.want) {
+				t.Errorf("%s: %v", step.name, step.err)
+			}
+		}
+		if events := r.timeline(t, event().Object); len(events) != 4 {
+			t.Errorf("%d events: a refusal left something", len(events))
+		}
+	})
+}
+
 func TestWhoWasNeverToldIsRemindedWhereverThatCanBe(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		r := newRig(t, db)

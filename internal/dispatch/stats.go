@@ -8,14 +8,14 @@ import (
 
 // Stats is how a Service is doing since it was made.
 type Stats struct {
-	Queue       int   // events that wait
-	QueueLimit  int   // how many may
-	Groups      int64 // transactions
-	Events      int64 // events taken, duplicates not counted
-	Duplicates  int64 // calls that had been taken before
-	Joined      int64 // calls that joined an event for a further contact
-	Acks        int64 // acknowledgements made and taken back here
-	Snoozes     int64
+	Queue       int           // events that wait
+	QueueLimit  int           // how many may
+	Groups      int64         // transactions
+	Events      int64         // events taken, duplicates not counted
+	Duplicates  int64         // calls that had been taken before
+	Joined      int64         // calls that joined an event for a further contact
+	Acks        int64         // acknowledgements made and taken back here
+	Snoozes     int64         // made and ended here
 	Deliveries  int64         // made, those skipped counted too
 	Refused     int64         // calls refused because the queue was full
 	LastGroup   int           // events in the last transaction
