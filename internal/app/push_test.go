@@ -805,7 +805,35 @@ func TestSnoozeByAPI(t *testing.T) {
 	if got := h.call("POST", "/api/v1/alerts/nothing/snooze", key, `{"minutes":5,"contacts":["`+ops+`"]}`); got.status != http.StatusNotFound {
 		t.Errorf("of nothing: %d %s", got.status, got.body)
 	}
+	for _, row := range []struct {
+		name   string
+		who    any
+		query  string
+		status int
+	}{
+		{"by a key that names nobody", key, "", 422}, {"by somebody who is no contact", h.cookie("alone"), "", 422},
+		{"for a contact that there isn't", key, "?contact_id=nobody", 409}, {"by its contact", h.cookie("ops"), "", 200},
+		{"a second time", h.cookie("ops"), "", 409}, {"by a key, a second time", key, "?contact_id=" + ops, 409},
+	} {
+		got := h.call("DELETE", path+row.query, row.who, "")
+		if got.status != row.status {
+			t.Errorf("ended %s: %d %s", row.name, got.status, got.body)
+		}
+		if row.status == 200 && (got.field(t, "id") != id || !strings.Contains(got.body, `"snoozed_until":null`)) {
+			t.Errorf("ended: %s", got.body)
+		}
+		if row.status == 422 && got.field(t, "errors.0.location") != "query.contact_id" {
+			t.Errorf("ended %s: %s", row.name, got.body)
+		}
+	}
+	h.call("POST", path, key, `{"minutes":5,"contacts":["`+ops+`"]}`)
+	if got := h.call("DELETE", path+"?contact_id=nobody,"+ops, key, ""); got.status != http.StatusOK {
+		t.Errorf("ended by a key: %d %s", got.status, got.body)
+	}
 	h.tell(`{"type":"RECOVERY","host":"web01","service":"HTTP","state":0}`)
+	if got := h.call("DELETE", path+"?contact_id="+ops, key, ""); got.status != http.StatusConflict {
+		t.Errorf("ended after the recovery: %d %s", got.status, got.body)
+	}
 	if got := h.call("POST", path, key, `{"minutes":5,"contacts":["`+ops+`"]}`); got.status != http.StatusConflict {
 		t.Errorf("after the recovery: %d %s", got.status, got.body)
 	}

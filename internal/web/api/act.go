@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
 	"tocsin/internal/contact"
@@ -61,6 +63,11 @@ type snoozeIn struct {
 	Body SnoozeBody
 }
 
+type unsnoozeIn struct {
+	ID       string   `path:"id" maxLength:"100" doc:"The alert's id"`
+	Contacts []string `query:"contact_id" maxItems:"100" doc:"Only those of these contacts; none: those of the user who is signed in"`
+}
+
 // finishWithin bounds what is written of a token after the act: it goes on when
 // whoever pressed the button has gone.
 const finishWithin = 5 * time.Second
@@ -91,6 +98,10 @@ func (a *API) actRoutes() {
 	snooze.Description = "409 when it is resolved."
 	snooze.Errors = []int{http.StatusNotFound, http.StatusConflict}
 	register(a, access{scope: auth.AckAlerts}, snooze, a.snooze)
+	end := route("alerts", http.MethodDelete, "/alerts/{id}/snooze", "unsnooze-alert", "Tell contacts of a snoozed alert again")
+	end.Description = "Of what happens from now on; no reminder follows. 409 when none of the contacts has it snoozed, or it is resolved."
+	end.Errors = []int{http.StatusNotFound, http.StatusConflict}
+	register(a, access{scope: auth.AckAlerts}, end, a.unsnooze)
 }
 
 // act does what a notification's button says. The token is reserved before and
@@ -224,33 +235,62 @@ func minutesText(n int) string {
 }
 
 func (a *API) snooze(ctx context.Context, in *snoozeIn) (*body[SnoozeOut], error) {
-	p, _ := auth.From(ctx)
-	ids := in.Body.Contacts
-	if len(ids) == 0 {
-		all, err := a.d.Store.Contacts(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range all {
-			if p.UserID != "" && c.UserID == p.UserID {
-				ids = append(ids, c.ID)
-			}
-		}
-		if len(ids) == 0 {
-			return nil, fieldProblem("contacts", "is left out, and no contact belongs to whoever asks; name contacts by their ids", nil)
-		}
-	} else if err := existAll(ctx, "contacts", ids, "contact", a.d.Store.Contact); err != nil {
-		return nil, err
-	}
-	origin := alert.FromConsole
-	if p.UserID == "" {
-		origin = alert.FromAPI
-	}
-	until, err := a.d.Dispatch.Snooze(ctx, in.ID, dispatch.SnoozeRequest{
-		ContactIDs: ids, UserID: p.UserID, Author: p.Label(), For: time.Duration(in.Body.Minutes) * time.Minute, Origin: origin,
-	})
+	r, err := a.snoozeRequest(ctx, in.Body.Contacts)
 	if err != nil {
 		return nil, err
 	}
-	return give(SnoozeOut{Until: until.UTC(), Contacts: ids}), nil
+	if len(r.ContactIDs) == 0 {
+		return nil, fieldProblem("contacts", noContact, nil)
+	}
+	if err := existAll(ctx, "contacts", in.Body.Contacts, "contact", a.d.Store.Contact); err != nil {
+		return nil, err
+	}
+	r.For = time.Duration(in.Body.Minutes) * time.Minute
+	until, err := a.d.Dispatch.Snooze(ctx, in.ID, r)
+	if err != nil {
+		return nil, err
+	}
+	return give(SnoozeOut{Until: until.UTC(), Contacts: r.ContactIDs}), nil
+}
+
+// unsnooze asks no contact to exist: one that does not has nothing snoozed.
+func (a *API) unsnooze(ctx context.Context, in *unsnoozeIn) (*body[AlertOut], error) {
+	r, err := a.snoozeRequest(ctx, in.Contacts)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.ContactIDs) == 0 {
+		return nil, problem(http.StatusUnprocessableEntity, "contact_id "+noContact, &huma.ErrorDetail{Location: "query.contact_id", Message: noContact})
+	}
+	got, err := a.d.Dispatch.Unsnooze(ctx, in.ID, r)
+	if err != nil {
+		return nil, err
+	}
+	return give(a.alertOut(got)), nil
+}
+
+const noContact = "is left out, and no contact belongs to whoever asks; name contacts by their ids"
+
+// snoozeRequest says who asks, and for whose contacts: those that are named, or
+// the asker's own, which may be none.
+func (a *API) snoozeRequest(ctx context.Context, named []string) (dispatch.SnoozeRequest, error) {
+	p, _ := auth.From(ctx)
+	r := dispatch.SnoozeRequest{ContactIDs: named, UserID: p.UserID, Author: p.Label(), Origin: alert.FromConsole}
+	if p.UserID == "" {
+		r.Origin = alert.FromAPI
+		return r, nil
+	}
+	if len(named) > 0 {
+		return r, nil
+	}
+	all, err := a.d.Store.Contacts(ctx)
+	if err != nil {
+		return r, err
+	}
+	for _, c := range all {
+		if c.UserID == p.UserID {
+			r.ContactIDs = append(r.ContactIDs, c.ID)
+		}
+	}
+	return r, nil
 }

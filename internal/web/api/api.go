@@ -60,6 +60,7 @@ type Dispatch interface {
 	Acknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
+	Unsnooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (alert.Alert, error)
 }
 
 // Streams serves the live channel; *live.Hub is one.

@@ -81,7 +81,8 @@ func (a *API) refusal(err error) error {
 		return problem(http.StatusConflict, "The name is taken.", &huma.ErrorDetail{Location: "body.name", Message: "is taken; choose another one"})
 	case errors.Is(err, fault.ErrInUse):
 		return problem(http.StatusConflict, "It is in use: "+err.Error()+".")
-	case errors.Is(err, dispatch.ErrAckedBefore), errors.Is(err, dispatch.ErrNotOpen), errors.Is(err, dispatch.ErrNotAcked):
+	case errors.Is(err, dispatch.ErrAckedBefore), errors.Is(err, dispatch.ErrNotOpen), errors.Is(err, dispatch.ErrNotAcked),
+		errors.Is(err, dispatch.ErrNotSnoozed):
 		return problem(http.StatusConflict, "Nothing was changed: "+rootText(err)+".")
 	case errors.Is(err, dispatch.ErrBusy):
 		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, "Too much at once; try again in a second."), http.Header{"Retry-After": {"1"}})
@@ -92,7 +93,7 @@ func (a *API) refusal(err error) error {
 
 // rootText is the text of the sentinel behind err.
 func rootText(err error) string {
-	for _, s := range []error{dispatch.ErrAckedBefore, dispatch.ErrNotOpen, dispatch.ErrNotAcked} {
+	for _, s := range []error{dispatch.ErrAckedBefore, dispatch.ErrNotOpen, dispatch.ErrNotAcked, dispatch.ErrNotSnoozed} {
 		if errors.Is(err, s) {
 			return s.Error()
 		}

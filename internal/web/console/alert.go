@@ -83,7 +83,9 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 	}
 	view.Told, view.NotTold = split(ds)
 	view.Source, view.EngineURL = c.engine(ctx, a.Object)
-	view.Snoozed = snoozedNow(&a, events, v.now)
+	if view.Snoozed, err = c.snoozedNow(v, &a); err != nil {
+		return err
+	}
 	if view.MayAck {
 		mine, err := c.ownContacts(v)
 		if err != nil {
@@ -227,7 +229,7 @@ func (m moment) Icon() string {
 		return "downtime"
 	case alert.Custom:
 		return "custom"
-	case alert.Snooze:
+	case alert.Snooze, alert.Unsnoozed:
 		return "snooze"
 	}
 	return stateOf(m.State).Icon

@@ -350,6 +350,7 @@ func TestRoles(t *testing.T) {
 		{"POST", "/console/settings/notifications/rotate", "admin"},
 		{"POST", "/console/settings/notifications/keys/none/delete", "admin"},
 		{"POST", "/console/alerts/none/snooze", "operator admin"},
+		{"POST", "/console/alerts/none/unsnooze", "operator admin"},
 	} {
 		for role, v := range visitors {
 			var res *http.Response

@@ -19,6 +19,7 @@ type Acks interface {
 	Acknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
+	Unsnooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (alert.Alert, error)
 }
 
 // Push is what the pages need of Web Push besides the store. Without Test and
@@ -61,9 +62,16 @@ type Auth interface {
 	RevokeKey(ctx context.Context, id string) error
 }
 
+// Store is what the edge has, and what the pages show besides.
+type Store interface {
+	web.Store
+	// Snoozes are those of an alert that have not ended, the first to end first.
+	Snoozes(ctx context.Context, alertID string) ([]dispatch.Snooze, error)
+}
+
 // Deps is all that the console stands on.
 type Deps struct {
-	Store  web.Store
+	Store  Store
 	Acks   Acks
 	Auth   Auth
 	Health func(ctx context.Context) health.Report

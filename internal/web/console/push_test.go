@@ -239,6 +239,20 @@ func TestDevices(t *testing.T) {
 	})
 }
 
+// said is what the next page says of what was done.
+func said(t *testing.T, res *http.Response) string {
+	t.Helper()
+	all := ""
+	for _, c := range res.Cookies() {
+		b, err := base64.RawURLEncoding.DecodeString(c.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(b)
+	}
+	return all
+}
+
 func TestSnooze(t *testing.T) {
 	h := newHub(t)
 	admin, operator, viewer := h.as("admin"), h.as("operator"), h.as("viewer")
@@ -272,7 +286,7 @@ func TestSnooze(t *testing.T) {
 			t.Fatalf("%v %v", a.Snoozed, err)
 		}
 		for _, path := range []string{at, "/console/act/" + h.alert} {
-			if _, body := admin.get(path); !strings.Contains(body, "<strong>Snoozed</strong> until") || !strings.Contains(body, "admin, in the console") {
+			if _, body := admin.get(path); !strings.Contains(body, "<strong>Snoozed</strong> for you until") || !strings.Contains(body, "End snooze") {
 				t.Errorf("%s does not say it", path)
 			}
 		}
@@ -281,8 +295,38 @@ func TestSnooze(t *testing.T) {
 		}
 		h.ahead = 3 * time.Hour
 		defer func() { h.ahead = 0 }()
-		if _, body := admin.get(at); strings.Contains(body, "<strong>Snoozed</strong> until") {
+		if _, body := admin.get(at); strings.Contains(body, "for you until") {
 			t.Error("the page says it after it is over")
+		}
+	})
+	t.Run("who has it not snoozed sees for whom it is, and has nothing to end", func(t *testing.T) {
+		if _, body := operator.get(at); !strings.Contains(body, "Snoozed for ops until") || strings.Contains(body, "End snooze") || strings.Contains(body, "for you until") {
+			t.Error("another one's snooze is not told as such")
+		}
+		res, _ := operator.post(at+"/unsnooze", nil)
+		if a, err := h.db.Alert(t.Context(), h.alert); err != nil || a.Snoozed.IsZero() {
+			t.Errorf("a bystander ended it: %v %v", a.Snoozed, err)
+		}
+		if said := said(t, res); !strings.Contains(said, "not snoozed for you any more") {
+			t.Errorf("a bystander is told %q", said)
+		}
+		if res, _ := viewer.post(at+"/unsnooze", nil); res.StatusCode != http.StatusForbidden {
+			t.Errorf("a viewer: %d", res.StatusCode)
+		}
+	})
+	t.Run("one's own is ended by a button", func(t *testing.T) {
+		res, _ := admin.post(at+"/unsnooze", url.Values{"back": {"/console/act/" + h.alert}})
+		if to := res.Header.Get("Location"); to != "/console/act/"+h.alert {
+			t.Errorf("leads to %q", to)
+		}
+		if a, err := h.db.Alert(t.Context(), h.alert); err != nil || !a.Snoozed.IsZero() {
+			t.Errorf("snoozed until %v, %v", a.Snoozed, err)
+		}
+		if _, body := admin.get("/console/act/" + h.alert); !strings.Contains(said(t, res), "The snooze is ended") || strings.Contains(body, "for you until") {
+			t.Error("the page does not follow")
+		}
+		if _, body := admin.get(at); !strings.Contains(body, "Snooze ended") {
+			t.Error("the timeline does not say it")
 		}
 	})
 }

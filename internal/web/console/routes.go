@@ -32,6 +32,7 @@ func (c *console) routes() []routing {
 		{"POST /console/alerts/{id}/acknowledge", auth.AckAlerts, c.acknowledge},
 		{"POST /console/alerts/{id}/unacknowledge", auth.AckAlerts, c.unacknowledge},
 		{"POST /console/alerts/{id}/snooze", auth.AckAlerts, c.snooze},
+		{"POST /console/alerts/{id}/unsnooze", auth.AckAlerts, c.unsnooze},
 		{"GET /console/act/{id}", auth.ReadAlerts, c.act},
 		{"GET /console/objects/{id}", auth.ReadAlerts, c.object},
 		{"GET /console/deliveries", auth.ReadAlerts, c.deliveries},

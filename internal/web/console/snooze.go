@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/auth"
+	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 )
 
@@ -16,29 +18,87 @@ func snoozeLengths() []option {
 	return []option{{Value: "30", Title: "30 min"}, {Value: "120", Title: "2 h"}, {Value: "480", Title: "8 h"}}
 }
 
-// snoozed is who asked to be left in peace about an alert, and until when.
+// snoozed is who is left in peace about an alert, and until when.
 type snoozed struct {
-	Until time.Time // of the longest; zero when nobody does
-	By    []alert.Event
+	AlertID string
+	Mine    time.Time // the end of the visitor's own; zero when they have none
+	MineBy  string    // who asked for that, when it was somebody else
+	Others  []snoozedOther
+	MayEnd  bool
+	Back    string // the page that it stands on
 }
 
-// snoozedNow reads it from the alert and its timeline: the last request of each
-// person since somebody last took it.
-func snoozedNow(a *alert.Alert, events []alert.Event, now time.Time) snoozed {
-	if !a.Open() || !a.Snoozed.After(now) {
-		return snoozed{}
+type snoozedOther struct {
+	Contact, By string // By is empty when it was the contact's own user
+	Until       time.Time
+}
+
+// Any says whether somebody has it snoozed.
+func (s snoozed) Any() bool { return !s.Mine.IsZero() || len(s.Others) > 0 }
+
+// snoozedNow reads it, with the visitor's own set apart.
+func (c *console) snoozedNow(v *visit, a *alert.Alert) (snoozed, error) {
+	if !a.Open() || !a.Snoozed.After(v.now) {
+		return snoozed{}, nil
 	}
-	s := snoozed{Until: a.Snoozed}
-	for _, e := range slices.Backward(events) {
-		if e.Outcome == alert.Acked || e.Outcome == alert.Closed {
-			break
+	all, err := c.Store.Snoozes(v.Context(), a.ID)
+	if err != nil {
+		return snoozed{}, err
+	}
+	contacts, err := c.Store.Contacts(v.Context())
+	if err != nil {
+		return snoozed{}, err
+	}
+	users, err := c.usersByID(v)
+	if err != nil {
+		return snoozed{}, err
+	}
+	s := snoozed{AlertID: a.ID, MayEnd: v.may(auth.AckAlerts), Back: v.URL.Path}
+	for _, z := range all {
+		i := slices.IndexFunc(contacts, func(k contact.Contact) bool { return k.ID == z.ContactID })
+		if i < 0 || !z.Until.After(v.now) {
+			continue
 		}
-		same := func(x alert.Event) bool { return x.Author == e.Author }
-		if e.Type == alert.Snooze && !slices.ContainsFunc(s.By, same) {
-			s.By = append(s.By, e)
+		user := users[contacts[i].UserID]
+		by := z.By
+		if by == user.Label() {
+			by = ""
+		}
+		if user.ID != v.who.UserID {
+			s.Others = append(s.Others, snoozedOther{contactLabel(contacts[i]), by, z.Until})
+		} else if z.Until.After(s.Mine) {
+			s.Mine, s.MineBy = z.Until, by
 		}
 	}
-	return s
+	return s, nil
+}
+
+// unsnooze ends the visitor's own snooze.
+func (c *console) unsnooze(w http.ResponseWriter, v *visit) error {
+	id := v.PathValue("id")
+	back := "/console/alerts/" + id
+	if b := v.PostFormValue("back"); b != "" {
+		back = local(b)
+	}
+	contacts, err := c.ownContacts(v)
+	if err != nil {
+		return err
+	}
+	_, err = c.Acks.Unsnooze(v.Context(), id, dispatch.SnoozeRequest{
+		ContactIDs: contacts, UserID: v.who.UserID, Author: v.who.Label(), Origin: alert.FromConsole,
+	})
+	text := ""
+	switch {
+	case errors.Is(err, dispatch.ErrNotSnoozed):
+		text = "It is not snoozed for you any more: you are told of it as ever."
+	case errors.Is(err, dispatch.ErrNotOpen):
+		text = "It has recovered in the meantime, which ended the snooze."
+	default:
+		return c.answered(w, v, back, err, "The snooze is ended: you hear of it again when something happens.")
+	}
+	say(w, "bad", text)
+	http.Redirect(w, v.Request, back, http.StatusSeeOther)
+	return nil
 }
 
 func (c *console) snooze(w http.ResponseWriter, v *visit) error {
@@ -92,7 +152,7 @@ func (c *console) act(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	events, err := c.Store.Events(v.Context(), a.ID, "", timelineLimit)
+	now, err := c.snoozedNow(v, &a)
 	if err != nil {
 		return err
 	}
@@ -102,7 +162,7 @@ func (c *console) act(w http.ResponseWriter, v *visit) error {
 	}
 	view := actView{
 		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: &a, Sticky: s.AckSticky,
-		MayAck: a.Status == alert.Firing && v.may("alerts:acknowledge"), Snoozed: snoozedNow(&a, events, v.now),
+		MayAck: a.Status == alert.Firing && v.may("alerts:acknowledge"), Snoozed: now,
 	}
 	if view.MayAck {
 		if mine, err := c.ownContacts(v); err != nil {
