@@ -60,6 +60,9 @@ func (w *way) enter(letters []letter) (free, held []letter, change <-chan struct
 
 // leave gives back what enter took.
 func (w *way) leave(letters []letter) {
+	if len(letters) == 0 {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range letters {
