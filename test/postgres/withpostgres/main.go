@@ -27,7 +27,7 @@ func run(args []string) int {
 		return 2
 	}
 	if os.Getenv(postgres.Env) == "" {
-		s, err := postgres.Start(postgres.Options{})
+		s, err := postgres.Start(postgres.Options{NoSync: true})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "withpostgres:", err)
 			return 1
