@@ -39,10 +39,14 @@ func engines() []engine {
 	}
 }
 
-// onBoth runs a test on both engines. open opens one more DB on the same database.
+// onBoth runs a test on both engines, beside other tests: each has databases of
+// its own, and much of the time goes by until PostgreSQL has made and dropped
+// them. open opens one more DB on the same database.
 func onBoth(t *testing.T, f func(t *testing.T, db *store.DB, open func() *store.DB)) {
+	t.Parallel()
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
 			url := e.fresh(t)
 			open := func() *store.DB { return openURL(t, url) }
 			f(t, open(), open)
