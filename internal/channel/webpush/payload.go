@@ -124,7 +124,7 @@ func messagePayload(m *channel.Message, s config.Settings, base, token string) (
 
 // testPayload is that of a device's test button.
 func testPayload(base string, now time.Time, s config.Settings) []byte {
-	leads := absolute(base, "/console/devices")
+	leads := absolute(base, "/console/me")
 	return fit(notification{
 		Title: "Test notification from Tocsin", Body: "If you can read this, alerts reach you on this device.",
 		Navigate: leads, Lang: "en", Tag: "test",
