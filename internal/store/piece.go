@@ -230,7 +230,7 @@ func (db *DB) AdvancePiece(ctx context.Context, p *push.Piece, page push.Page, l
 		if n == 0 {
 			return errPieceLost(p)
 		}
-		if _, err := w.deleteSubscriptions(ctx, page.Gone, now); err != nil {
+		if err := w.deleteSubscriptions(ctx, page.Gone, now); err != nil {
 			return err
 		}
 		healed := distinct(page.Healed)

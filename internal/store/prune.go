@@ -107,7 +107,7 @@ func (w *work) prunePush(ctx context.Context, limit int) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.deleteSubscriptions(ctx, over, time.Time{})
+	err = w.deleteSubscriptions(ctx, over, time.Time{})
 	return err
 }
 

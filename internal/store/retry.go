@@ -246,7 +246,7 @@ func (w *work) endRetries(ctx context.Context, rs []push.RetryResult, now time.T
 	if _, err := w.exec(ctx, "DELETE FROM publication_retry WHERE "+d.among("id", d.list("$1")), encodeList(ids)); err != nil {
 		return fmt.Errorf("delete retries: %w", err)
 	}
-	if _, err := w.deleteSubscriptions(ctx, gone, now); err != nil {
+	if err := w.deleteSubscriptions(ctx, gone, now); err != nil {
 		return err
 	}
 	if err := w.noteRetries(ctx, notes, now); err != nil {

@@ -173,7 +173,7 @@ func (w *work) replaced(ctx context.Context, have, replaces, s *push.Subscriptio
 	if kept.PageID == "" {
 		kept.PageID, kept.Want = goes.PageID, goes.Want
 	}
-	_, err = w.deleteSubscriptions(ctx, []string{goes.ID}, time.Time{})
+	err = w.deleteSubscriptions(ctx, []string{goes.ID}, time.Time{})
 	return kept, err
 }
 

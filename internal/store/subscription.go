@@ -280,7 +280,7 @@ func (db *DB) endPart(ctx context.Context, id string, end func(context.Context, 
 			err = notFound("subscription", id)
 		}
 		if err == nil && !rest {
-			_, err = w.deleteSubscriptions(ctx, []string{id}, time.Time{})
+			err = w.deleteSubscriptions(ctx, []string{id}, time.Time{})
 		}
 		return err
 	})
@@ -308,13 +308,12 @@ func (w *work) leavePage(ctx context.Context, s *push.Subscription) error {
 // service says of the old one, which was on its way when it changed.
 const movedLately = 2 * time.Minute
 
-// deleteSubscriptions deletes devices and answers how many there were. With now
-// given it passes over those that have just moved to another endpoint: that
-// their old one is gone is no news.
-func (w *work) deleteSubscriptions(ctx context.Context, ids []string, now time.Time) (int, error) {
+// deleteSubscriptions deletes devices. With now given it passes over those that
+// have just moved to another endpoint: that their old one is gone is no news.
+func (w *work) deleteSubscriptions(ctx context.Context, ids []string, now time.Time) error {
 	ids = distinct(ids)
 	if len(ids) == 0 {
-		return 0, nil
+		return nil
 	}
 	before := int64(1) << 62
 	if !now.IsZero() {
@@ -324,12 +323,12 @@ func (w *work) deleteSubscriptions(ctx context.Context, ids []string, now time.T
 	users, err := collect(ctx, w, scanText, "DELETE FROM push_subscription WHERE "+d.among("id", d.list("$1"))+
 		" AND moved < $2 RETURNING user_id", encodeList(ids), before)
 	if err != nil {
-		return 0, fmt.Errorf("delete subscriptions: %w", err)
+		return fmt.Errorf("delete subscriptions: %w", err)
 	}
 	if slices.ContainsFunc(users, func(u string) bool { return u != "" }) {
-		err = w.raise(ctx)
+		return w.raise(ctx)
 	}
-	return len(users), err
+	return nil
 }
 
 // NotePush writes down what push services said of devices. A device that is gone
@@ -378,7 +377,7 @@ func (db *DB) NotePush(ctx context.Context, notes []push.Note) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.deleteSubscriptions(ctx, gone, now)
+		err = w.deleteSubscriptions(ctx, gone, now)
 		return err
 	})
 	if err != nil {
