@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
@@ -18,6 +19,16 @@ type deviceRow struct {
 	Service    string
 	KeyCurrent bool
 	Look       look
+	Said       *flash // what became of a test of it just now
+}
+
+// beside takes the sentence about a device from the top of the page to its row.
+func (s *shell) beside(rows []deviceRow) {
+	for i := range rows {
+		if s.Flash != nil && s.Flash.About == rows[i].ID {
+			rows[i].Said, s.Flash = s.Flash, nil
+		}
+	}
 }
 
 // deviceRows is a table of them; From is the page that it stands on.
@@ -75,11 +86,11 @@ func (c *console) device(v *visit) (push.Subscription, error) {
 }
 
 // devicesPath is the page on which somebody came to a device.
-func (v *visit) devicesPath(s push.Subscription) string {
+func (v *visit) devicesPath(s push.Subscription, anchor string) string {
 	if s.UserID == v.who.UserID && v.FormValue("from") != "settings" {
-		return "/console/me#devices"
+		return "/console/me#" + anchor
 	}
-	return notificationsPath + "#devices"
+	return notificationsPath + "#" + anchor
 }
 
 func (c *console) testDevice(w http.ResponseWriter, v *visit) error {
@@ -91,13 +102,32 @@ func (c *console) testDevice(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	kind, words := "good", "The push service took a test for "+s.Name+". It should be there in a moment."
+	kind, words, anchor := "good", "The push service took the test. It is on the device in a moment; if not, look whether the device is online and lets this browser notify.", "device-"+s.ID
 	if !got.Accepted {
-		kind, words = "bad", "The test for "+s.Name+" was not sent. "+sentence(got.Detail)
+		kind, words = "bad", "The test was not sent: "+strings.TrimRight(got.Detail, ".")+"."+mendOf(got)
 	}
-	say(w, kind, words)
-	http.Redirect(w, v.Request, v.devicesPath(s), http.StatusSeeOther)
+	// A device that is gone has no row to stand beside any more.
+	if left, err := c.Store.DevicesByID(v.Context(), []string{s.ID}); err != nil {
+		return err
+	} else if _, ok := left[s.ID]; !ok {
+		words, anchor = s.Name+" has turned Web Push off, so it was removed. Turn it on again in that browser, under My notifications.", "devices"
+	}
+	sayOf(w, s.ID, kind, words)
+	http.Redirect(w, v.Request, v.devicesPath(s, anchor), http.StatusSeeOther)
 	return nil
+}
+
+// mendOf says what to do about a test that failed, where its detail does not.
+func mendOf(t PushTest) string {
+	switch {
+	case strings.Contains(t.Detail, "Settings"):
+		return ""
+	case t.Status == 0 && strings.Contains(t.Detail, "reached"), t.Status == 0 && strings.Contains(t.Detail, "no answer"):
+		return " Look whether this hub’s machine gets there, and at the outgoing proxy in Settings → Notifications."
+	case t.Status == http.StatusTooManyRequests, t.Status >= 500:
+		return " Alerts are tried again by themselves; try the test again in a minute."
+	}
+	return ""
 }
 
 func (c *console) askRemoveDevice(w http.ResponseWriter, v *visit) error {
@@ -115,7 +145,7 @@ func (c *console) askRemoveDevice(w http.ResponseWriter, v *visit) error {
 		whose = u.Label() + " is"
 	}
 	return c.confirm(w, v, "/console/me", confirmView{
-		Heading: "Remove " + s.Name + "?", Action: "/console/devices/" + s.ID + "/remove?" + url.Values{"from": {v.FormValue("from")}}.Encode(), Back: v.devicesPath(s), Button: "Remove device",
+		Heading: "Remove " + s.Name + "?", Action: "/console/devices/" + s.ID + "/remove?" + url.Values{"from": {v.FormValue("from")}}.Encode(), Back: v.devicesPath(s, "devices"), Button: "Remove device",
 		Effects: []string{whose + " not told on it any more while no tab is open there.", "It can be turned on again in that browser, under My notifications."},
 	})
 }
@@ -128,7 +158,7 @@ func (c *console) removeDevice(w http.ResponseWriter, v *visit) error {
 	if err := c.Store.DeleteSubscription(v.Context(), s.ID); err != nil {
 		return err
 	}
-	return done(w, v, v.devicesPath(s), s.Name+" is removed.")
+	return done(w, v, v.devicesPath(s, "devices"), s.Name+" is removed.")
 }
 
 // ownContacts are the ids of the contacts that are linked to the visitor.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tocsin/internal/auth"
@@ -31,6 +32,36 @@ type section struct {
 	Title  string
 	Hint   string
 	Fields []field
+	Grid   *grid // draws the fields as a table instead of below each other
+}
+
+// grid is the table of a section: a heading for the rows and for each column of
+// controls, and as many fields in each row as there are such columns.
+type grid struct {
+	Heads []string // the first is that of the rows
+	Rows  []gridRow
+	Notes []gridNote // said beside the table
+}
+
+type gridRow struct{ Title, Icon string }
+
+type gridNote struct{ Word, Means string }
+
+// gridLine is a row with its controls.
+type gridLine struct {
+	gridRow
+	ID     string
+	Fields []field
+}
+
+// Lines are the rows of a section's table.
+func (s section) Lines() []gridLine {
+	lines := make([]gridLine, 0, len(s.Grid.Rows))
+	wide := len(s.Grid.Heads) - 1
+	for i, r := range s.Grid.Rows {
+		lines = append(lines, gridLine{r, "g-" + strconv.Itoa(i), s.Fields[i*wide : (i+1)*wide]})
+	}
+	return lines
 }
 
 // field is one control. Kind is text, email, number, password, date, textarea,

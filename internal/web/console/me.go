@@ -45,6 +45,7 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 	}
 	view.Off = !set.WebPush
 	view.shell = c.shell(w, v, "/console/me", "My notifications")
+	view.beside(view.Devices)
 	c.write(w, v.Request, status, "me", "shell", view)
 	return nil
 }

@@ -210,8 +210,19 @@ func TestDevices(t *testing.T) {
 		if res.StatusCode != http.StatusSeeOther || h.tested != phone.ID {
 			t.Fatalf("%d, tested %q", res.StatusCode, h.tested)
 		}
-		if to := res.Header.Get("Location"); to != "/console/me#devices" {
+		if to := res.Header.Get("Location"); to != "/console/me#device-"+phone.ID {
 			t.Errorf("leads to %q", to)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.server.URL+"/console/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range res.Cookies() {
+			r.AddCookie(c)
+		}
+		_, body := operator.do(r)
+		if _, row, _ := strings.Cut(body, `id="device-`+phone.ID); !strings.Contains(row, "The push service took the test.") || strings.Count(body, "took the test") != 1 {
+			t.Error("the result does not stand beside the device, and there alone")
 		}
 	})
 	t.Run("those of others are not there", func(t *testing.T) {

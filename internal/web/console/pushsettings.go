@@ -19,20 +19,22 @@ import (
 const notificationsPath = "/console/settings/notifications"
 
 // closers are the kinds of notification that have a time and an urgency of
-// their own, in the settings' words, worst first.
-func closers() [][2]string {
-	return [][2]string{
-		{"critical", "Service critical"}, {"down", "Host down"}, {"warning", "Service warning"}, {"unknown", "Service unknown"},
-		{"unreachable", "Host unreachable"}, {"recovery", "Recovery"}, {"acknowledgement", "Acknowledgement"},
-		{"downtime", "Downtime"}, {"flapping", "Flapping"}, {"custom", "Custom"},
+// their own, in the settings' words, for people and as pictures, worst first.
+func closers() [][3]string {
+	return [][3]string{
+		{"critical", "Service critical", "service-critical"}, {"down", "Host down", "host-down"},
+		{"warning", "Service warning", "service-warning"}, {"unknown", "Service unknown", "service-unknown"},
+		{"unreachable", "Host unreachable", "host-unreachable"}, {"recovery", "Recovery", "service-ok"},
+		{"acknowledgement", "Acknowledgement", "acknowledgement"}, {"downtime", "Downtime", "downtime"},
+		{"flapping", "Flapping", "flapping"}, {"custom", "Custom", "custom"},
 	}
 }
 
 // urgencyWords are what a person chooses from, from the most.
 func urgencyWords() []option {
 	return []option{
-		{Value: string(push.High), Title: "High: wakes the device"}, {Value: string(push.Normal), Title: "Normal"},
-		{Value: string(push.Low), Title: "Low: not on a low battery"}, {Value: string(push.VeryLow), Title: "Very low: on power and Wi-Fi"},
+		{Value: string(push.High), Title: "High"}, {Value: string(push.Normal), Title: "Normal"},
+		{Value: string(push.Low), Title: "Low"}, {Value: string(push.VeryLow), Title: "Very low"},
 	}
 }
 
@@ -102,18 +104,25 @@ func readPush(s config.Settings, in url.Values) (config.Settings, error) {
 func (c *console) pushForm(v *visit, in url.Values) form {
 	each := section{
 		Title: "How long it stays, and how much it wakes a device",
-		Hint:  "Seconds on screen: 0 keeps it until somebody closes it or the problem is over. Urgency is for devices that sleep; iPhones are prompt with High only.",
+		Grid: &grid{Heads: []string{"Notification", "Seconds on screen", "Urgency"}, Notes: []gridNote{
+			{"0 seconds", "It stays until somebody closes it, or the problem is over."},
+			{"High", "Wakes a device that sleeps. iPhones are prompt with this one only."},
+			{"Normal", "At once while the device is in use, else when it next wakes."},
+			{"Low", "Not while the battery is low."},
+			{"Very low", "On power and Wi-Fi only."},
+		}},
 	}
 	for _, k := range closers() {
 		urgency := urgencyWords()
 		for i := range urgency {
 			urgency[i].Selected = urgency[i].Value == in.Get("push_urgency_"+k[0])
 		}
+		each.Grid.Rows = append(each.Grid.Rows, gridRow{k[1], k[2]})
 		each.Fields = append(each.Fields,
-			numberField(in, "auto_close_"+k[0], k[1]+": seconds on screen", "", "0", "3600"),
-			field{Name: "push_urgency_" + k[0], Label: k[1] + ": urgency", Kind: "select", Options: urgency, Half: true})
+			numberField(in, "auto_close_"+k[0], "", "", "0", "3600"),
+			field{Name: "push_urgency_" + k[0], Kind: "select", Options: urgency})
 	}
-	return form{Action: notificationsPath, Submit: "Save", Locked: !v.may(auth.Administer), Sections: []section{
+	return form{Action: notificationsPath, Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "Web Push", Hint: "Alerts on phones and computers with no tab of Tocsin open. Contents are encrypted for the device; the push service sees how much is sent and when.", Fields: []field{
 			{Name: "webpush_enabled", Label: "Web Push is on", Kind: "checkbox", Checked: in.Get("webpush_enabled") != ""},
 			{Name: "push_subject", Label: "Subject", Kind: "text", Value: in.Get("push_subject"), Half: true, Auto: "off", Hint: "How push services reach who runs this: mailto:ops@example.org or an https address. Empty: VAPID_SUBJECT, else this hub’s address."},
@@ -121,9 +130,9 @@ func (c *console) pushForm(v *visit, in url.Values) form {
 		}},
 		each,
 		{Title: "The way out", Fields: []field{
-			{Name: "push_hosts", Label: "Further push services", Kind: "textarea", Value: in.Get("push_hosts"), Rows: 3, Mono: true, Half: true, Hint: "Host or host:port, one a line; hosts below them count too. Those of Chrome, Edge, Firefox and Safari are known: " + strings.Join(push.DefaultHosts(), ", ") + "."},
 			{Name: "push_proxy", Label: "Outgoing proxy", Kind: "text", Value: in.Get("push_proxy"), Mono: true, Half: true, Auto: "off", Hint: "http://host:port. Empty: TOCSIN_PUSH_PROXY, else none. A proxy with a password goes into TOCSIN_PUSH_PROXY. HTTPS_PROXY is not used."},
 			numberField(in, "push_ready_max", "Devices prepared for ahead", "While idle, the costly part of the next message is done for so many devices, in memory. 0: none.", "0", "1000000"),
+			{Name: "push_hosts", Label: "Further push services", Kind: "textarea", Value: in.Get("push_hosts"), Rows: 2, Mono: true, Hint: "Host or host:port, one a line; hosts below them count too. Those of Chrome, Edge, Firefox and Safari are known: " + strings.Join(push.DefaultHosts(), ", ") + "."},
 		}},
 	}}
 }
@@ -158,6 +167,9 @@ func (c *console) showPushSettings(w http.ResponseWriter, v *visit, status int, 
 		}
 	}
 	view.shell = c.shell(w, v, "/console/settings", "Notifications")
+	for _, p := range view.People {
+		view.beside(p.Devices)
+	}
 	c.write(w, v.Request, status, "push-settings", "shell", view)
 	return nil
 }

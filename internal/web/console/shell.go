@@ -49,18 +49,22 @@ type navItem struct {
 
 // flash is one sentence shown on the page after a form.
 type flash struct {
-	Kind string // "good" or "bad"
-	Text string
+	Kind  string // "good" or "bad"
+	Text  string
+	About string // what it stands beside, where the page has that; else it is at the top
 }
 
 const flashCookie = "tocsin_flash"
 
 // say keeps a sentence for the next page.
-func say(w http.ResponseWriter, kind, text string) {
+func say(w http.ResponseWriter, kind, text string) { sayOf(w, "", kind, text) }
+
+// sayOf keeps a sentence about one thing on the next page.
+func sayOf(w http.ResponseWriter, about, kind, text string) {
 	if r := []rune(text); len(r) > 400 {
 		text = string(r[:400]) + "…"
 	}
-	body, err := json.Marshal(flash{kind, text})
+	body, err := json.Marshal(flash{kind, text, about})
 	if err != nil {
 		return
 	}
@@ -165,6 +169,7 @@ func (c *console) funcs() template.FuncMap {
 		"role":     roleWord,
 		"count":    count,
 		"join":     strings.Join,
+		"inc":      func(i int) int { return i + 1 },
 		"initials": initials,
 		"rows":     func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
 		"host":     func(origin string) string { return strings.TrimPrefix(origin, "https://") },

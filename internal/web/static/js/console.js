@@ -16,6 +16,7 @@ const { user, collapse } = root.dataset;
 keepTimes();
 theme();
 copyButtons();
+waiting();
 help();
 
 const warnings = headerWarnings();
@@ -45,6 +46,20 @@ function followUp({ state, leader }) {
   if (state !== 'live' || root.dataset.followed) return;
   root.dataset.followed = 'yes';
   if (!leader) for (const p of parts) p.frame({ kind: 'reset', data: {} });
+}
+
+// waiting says on a button that its form is on its way, where that may take a
+// while, and keeps it from being pressed twice.
+function waiting() {
+  document.addEventListener('submit', (event) => {
+    const word = event.target.dataset.wait;
+    const button = word && event.target.querySelector('button');
+    if (!button) return;
+    const was = button.textContent;
+    button.textContent = word;
+    button.disabled = true;
+    window.addEventListener('pageshow', () => { button.textContent = was; button.disabled = false; }, { once: true });
+  });
 }
 
 // shown draws a notification that the desktop cannot show. It does not stay for
