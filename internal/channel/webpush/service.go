@@ -23,7 +23,13 @@ const (
 	// nobody else's message is tried. A visitor's browser that subscribed with
 	// another key must not silence all the others.
 	opinions = 3
-	// endpoints is how many devices of a service are remembered as paused.
+	// goFirst is how long devices that our key was refused for leave it to others
+	// to find out whether it is taken again, if there are others.
+	goFirst = 30 * time.Second
+	// trusted is how long a key that was taken counts as a good one: what is
+	// refused meanwhile to a device as it was before is about that device.
+	trusted = 24 * time.Hour
+	// endpoints is how many devices of a service are remembered.
 	endpoints = 10_000
 )
 
@@ -46,18 +52,24 @@ type service struct {
 	breakers map[breakerKey]*breaker
 	paused   map[uint64]spell // devices that are left alone
 
-	// Failures that are not about a device: no answer, 5xx, or 429 for many.
-	strikes int
-	rounds  int // pauses without a success between
-	until   time.Time
-	why     string
-	trying  bool // one request finds out whether it is over
+	contacts, visitors lull
 
 	onTheWay int       // requests without an answer
 	heard    time.Time // when one was answered, or the first of those on the way was sent
 
 	thanks  string // see accepted
 	thanked int
+}
+
+// lull is what failures that are not about a device have led to: no answer, 5xx,
+// or 429 for many. Visitors have one of their own: anybody can make up an address
+// that a service stumbles over, and alerts must not wait for that.
+type lull struct {
+	strikes int
+	rounds  int // pauses without a success between
+	until   time.Time
+	why     string
+	trying  bool // one request finds out whether it is over
 }
 
 // spell is how long a device is left alone, and why.
@@ -82,15 +94,40 @@ type breakerKey struct {
 }
 
 // breaker is open while a service refuses our key (401, 403). Nothing is
-// deleted for that: the mend is a good key or subject.
+// deleted for that: the mend is a good key or subject. A device that it is
+// refused for while others' messages are taken has a trouble of its own, and
+// opens it once at most.
 type breaker struct {
 	open    bool
 	subject string // that it was refused with
 	step    int
 	until   time.Time
 	why     string
-	refused []uint64 // devices that it was refused for, at most opinions
+	refused []uint64 // devices that it was refused for since it was tried last, at most opinions
+	held    bool     // a device that it was not refused for was sent away since then
 	trying  bool
+	times   map[uint64]int // how often in a row it was refused for a device
+	taken   time.Time      // when the service took our key last
+}
+
+// shut ends a refusal.
+func (b *breaker) shut() {
+	*b = breaker{subject: b.subject, refused: b.refused[:0], times: b.times, taken: b.taken}
+}
+
+// refusedFor counts, and answers the times.
+func (b *breaker) refusedFor(device uint64) int {
+	if b.times == nil {
+		b.times = map[uint64]int{}
+	}
+	if _, known := b.times[device]; !known && len(b.times) >= endpoints {
+		for d := range b.times {
+			delete(b.times, d)
+			break
+		}
+	}
+	b.times[device]++
+	return b.times[device]
 }
 
 func newService(origin string) *service {
@@ -105,6 +142,9 @@ func newService(origin string) *service {
 type ticket struct {
 	service *service
 	breaker *breaker
+	lull    *lull
+	key     string // its id
+	visitor bool
 	device  uint64
 	header  string
 	probe   bool // it finds out whether a pause or a breaker is over
@@ -118,13 +158,14 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 	wait := func(d time.Duration, why string) (ticket, Result, bool) {
 		return ticket{}, Result{Verdict: Paused, After: max(d, shortestPause), Detail: why}, false
 	}
-	if now.Before(v.until) {
-		return wait(v.until.Sub(now), v.why)
+	l := v.lull(visitor)
+	if now.Before(l.until) {
+		return wait(l.until.Sub(now), l.why)
 	}
-	t := ticket{service: v, device: device}
-	if v.rounds > 0 {
-		if v.trying {
-			return wait(lookAgain, v.why+"; it is being tried again")
+	t := ticket{service: v, lull: l, key: sign.key.ID, visitor: visitor, device: device}
+	if l.rounds > 0 {
+		if l.trying {
+			return wait(lookAgain, l.why+"; it is being tried again")
 		}
 		t.probe = true
 	}
@@ -134,8 +175,8 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 		v.breakers[breakerKey{sign.key.ID, visitor}] = b
 	}
 	t.breaker = b
-	if b.open && b.subject != subject {
-		for _, d := range b.refused {
+	if b.subject != "" && b.subject != subject {
+		for d := range b.times {
 			delete(v.paused, d)
 		}
 		*b = breaker{} // another subject: another try
@@ -150,9 +191,15 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 		if b.trying {
 			return wait(lookAgain, b.why+"; it is being tried again")
 		}
-		another := len(b.refused) < opinions && !slices.Contains(b.refused, device)
-		if now.Before(b.until) && !another {
-			return wait(b.until.Sub(now), b.why)
+		fresh := b.times[device] == 0
+		switch {
+		case now.Before(b.until):
+			if !fresh || len(b.refused) >= opinions {
+				b.held = b.held || fresh
+				return wait(b.until.Sub(now), b.why)
+			}
+		case !fresh && b.held && now.Before(b.until.Add(goFirst)):
+			return wait(b.until.Add(goFirst).Sub(now), b.why)
 		}
 		t.probe = true
 	}
@@ -162,7 +209,7 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 	}
 	t.header = header
 	if t.probe {
-		v.trying, b.trying = v.rounds > 0, b.open
+		l.trying, b.trying = l.rounds > 0, b.open
 	}
 	if v.onTheWay++; v.onTheWay == 1 {
 		v.heard = now
@@ -170,8 +217,16 @@ func (v *service) admit(sign *signer, subject string, visitor bool, device uint6
 	return t, Result{}, true
 }
 
+func (v *service) lull(visitor bool) *lull {
+	if visitor {
+		return &v.visitors
+	}
+	return &v.contacts
+}
+
 // pass answers the header, which is made once for many messages.
 func (v *service) pass(sign *signer, subject string, now time.Time) (string, error) {
+	now = now.Round(0) // by the clock on the wall, as services do: it may be set, or the machine sleep
 	p := v.passes[sign.key.ID]
 	if p != nil && p.subject == subject && now.Before(p.renew) && p.renew.Sub(now) <= passRenew {
 		return p.header, nil
@@ -195,7 +250,7 @@ func (t *ticket) withdrawn() {
 func (t *ticket) release() {
 	t.service.onTheWay--
 	if t.probe {
-		t.service.trying, t.breaker.trying = false, false
+		t.lull.trying, t.breaker.trying = false, false
 	}
 }
 
@@ -203,21 +258,47 @@ func (t *ticket) release() {
 // answers about the device alone: gone, too large.
 func (v *service) well(b *breaker) {
 	v.alive()
-	*b = breaker{refused: b.refused[:0]}
+	b.shut()
+}
+
+// accepts notes that the service took a message. Its key is good then, also for
+// who has a breaker apart. It answers whether one was open.
+func (v *service) accepts(t *ticket, now time.Time) (news bool) {
+	v.alive()
+	delete(t.breaker.times, t.device)
+	for _, visitor := range [...]bool{false, true} {
+		if b := v.breakers[breakerKey{t.key, visitor}]; b != nil {
+			news = news || b.open
+			b.shut()
+			b.taken = now
+		}
+	}
+	return news
 }
 
 // alive notes that the service works.
-func (v *service) alive() { v.strikes, v.rounds, v.until, v.why = 0, 0, time.Time{}, "" }
-
-// refuse notes that the service does not take our key. It answers until when
-// the device is to wait, and whether this is news.
-func (t *ticket) refuse(subject, why string, now time.Time) (after time.Duration, news bool) {
-	b, steps := t.breaker, breakerSteps()
-	news = !b.open
-	if !slices.Contains(b.refused, t.device) && len(b.refused) < opinions {
-		b.refused = append(b.refused, t.device)
-		defer func() { t.service.pauseDevice(t.device, spell{b.until, why}, now) }()
+func (v *service) alive() {
+	for _, l := range [...]*lull{&v.contacts, &v.visitors} {
+		*l = lull{trying: l.trying}
 	}
+}
+
+// refuse notes that the service does not take our key, and why in general, or
+// of the device alone. It answers how long the device is to wait, which of the
+// two it is, and whether it is news.
+func (t *ticket) refuse(subject, why, alone string, now time.Time) (after time.Duration, detail string, news bool) {
+	v, b, steps := t.service, t.breaker, breakerSteps()
+	if p := v.passes[t.key]; p != nil && p.header == t.header {
+		delete(v.passes, t.key) // the clock may have been wrong when it was made
+	}
+	times := b.refusedFor(t.device)
+	after = steps[min(times, len(steps))-1]
+	b.subject = subject
+	if !b.open && times > 1 && now.Sub(b.taken) < trusted {
+		v.pauseDevice(t.device, spell{now.Add(after), alone}, now)
+		return after, alone, false
+	}
+	news = !b.open
 	switch {
 	case news:
 		b.step = 0
@@ -225,28 +306,34 @@ func (t *ticket) refuse(subject, why string, now time.Time) (after time.Duration
 		b.step = min(b.step+1, len(steps)-1)
 	}
 	if news || !now.Before(b.until) {
-		b.until = now.Add(steps[b.step])
+		b.until, b.refused, b.held = now.Add(steps[b.step]), b.refused[:0], false
 	}
-	b.open, b.subject, b.why = true, subject, why
-	return b.until.Sub(now), news
+	if !slices.Contains(b.refused, t.device) && len(b.refused) < opinions {
+		b.refused = append(b.refused, t.device)
+	}
+	b.open, b.why = true, why
+	after = max(after, b.until.Sub(now))
+	v.pauseDevice(t.device, spell{now.Add(after), why}, now)
+	return after, why, news
 }
 
-// strike notes a failure that is about the service as a whole.
-func (v *service) strike(why string, asked time.Duration, now time.Time) {
-	if now.Before(v.until) {
+// strike notes a failure that is about the service as a whole, if there are
+// several in a row.
+func (l *lull) strike(why string, asked time.Duration, now time.Time) {
+	if now.Before(l.until) {
 		return // of the same wave
 	}
-	v.strikes++
-	if v.strikes < strikesToPause && asked == 0 && v.rounds == 0 {
+	l.strikes++
+	if l.strikes < strikesToPause && l.rounds == 0 {
 		return
 	}
 	d := asked
 	if d == 0 {
-		d = min(time.Second<<min(v.rounds+1, 6), time.Minute)
+		d = min(time.Second<<min(l.rounds+1, 6), time.Minute)
 		d = d*3/4 + rand.N(d/2)
 	}
-	v.rounds++
-	v.until, v.why = now.Add(bounded(d)), why
+	l.rounds++
+	l.until, l.why = now.Add(bounded(d)), why
 }
 
 // pauseDevice leaves one device alone.
@@ -279,10 +366,12 @@ func (v *service) state(now time.Time) ServiceState {
 	defer v.mu.Unlock()
 	s := ServiceState{ServiceFigures: v.total}
 	s.Origin = v.origin
-	if v.rounds > 0 {
-		s.Pause, s.Why = v.until, v.why
-		if !now.Before(v.until) {
-			s.Pause = now
+	for _, l := range [...]*lull{&v.visitors, &v.contacts} {
+		if l.rounds > 0 {
+			s.Pause, s.Why = l.until, l.why
+			if !now.Before(l.until) {
+				s.Pause = now
+			}
 		}
 	}
 	for _, b := range v.breakers {
@@ -300,7 +389,7 @@ func (v *service) state(now time.Time) ServiceState {
 func (v *service) idle(now time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.rounds > 0 || now.Sub(v.used) < passRenew || v.fresh != (push.ServiceFigures{}) {
+	if v.contacts.rounds+v.visitors.rounds > 0 || now.Sub(v.used) < passRenew || v.fresh != (push.ServiceFigures{}) {
 		return false
 	}
 	for _, b := range v.breakers {

@@ -24,13 +24,12 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 		r.Detail = v.host + " gave no answer: " + a.Err.Error()
 		v.failed(r.Detail, now)
 		v.count(func(f *push.ServiceFigures) { f.Retried++ })
-		v.strike(r.Detail, 0, now)
+		t.lull.strike(r.Detail, 0, now)
 		return r, false
 	}
 	switch kind(v.host, a.Status) {
 	case kindAccepted:
-		news = t.breaker.open
-		v.well(t.breaker)
+		news = v.accepts(t, now)
 		r.Verdict, r.Detail = Sent, v.accepted(a.Status)
 		v.count(func(f *push.ServiceFigures) { f.Accepted++; f.LastSuccess = now })
 	case kindGone:
@@ -40,9 +39,10 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 		v.count(func(f *push.ServiceFigures) { f.Gone++ })
 	case kindRefused:
 		why := fmt.Sprintf("%s refuses our key (%s); check subject and key under Settings → Notifications. No device is deleted for that", v.host, said(a.Status, a.Reason))
-		r.Verdict, r.Detail = Paused, why
-		r.After, news = t.refuse(subject, why, now)
-		v.failed(why, now)
+		alone := fmt.Sprintf("%s takes our key for others and refuses it for this device (%s); it is not deleted: have it subscribe anew", v.host, said(a.Status, a.Reason))
+		r.Verdict = Paused
+		r.After, r.Detail, news = t.refuse(subject, why, alone, now)
+		v.failed(r.Detail, now)
 		v.count(func(f *push.ServiceFigures) { f.Refused++ })
 	case kindSlower:
 		r.Verdict, r.Detail = Paused, fmt.Sprintf("%s asks for fewer messages (%s)", v.host, said(a.Status, a.Reason))
@@ -51,10 +51,11 @@ func (t *ticket) answered(subject string, a wire.Response, now time.Time) (r Res
 		r.Verdict, r.Detail = Again, fmt.Sprintf("%s is not able to take it now (%s)", v.host, said(a.Status, a.Reason))
 		if a.RetryAfter > 0 {
 			r.After = bounded(a.RetryAfter)
+			v.pauseDevice(t.device, spell{now.Add(r.After), r.Detail}, now)
 		}
 		v.failed(r.Detail, now)
 		v.count(func(f *push.ServiceFigures) { f.Retried++ })
-		v.strike(r.Detail, r.After, now)
+		t.lull.strike(r.Detail, r.After, now)
 	case kindTooLarge:
 		v.well(t.breaker)
 		r.Verdict, r.Detail = TooLarge, fmt.Sprintf("the message is too large for %s (%s)", v.host, said(a.Status, a.Reason))
@@ -77,7 +78,7 @@ func (v *service) accepted(status int) string {
 
 // slower pauses the device, or the service when it says so to many in a row.
 func (t *ticket) slower(r *Result, asked time.Duration, now time.Time) {
-	v := t.service
+	v, l := t.service, t.lull
 	r.After = bounded(asked)
 	if asked == 0 {
 		r.After = 10 * time.Second
@@ -85,11 +86,7 @@ func (t *ticket) slower(r *Result, asked time.Duration, now time.Time) {
 	v.pauseDevice(t.device, spell{now.Add(r.After), r.Detail}, now)
 	v.failed(r.Detail, now)
 	v.count(func(f *push.ServiceFigures) { f.Retried++ })
-	if v.strikes+1 >= strikesToPause || v.rounds > 0 {
-		v.strike(r.Detail, r.After, now)
-	} else {
-		v.strikes++
-	}
+	l.strike(r.Detail, r.After, now)
 }
 
 // What an answer means, whoever gives it.
