@@ -250,7 +250,7 @@ func (b *batch) send(ctx context.Context, v *service, i int, again bool) {
 			b.state[i].CompareAndSwap(stateOnItsWay, stateOpen)
 			return // wait settles it
 		}
-		b.settle(i, Result{Verdict: Again, Detail: v.host + " was not reached: " + err.Error()})
+		b.settle(i, Result{Verdict: Again, Detail: v.host + " was not reached: " + conceal(err.Error(), path)})
 	}
 }
 
@@ -306,6 +306,12 @@ func (j *job) release() {
 func (j *job) answered(_ *wire.Request, a wire.Response) {
 	b, i, t := j.batch, j.index, j.ticket
 	s, again := b.sender, j.again
+	if a.Reason != "" {
+		a.Reason = conceal(a.Reason, j.request.Path, j.request.Authorization)
+	}
+	if a.Err != nil {
+		a.Err = quiet{a.Err, conceal(a.Err.Error(), j.request.Path, j.request.Authorization)}
+	}
 	j.release()
 	now := s.o.Now()
 	r, news := t.answered(b.terms.subject, a, now)
