@@ -67,7 +67,7 @@ func newWebPush(ctx context.Context, db *store.DB, cfg config.Config, log *slog.
 		Devices: func(ctx context.Context) ([]push.Subscription, error) { return db.Devices(ctx, "") },
 	})
 	p.sender = webpush.NewSender(webpush.SenderOptions{
-		Client: p.client, Keys: p.keys.get, Settings: p.settings.get, Subject: p.subject, Ready: p.ready, Log: log,
+		Client: p.client, Keys: p.keys.get, Settings: p.settings.get, Subject: p.subject, Ready: p.ready, BaseURL: cfg.BaseURL, Log: log,
 	})
 	p.channel = webpush.New(p.sender, db, p.settings.get, cfg.BaseURL, p.tokens)
 	p.fanout = webpush.NewFanout(p.sender, db, webpush.FanoutOptions{Node: cfg.Node, BaseURL: cfg.BaseURL, Log: log, Working: collectOften})
