@@ -372,8 +372,20 @@ func (p *pushed) closed() {
 func (p *pushed) tested() {
 	p.tab = p.open(devicesPage)
 	p.must(browser.Click(p.ctx, p.tab, testButton))
-	p.sees("Test notification from Tocsin")
+	n := p.sees("Test notification from Tocsin")
 	p.must(p.tab.Close(p.ctx))
+	p.eventually("the tab is closed", func() bool {
+		tabs, err := p.browser.Tabs(p.ctx)
+		p.must(err)
+		return !slices.ContainsFunc(tabs, func(t browser.Tab) bool { return t.ID() == p.tab.ID() })
+	})
+	p.must(p.desktop.Click(n.ID, "default"))
+	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	defer cancel()
+	tab, err := browser.UntilTab(ctx, p.browser, devicesPage)
+	p.must(err)
+	p.must(browser.Until(ctx, tab, "document.querySelector('"+turnOffButton+"')"))
+	p.must(tab.Close(p.ctx))
 }
 
 func (p *pushed) rotated() {
