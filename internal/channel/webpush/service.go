@@ -56,6 +56,7 @@ type service struct {
 
 	onTheWay int       // requests without an answer
 	heard    time.Time // when one was answered, or the first of those on the way was sent
+	letGo    time.Time // when one was sent last although nothing was heard
 
 	thanks  string // see accepted
 	thanked int

@@ -90,7 +90,8 @@ func (c *Channel) notSilent(letters []letter, errs []error) []letter {
 }
 
 // silent says whether the service of an endpoint was asked and answers nobody,
-// and since when.
+// and since when. Every patience one message may go all the same: what is not
+// answered may be one device's.
 func (s *Sender) silent(endpoint string, now time.Time) (host string, since time.Time, ok bool) {
 	s.mu.RLock()
 	v := s.known[authorityOf(endpoint)]
@@ -100,5 +101,12 @@ func (s *Sender) silent(endpoint string, now time.Time) (host string, since time
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.host, v.heard, v.onTheWay > 0 && now.Sub(v.heard) > silence
+	if v.onTheWay == 0 || now.Sub(v.heard) <= silence {
+		return "", time.Time{}, false
+	}
+	if now.Sub(v.heard) >= patience && now.Sub(v.letGo) >= patience {
+		v.letGo = now
+		return "", time.Time{}, false
+	}
+	return v.host, v.heard, true
 }

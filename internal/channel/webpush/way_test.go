@@ -45,6 +45,45 @@ func TestASilentServiceIsLeftAside(t *testing.T) {
 	})
 }
 
+// One request without an answer, which may be an address that a visitor made up,
+// does not keep the service's other devices waiting until its time is over.
+func TestASilentServiceIsAskedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.office.held = make(chan *wire.Request, 3)
+		hung := make(chan []error, 1)
+		go func() { hung <- d.channel.SendAll(t.Context(), []channel.Message{message("d1")}) }()
+		synctest.Wait()
+		stuck := <-d.office.held
+		d.office.take()
+		d.pass(6 * time.Second)
+
+		other, third := message("d2"), message("d2")
+		other.Alert.ID = contactID
+		asked := make(chan []error, 1)
+		go func() { asked <- d.channel.SendAll(t.Context(), []channel.Message{other}) }()
+		synctest.Wait()
+		if got := d.office.take(); len(got) != 1 {
+			t.Fatalf("%d requests were made", len(got))
+		}
+		third.Alert.ID = "0198c000-0000-7000-8000-0000000000ff"
+		if e := channel.As(d.channel.SendAll(t.Context(), []channel.Message{third})[0]); e.Accepted || len(d.office.take()) != 0 {
+			t.Errorf("a second one at a time: %+v", e)
+		}
+		r := <-d.office.held
+		r.Done(r, wire.Response{Status: 201})
+		if e := channel.As((<-asked)[0]); !e.Accepted {
+			t.Errorf("%+v", e)
+		}
+		d.office.held = nil
+		if e, _ := d.sendMessage(t, third); !e.Accepted {
+			t.Errorf("after the answer: %+v", e)
+		}
+		<-hung
+		stuck.Done(stuck, wire.Response{Status: 201})
+	})
+}
+
 // What follows on a message that is still being sent waits for its end: on the
 // way they could overtake each other.
 func TestALaterMessageDoesNotOvertake(t *testing.T) {
