@@ -301,6 +301,9 @@ func TestDevices(t *testing.T) {
 		if n := wait(t, d, 1); data(n, "kind") != "test" {
 			t.Errorf("notification %v", n)
 		}
+		if got := h.call("GET", "/api/v1/push/devices", anna, ""); !strings.Contains(got.body, `"last_success":"20`) {
+			t.Errorf("it is not noted that the test went well: %s", got.body)
+		}
 	})
 	t.Run("a test that is refused says so", func(t *testing.T) {
 		if err := lab.Mozilla.Fail(d.Token, box.Answer{Status: http.StatusInternalServerError}); err != nil {
@@ -309,6 +312,9 @@ func TestDevices(t *testing.T) {
 		got := h.call("POST", "/api/v1/push/devices/"+id+"/test", root, "")
 		if got.status != http.StatusOK || got.field(t, "accepted") != "false" || got.field(t, "detail") == "" || strings.Contains(got.body, d.Token) {
 			t.Errorf("test: %d %s", got.status, got.body)
+		}
+		if got := h.call("GET", "/api/v1/push/devices", anna, ""); !strings.Contains(got.body, `"failures":1`) {
+			t.Errorf("it is not noted that the test failed: %s", got.body)
 		}
 	})
 	t.Run("devices of others are not there", func(t *testing.T) {

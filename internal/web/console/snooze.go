@@ -87,7 +87,7 @@ func (c *console) unsnooze(w http.ResponseWriter, v *visit) error {
 	_, err = c.Acks.Unsnooze(v.Context(), id, dispatch.SnoozeRequest{
 		ContactIDs: contacts, UserID: v.who.UserID, Author: v.who.Label(), Origin: alert.FromConsole,
 	})
-	text := ""
+	var text string
 	switch {
 	case errors.Is(err, dispatch.ErrNotSnoozed):
 		text = "It is not snoozed for you any more: you are told of it as ever."
