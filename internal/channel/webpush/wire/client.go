@@ -233,6 +233,10 @@ func (o *origin) tick(via string) {
 	for _, c := range slices.Clone(o.conns) {
 		c.tick(via, now, &done)
 	}
+	if h1 := o.h1; h1 != nil && h1.via != via {
+		o.h1 = nil // what is under way there ends there
+		o.c.all.Go(h1.close)
+	}
 	o.settle(now, &done)
 	o.mu.Unlock()
 	run(done)

@@ -21,15 +21,14 @@ type fallback struct {
 	c *Client
 	t target
 	*http.Transport
+	via string // the proxy
 
 	spare chan *tls.Conn // the connection that told us, to be used first
 }
 
-func newFallback(c *Client, t target, first *tls.Conn) *fallback {
-	f := &fallback{c: c, t: t, spare: make(chan *tls.Conn, 1)}
-	if first != nil {
-		f.spare <- first
-	}
+func newFallback(c *Client, t target, first *tls.Conn, via string) *fallback {
+	f := &fallback{c: c, t: t, via: via, spare: make(chan *tls.Conn, 1)}
+	f.spare <- first
 	f.Transport = &http.Transport{
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {

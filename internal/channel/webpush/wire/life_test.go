@@ -291,20 +291,23 @@ func TestRest(t *testing.T) {
 		wait(t, done)
 		wait(t, done)
 	})
-	t.Run("another proxy is taken at once", func(t *testing.T) {
-		to := answering(t)
-		first, seen1 := proxy(t, yes)
-		second, seen2 := proxy(t, yes)
-		var now atomic.Pointer[url.URL]
-		now.Store(parse(t, "http://"+first))
-		c := newClient(t, func(o *wire.Options) { o.Proxy = now.Load })
-		send(t, c, to)
-		now.Store(parse(t, "http://"+second))
-		until(t, "the second proxy is asked", func() bool { send(t, c, to); return len(seen2.list()) == 1 })
-		if len(seen1.list()) != 1 {
-			t.Errorf("the first was asked %d times", len(seen1.list()))
-		}
-	})
+	for _, h2 := range []bool{true, false} {
+		proto := map[bool]string{true: "h2", false: "http/1.1"}[h2]
+		t.Run("another proxy is taken at once over "+proto, func(t *testing.T) {
+			to := standard(t, h2, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) })
+			first, seen1 := proxy(t, yes)
+			second, seen2 := proxy(t, yes)
+			var now atomic.Pointer[url.URL]
+			now.Store(parse(t, "http://"+first))
+			c := newClient(t, func(o *wire.Options) { o.Proxy = now.Load })
+			send(t, c, to)
+			now.Store(parse(t, "http://"+second))
+			until(t, "the second proxy is asked", func() bool { return send(t, c, to).Status == 201 && len(seen2.list()) == 1 })
+			if len(seen1.list()) != 1 {
+				t.Errorf("the first was asked %d times", len(seen1.list()))
+			}
+		})
+	}
 	t.Run("a TLS session is resumed", func(t *testing.T) {
 		resumed := make(chan bool, 2)
 		to := standard(t, true, func(w http.ResponseWriter, r *http.Request) {

@@ -340,7 +340,7 @@ func (o *origin) connect() {
 	case err != nil:
 		o.dialed(err, now)
 	case tc.ConnectionState().NegotiatedProtocol != "h2":
-		o.h1 = newFallback(o.c, o.t, tc)
+		o.h1 = newFallback(o.c, o.t, tc, via)
 		o.window.resize(2 * o.c.o.MaxConns)
 		o.dialed(nil, now)
 	default:
