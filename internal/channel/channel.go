@@ -70,10 +70,11 @@ type Parallel interface {
 }
 
 // SendError says what is to become of a delivery whose sending did not simply
-// succeed. Make one with Permanent, RetryAfter, Handed or Accepted.
+// succeed. Make one with Permanent, Moot, RetryAfter, Handed or Accepted.
 type SendError struct {
 	Err       error
 	Permanent bool
+	Moot      bool          // with Permanent: there is nobody to be told any more, and nothing is wrong
 	Accepted  bool          // it went well; Err says who took it, for the delivery's detail
 	Handed    bool          // handed over; the receipt that ends it is still to come
 	After     time.Duration // earliest next attempt, 0: the worker's back-off
@@ -84,6 +85,11 @@ func (e *SendError) Unwrap() error { return e.Err }
 
 // Permanent says that trying again is of no use.
 func Permanent(err error) error { return &SendError{Err: err, Permanent: true} }
+
+// Moot says that there is nobody to be told any more, by their own will: a device
+// that has unsubscribed, a channel that was switched off. The delivery is
+// cancelled, which nobody is warned of.
+func Moot(err error) error { return &SendError{Err: err, Permanent: true, Moot: true} }
 
 // RetryAfter says to try again, not before d has passed.
 func RetryAfter(err error, d time.Duration) error { return &SendError{Err: err, After: d} }

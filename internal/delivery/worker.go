@@ -352,6 +352,8 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 		done.State, done.Result = Sent, "sent"
 	case e.Handed:
 		return l.handedOver(c, e, done)
+	case e.Moot:
+		done.State, done.Result = Cancelled, "cancelled"
 	case e.Permanent:
 		done.State, done.Result = Dead, "refused"
 	case c.Attempt >= l.attempts:

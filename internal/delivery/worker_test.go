@@ -192,6 +192,7 @@ func TestTheChannelsWordCounts(t *testing.T) {
 	}{
 		{"sent", nil, delivery.Sent, "sent", 0},
 		{"permanent", channel.Permanent(errors.New("no such room")), delivery.Dead, "refused", 0},
+		{"nobody there", channel.Moot(errors.New("unsubscribed")), delivery.Cancelled, "cancelled", 0},
 		{"retry after", channel.RetryAfter(errors.New("slow down"), 30*time.Minute), delivery.Waiting, "failed", 30 * time.Minute},
 		{"handed", channel.Handed("handed to tabs", 20*time.Second), delivery.Handed, "handed", 20 * time.Second},
 		{"wrapped", fmt.Errorf("post: %w", channel.Permanent(errors.New("gone"))), delivery.Dead, "refused", 0},

@@ -67,7 +67,7 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 		return all(fmt.Errorf("read settings: %w", err))
 	}
 	if !settings.WebPush {
-		return all(channel.Permanent(errors.New("not sent: Web Push is switched off under Settings → Notifications")))
+		return all(channel.Moot(errors.New("not sent: Web Push is switched off under Settings → Notifications")))
 	}
 	var ids []string
 	for i := range msgs {
@@ -124,16 +124,16 @@ func (c *Channel) letters(msgs []channel.Message, errs []error, devices map[stri
 			errs[i] = channel.Permanent(errors.New("no device is named that it is for"))
 			continue
 		case !ok:
-			errs[i] = channel.Permanent(errors.New("the device has unsubscribed, or was removed"))
+			errs[i] = channel.Moot(errors.New("the device has unsubscribed, or was removed"))
 			continue
 		case d.UserID != m.UserID:
-			errs[i] = channel.Permanent(errors.New("somebody else uses the device now"))
+			errs[i] = channel.Moot(errors.New("the device is not this contact’s any more: its user turned Web Push off there, or somebody else signed in"))
 			continue
 		}
 		ttl := time.Duration(settings.PushTTL) * time.Minute
 		if !m.ExpiresAt.IsZero() {
 			if !now.Before(m.ExpiresAt) {
-				errs[i] = channel.Permanent(errors.New("its time ran out at " + m.ExpiresAt.UTC().Format(time.RFC3339)))
+				errs[i] = channel.Moot(errors.New("its time ran out at " + m.ExpiresAt.UTC().Format(time.RFC3339)))
 				continue
 			}
 			ttl = min(ttl, m.ExpiresAt.Sub(now))
@@ -214,7 +214,7 @@ func outcome(r Result) error {
 	case Sent:
 		return channel.Accepted(r.Detail)
 	case Gone:
-		return channel.Permanent(fmt.Errorf("%w; it was taken off the list of devices", err))
+		return channel.Moot(fmt.Errorf("%w; it was taken off the list of devices", err))
 	case Ours, TooLarge:
 		return channel.Permanent(err)
 	}
