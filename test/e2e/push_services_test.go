@@ -179,7 +179,7 @@ func TestPushServicesThatRefuse(t *testing.T) {
 	c.part("404 and 410 delete", func() {
 		for _, g := range []*gadget{gone, unknown} {
 			c.eventually(g.host+" is deleted", func() bool { return !c.kept("anna", g) })
-			if d := c.of("HTTP", g); d.State != "dead" || d.Detail == "" {
+			if d := c.of("HTTP", g); d.State != "cancelled" || d.Detail == "" {
 				c.Errorf("%s: the delivery is %+v", g.host, d)
 			}
 		}
