@@ -41,6 +41,22 @@ func TestAMessageReachesItsDevice(t *testing.T) {
 	}
 }
 
+// FCM answers 400 to a TTL above four weeks, Firefox on Android is behind it.
+func TestATimeToLiveIsOneThatAllServicesTake(t *testing.T) {
+	r := newRig(t, nil)
+	for _, c := range []struct {
+		ttl  time.Duration
+		want int
+	}{{push.LongestLifetime, 2_419_200}, {1500 * time.Millisecond, 1}, {0, 0}, {-time.Hour, 0}} {
+		i := item(r.phone("a", fcm), "{}")
+		i.TTL = c.ttl
+		r.all(t.Context(), t, i)
+		if got := r.office.take(); len(got) != 1 || got[0].TTL != c.want {
+			t.Errorf("%v: %+v", c.ttl, got)
+		}
+	}
+}
+
 // The example of RFC 8292, section 2.4, passes the check that ours pass.
 func TestTheExampleOfTheRFCIsVerified(t *testing.T) {
 	const example = "vapid t=eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJhdWQiOiJodHRwczovL3B1c2guZXhhbXBsZS5uZXQiLCJleHAiOjE0NTM1MjM3NjgsInN1YiI6Im1haWx0bzpwdXNoQGV4YW1wbGUuY29tIn0.i3CYb7t4xfxCDquptFOepC9GAu_HLGkMlMuCGSK2rpiUfnK9ojFwDXb1JrErtmysazNjjvW2L9OkSSHzvoD1oA, k=BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs"
