@@ -222,13 +222,13 @@ func outcome(r Result) error {
 }
 
 // note is what is kept about the device. What says nothing of it is not: a
-// service that is left alone was not asked.
+// service that is left alone was not asked, and one that is away is no fault of the device.
 func note(id string, r Result, now time.Time) (push.Note, bool) {
 	n := push.Note{SubscriptionID: id, At: now, OK: r.Verdict == Sent, Gone: r.Verdict == Gone}
 	if !n.OK {
 		n.Error = r.Detail
 	}
-	return n, r.Verdict != Paused || r.Status != 0
+	return n, r.Status != 0 || r.Verdict == Ours || r.Verdict == TooLarge
 }
 
 func (c *Channel) note(ctx context.Context, notes []push.Note) {

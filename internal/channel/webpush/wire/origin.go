@@ -302,16 +302,22 @@ func (o *origin) again(r *Request, why error, now int64, done *[]completion) {
 // grow dials the next connection when those that there are get full: at most
 // one at a time, so that a burst opens no more than it needs.
 func (o *origin) grow(now int64) {
-	if o.dialing != nil || o.h1 != nil || o.cutOff || now < o.nextDue || len(o.conns) >= o.c.o.MaxConns {
+	if o.dialing != nil || o.h1 != nil || o.cutOff || now < o.nextDue {
+		return
+	}
+	// Those that finish what they have, after a GOAWAY, take nothing more; a
+	// service that says one after the other still gets no more than twice as many.
+	open, room := 0, 0
+	for _, c := range o.conns {
+		if c.state == stateOpen {
+			open++
+			room += c.maxStreams
+		}
+	}
+	if open >= o.c.o.MaxConns || len(o.conns) >= 2*o.c.o.MaxConns {
 		return
 	}
 	if len(o.pending) == 0 {
-		room := 0
-		for _, c := range o.conns {
-			if c.state == stateOpen {
-				room += c.maxStreams
-			}
-		}
 		if o.active*4 < room*3 || o.window.size() <= room {
 			return
 		}
