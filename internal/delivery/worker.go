@@ -200,6 +200,13 @@ func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 		if len(claim.Users) == 0 {
 			return o.Poll, nil // nil would be everybody
 		}
+	} else if next, err := l.w.store.NextDue(ctx, claim); err != nil {
+		return 0, fmt.Errorf("look for deliveries of %s: %w", claim.Channel, err)
+	} else if next.IsZero() {
+		// Every event wakes every loop. Where nobody has a device there is nothing
+		// to claim, and a claim would keep the events from being written. Whether
+		// what waits is due, only the database's clock can say.
+		return o.Poll, nil
 	}
 	taken := false
 	if l.lanes != nil {

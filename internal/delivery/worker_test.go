@@ -164,6 +164,27 @@ func during(t *testing.T, d time.Duration, st delivery.Store, o delivery.WorkerO
 	return w
 }
 
+func TestNothingIsClaimedWhereNothingWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox()
+		w := delivery.NewWorker(st, []channel.Channel{&teller{name: "test"}}, delivery.WorkerOptions{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		for range 100 { // events of which no device is told
+			synctest.Wait()
+			w.Wake()
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := len(st.claims); n != 0 {
+			t.Errorf("%d claims, each of which keeps everybody else from writing", n)
+		}
+	})
+}
+
 func TestAFailureIsTriedAgainMoreAndMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newOutbox(waiting("d1"))

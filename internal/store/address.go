@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"tocsin/internal/alert"
-	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 )
 
@@ -69,35 +68,46 @@ func (t *tx) Cancel(ctx context.Context, cs []dispatch.Cancel) ([]dispatch.Cance
 	return ended, nil
 }
 
-// mostShown is how many lines devices may add to a delivery's attempts.
+// mostShown is how many lines devices may add to each of a delivery's attempts.
 const mostShown = 10
+
+// saidOfSQL is the condition of a delivery of which its device may say something:
+// it was sent, or was handed to the push service a moment ago, and the device is
+// quicker than whoever writes that down.
+const saidOfSQL = "id = $1 AND channel = 'webpush' AND (state = 'sent' OR state = 'waiting' AND attempt > 0)"
 
 // ShownDelivery adds what a device says of a message that its push service took:
 // "shown", "failed", "clicked" or "closed", and by what. A delivery that there
 // is not, that was not sent by Web Push, or that has enough such lines is passed
-// over.
+// over, without keeping anybody from writing: strangers may ask for it.
 func (db *DB) ShownDelivery(ctx context.Context, deliveryID, result, detail string) error {
-	err := db.write(ctx, func(ctx context.Context, w *work) error {
-		ds, err := collect(ctx, w, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery WHERE id = $1 AND channel = 'webpush' AND state = $2"+
-			w.db.d.forUpdate, deliveryID, string(delivery.Sent))
-		if err != nil || len(ds) == 0 {
-			return err
-		}
-		var n int
-		if err := w.row(ctx, "SELECT count(*) FROM attempt WHERE delivery_id = $1 AND result IN ('shown', 'failed', 'clicked', 'closed')",
-			[]any{deliveryID}, &n); err != nil || n >= mostShown {
-			return err
-		}
-		now, err := db.now(ctx, w)
-		if err != nil {
-			return err
-		}
-		return db.t.attempt.write(ctx, w, 1, func(_ int, args []any) []any {
-			return append(args, deliveryID, int64(ds[0].Attempt), millis(now), db.node, cleaned(result, 20), cleaned(detail, mostDetail))
-		})
-	})
+	var n int
+	err := db.reads.row(ctx, "SELECT count(*) FROM delivery WHERE "+saidOfSQL, []any{deliveryID}, &n)
+	if err == nil && n > 0 {
+		err = db.write(ctx, func(ctx context.Context, w *work) error { return w.shown(ctx, deliveryID, result, detail) })
+	}
 	if err != nil {
 		return fmt.Errorf("add what a device said of delivery %s: %w", deliveryID, err)
 	}
 	return nil
+}
+
+func (w *work) shown(ctx context.Context, deliveryID, result, detail string) error {
+	ds, err := collect(ctx, w, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery WHERE "+saidOfSQL+w.db.d.forUpdate, deliveryID)
+	if err != nil || len(ds) == 0 {
+		return err
+	}
+	var n int
+	// Of this attempt: "failed" is also what the worker says of those before it.
+	if err := w.row(ctx, "SELECT count(*) FROM attempt WHERE delivery_id = $1 AND number = $2 AND result IN ('shown', 'failed', 'clicked', 'closed')",
+		[]any{deliveryID, int64(ds[0].Attempt)}, &n); err != nil || n >= mostShown {
+		return err
+	}
+	now, err := w.db.now(ctx, w)
+	if err != nil {
+		return err
+	}
+	return w.db.t.attempt.write(ctx, w, 1, func(_ int, args []any) []any {
+		return append(args, deliveryID, int64(ds[0].Attempt), millis(now), w.db.node, cleaned(result, 20), cleaned(detail, mostDetail))
+	})
 }

@@ -202,9 +202,15 @@ func TestWhatDevicesSayOfDeliveries(t *testing.T) {
 		for i := range c.Deliveries {
 			c.Deliveries[i].State, c.Deliveries[i].Attempt = delivery.Sent, 2
 		}
-		c.Deliveries[2].State = delivery.Waiting
+		onItsWay := c.Deliveries[1]
+		onItsWay.ID, onItsWay.State = onItsWay.ID+"-claimed", delivery.Waiting
+		c.Deliveries = append(c.Deliveries, onItsWay)
+		c.Deliveries[2].State, c.Deliveries[2].Attempt = delivery.Waiting, 0
 		write(t, db, c)
 		sent, waiting, tab := c.Deliveries[1].ID, c.Deliveries[2].ID, c.Deliveries[0].ID
+		// A device may be quicker than whoever writes down that the service took it.
+		ok(t, db.ShownDelivery(ctx, onItsWay.ID, "shown", "by Firefox on Linux"))
+		same(t, "of one on its way", len(deliveryOf(t, db, c.Alerts[0].ID, onItsWay.ID).Attempts), 1)
 		for _, id := range []string{sent, waiting, tab, "none"} {
 			ok(t, db.ShownDelivery(ctx, id, "shown", "by Firefox\x00 on Linux"))
 		}
@@ -214,11 +220,22 @@ func TestWhatDevicesSayOfDeliveries(t *testing.T) {
 		if diff := cmp.Diff(want, d.Attempts[0]); diff != "" {
 			t.Fatal(diff)
 		}
-		same(t, "of one not sent yet", len(deliveryOf(t, db, c.Alerts[0].ID, waiting).Attempts), 0)
+		same(t, "of one never tried", len(deliveryOf(t, db, c.Alerts[0].ID, waiting).Attempts), 0)
 		same(t, "of a tab's", len(deliveryOf(t, db, c.Alerts[0].ID, tab).Attempts), 0)
 		for range 20 {
 			ok(t, db.ShownDelivery(ctx, sent, "clicked", ""))
 		}
+		// The worker's own failures are none of a device's lines.
+		retried := make([]delivery.Completion, 0, 12)
+		for range 12 {
+			retried = append(retried, delivery.Completion{ID: onItsWay.ID, Attempt: 2, State: delivery.Waiting, Result: "failed"})
+		}
+		ok(t, db.CompleteDeliveries(ctx, "node-a", retried))
+		_, err := db.ClaimDeliveries(ctx, delivery.Claim{Channel: "webpush", Limit: 10, Lease: time.Minute, Node: "node-a"})
+		ok(t, err)
+		before := len(deliveryOf(t, db, c.Alerts[0].ID, onItsWay.ID).Attempts)
+		ok(t, db.ShownDelivery(ctx, onItsWay.ID, "shown", ""))
+		same(t, "after many failures", len(deliveryOf(t, db, c.Alerts[0].ID, onItsWay.ID).Attempts), before+1)
 		same(t, "attempts at most", len(deliveryOf(t, db, c.Alerts[0].ID, sent).Attempts), 10)
 	})
 }
