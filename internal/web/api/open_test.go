@@ -172,3 +172,47 @@ func TestOpenRoutesAreLimited(t *testing.T) {
 		}
 	})
 }
+
+// somebody is a store that knows one subscription, under another secret than
+// anybody has.
+type somebody struct {
+	nothing
+	endpoint string
+}
+
+func (s somebody) SubscriptionByEndpoint(_ context.Context, endpoint string) (push.Subscription, error) {
+	if endpoint != s.endpoint {
+		return push.Subscription{}, fault.ErrNotFound
+	}
+	return push.Subscription{ID: "one", Endpoint: endpoint, Auth: []byte("another's secret"), PageID: "main"}, nil
+}
+
+func TestLimitOfNewcomersDoesNotTellWhoIsKnown(t *testing.T) {
+	who, err := auth.NewService(nil, auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := push.GenerateKey(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wrong []string
+	now := time.Now()
+	a := api.New(api.Deps{
+		Store: somebody{nothing{wrong: &wrong}, "https://fcm.googleapis.com/known"}, Auth: who, Now: func() time.Time { return now },
+		Push: api.Push{Keys: func(context.Context) ([]push.Key, error) { return []push.Key{key}, nil }},
+	})
+	put := func(endpoint string) int {
+		return send(a, "192.0.2.1:1", "PUT /push/subscription", `{"subscription":{"endpoint":"https://fcm.googleapis.com/`+endpoint+
+			`","keys":{"p256dh":"BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8","auth":"BTBZMqHH6r4Tts7J_aSIgg"}},"key_id":"`+
+			key.ID+`"}`).Code
+	}
+	for range 15 {
+		if known, unknown := put("known"), put("unknown"); known != http.StatusOK || unknown != known {
+			t.Fatalf("answers %d and %d", known, unknown)
+		}
+	}
+	if known, unknown := put("known"), put("unknown"); known != http.StatusTooManyRequests || unknown != known {
+		t.Errorf("past the limit: %d for an address that is known, %d for one that is not", known, unknown)
+	}
+}

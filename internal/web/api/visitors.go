@@ -150,18 +150,21 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		return nil, err
 	}
 	old, err := a.held(ctx, &s)
-	switch {
-	case errors.Is(err, errNotHolder):
-		// Whoever has the address alone learns nothing, and changes nothing.
-		return give(VisitorSaved{KeyID: current.ID}), nil
-	case err != nil:
+	stranger := errors.Is(err, errNotHolder)
+	if err != nil && !stranger {
 		return nil, err
-	case !old.Subscribed():
-		// A contact's device counts as any newcomer: who asks here learns of none.
+	}
+	if !old.Subscribed() {
+		// A contact's device and a stranger's count as any newcomer: who asks here
+		// learns of none.
 		remote, _ := ctx.Value(remoteKey{}).(string)
 		if wait := a.newcomers.take(remote); wait > 0 {
 			return nil, huma.ErrorWithHeaders(tooMany(wait), http.Header{"Retry-After": {seconds(wait)}})
 		}
+	}
+	if stranger {
+		// Whoever has the address alone changes nothing.
+		return give(VisitorSaved{KeyID: current.ID}), nil
 	}
 	_, _, err = a.d.Store.SaveSubscription(ctx, s, replaces)
 	// Taken is what somebody has since a moment ago, with another secret: as above.
