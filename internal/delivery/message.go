@@ -5,6 +5,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/channel"
+	"tocsin/internal/route"
 )
 
 // Untrue says why a message is no longer true, empty if it still is. A problem
@@ -46,6 +47,7 @@ func (c *Claimed) Message(url, engineURL string) channel.Message {
 		Event: c.Event, Object: c.Object, Alert: c.Alert,
 		ContactID: c.ContactID, Contact: c.ContactName, UserID: c.UserID,
 		Destination: c.Destination, DestinationName: c.DestinationName, Quiet: c.Quiet,
-		URL: url, EngineURL: engineURL, ExpiresAt: c.Expires,
+		Snoozed: c.Reason == route.ReasonSnoozeOver,
+		URL:     url, EngineURL: engineURL, ExpiresAt: c.Expires,
 	}
 }
