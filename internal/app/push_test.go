@@ -890,7 +890,7 @@ func TestAPublicationReachesWhoWantsIt(t *testing.T) {
 		"kind":        `{"kind":"gossip","texts":{"":{"title":"x","body":"y"}}}`,
 		"texts":       `{"kind":"maintenance","texts":{"de":{"title":"x","body":"y"}}}`,
 		"url":         `{"kind":"maintenance","texts":{"":{"title":"x","body":"y"}},"url":"javascript:alert(1)"}`,
-		"ttl_minutes": `{"kind":"maintenance","texts":{"":{"title":"x","body":"y"}},"ttl_minutes":43201}`,
+		"ttl_minutes": `{"kind":"maintenance","texts":{"":{"title":"x","body":"y"}},"ttl_minutes":40321}`,
 		"page":        `{"page":"../x","kind":"maintenance","texts":{"":{"title":"x","body":"y"}}}`,
 		"nobody":      `{"kind":"maintenance","texts":{"":{"title":"x","body":"y"}},"nobody":1}`,
 	} {
@@ -960,7 +960,7 @@ func TestPushSettingsAreInForceAtOnce(t *testing.T) {
 		for field, body := range map[string]string{
 			"push_proxy": `{"push_proxy":"http://me:secret@proxy:1"}`, "push_hosts[0]": `{"push_hosts":["https://x"]}`,
 			"push_subject": `{"push_subject":"mailto:root@localhost"}`, "push_urgency.down": `{"push_urgency":{"down":"now"}}`,
-			"push_ttl_minutes": `{"push_ttl_minutes":0}`, "push_ready_max": `{"push_ready_max":-1}`,
+			"push_ttl_minutes": `{"push_ttl_minutes":40321}`, "push_ready_max": `{"push_ready_max":1000001}`,
 		} {
 			got := h.call("PUT", "/api/v1/settings", root, body)
 			if got.status != http.StatusUnprocessableEntity || got.field(t, "errors.0.location") != "body."+field || strings.Contains(got.body, "secret") {

@@ -174,6 +174,11 @@ func TestSettingsValidate(t *testing.T) {
 	if err := config.Defaults().Validate(); err != nil {
 		t.Errorf("the defaults will not do: %v", err)
 	}
+	most := config.Defaults()
+	most.PushTTL, most.PushReady = 40320, 1_000_000
+	if err := most.Validate(); err != nil {
+		t.Errorf("the most that there may be will not do: %v", err)
+	}
 	for field, change := range map[string]func(*config.Settings){
 		"auto_close.critical":  func(s *config.Settings) { s.AutoClose["critical"] = -1 },
 		"auto_close.severe":    func(s *config.Settings) { s.AutoClose["severe"] = 1 },
@@ -186,8 +191,8 @@ func TestSettingsValidate(t *testing.T) {
 		"push_hosts":           func(s *config.Settings) { s.PushHosts = make([]string, 101) },
 		"push_urgency.down":    func(s *config.Settings) { s.PushUrgency["down"] = "urgent" },
 		"push_urgency.severe":  func(s *config.Settings) { s.PushUrgency["severe"] = "high" },
-		"push_ttl_minutes":     func(s *config.Settings) { s.PushTTL = 43201 },
-		"push_ready_max":       func(s *config.Settings) { s.PushReady = -1 },
+		"push_ttl_minutes":     func(s *config.Settings) { s.PushTTL = 40321 },
+		"push_ready_max":       func(s *config.Settings) { s.PushReady = 1_000_001 },
 		"source_quiet_minutes": func(s *config.Settings) { s.SourceQuietMinutes = -1 },
 	} {
 		t.Run(field+" out of bounds is named", func(t *testing.T) {

@@ -122,11 +122,15 @@ func (s Settings) validatePush() error {
 			return &FieldError{fmt.Sprintf("push_hosts[%d]", i), e.Problem, e.Mend}
 		}
 	}
-	if err := within("push_ttl_minutes", s.PushTTL, 1, 30*24*60, "1 to 43200 minutes (30 days, the most that push services keep)"); err != nil {
+	if err := within("push_ttl_minutes", s.PushTTL, 1, push.LongestMinutes, fmt.Sprintf("1 to %d minutes (28 days, the most that all push services take)", push.LongestMinutes)); err != nil {
 		return err
 	}
-	return within("push_ready_max", s.PushReady, 0, 5_000_000, "0 to 5000000 devices; 0 prepares none")
+	return within("push_ready_max", s.PushReady, 0, MaxPushReady, fmt.Sprintf("0 to %d devices; 0 prepares none", MaxPushReady))
 }
+
+// MaxPushReady is the most devices that a message may be prepared for: it takes
+// memory for each.
+const MaxPushReady = 1_000_000
 
 // maxPushHosts bounds what each endpoint is compared with.
 const maxPushHosts = 100

@@ -12,15 +12,22 @@ import (
 
 // Bounds of what comes from outside.
 const (
-	MaxComponents   = 100                 // of a want or a publication
-	MaxDeviceName   = 100                 // characters
-	MaxLanguages    = 30                  // of a publication
-	MaxTitle        = 200                 // characters
-	MaxBody         = 4000                // characters; devices show far fewer, see the payload
-	MaxURL          = 1000                // bytes
-	MaxPublisher    = 100                 // characters
-	MaxTopic        = 100                 // characters
-	LongestLifetime = 30 * 24 * time.Hour // push services keep nothing longer
+	MaxComponents = 100  // of a want or a publication
+	MaxDeviceName = 100  // characters
+	MaxLanguages  = 30   // of a publication
+	MaxTitle      = 200  // characters
+	MaxBody       = 4000 // characters; devices show far fewer, see the payload
+	MaxURL        = 1000 // bytes
+	MaxPublisher  = 100  // characters
+	MaxTopic      = 100  // characters
+)
+
+// LongestLifetime is the most that all push services take: FCM answers 400 to
+// more, where others cut it off at 30 days. LongestMinutes is the same for
+// settings and the API.
+const (
+	LongestLifetime = LongestMinutes * time.Minute
+	LongestMinutes  = 28 * 24 * 60
 )
 
 // Validate answers a *FieldError for the first field that cannot be stored, nil
@@ -107,7 +114,7 @@ func (p *Publication) Validate() error {
 		return err
 	}
 	if p.Expires.Before(p.Created) || p.Expires.Sub(p.Created) > LongestLifetime {
-		return &FieldError{"ttl_minutes", "is below 0 or above 30 days", "take 0 to 43200; push services keep nothing longer"}
+		return &FieldError{"ttl_minutes", "is below 0 or above 28 days", fmt.Sprintf("take 0 to %d; not all push services keep anything longer", LongestMinutes)}
 	}
 	return nil
 }

@@ -18,10 +18,6 @@ import (
 // too large.
 const shortened = 1000
 
-// longestTTL is the most that all services take: FCM answers 400 to more, where
-// others cut it off at 30 days.
-const longestTTL = 28 * 24 * time.Hour
-
 // fewest is how many messages of a service are worth a goroutine more.
 const fewest = 16
 
@@ -245,7 +241,7 @@ func (b *batch) send(ctx context.Context, v *service, i int, again bool) {
 	j.request.Origin, j.request.Path, j.request.Authorization = v.origin, path, t.header
 	j.request.ContentType = contentType
 	j.request.Urgency, j.request.Topic = string(item.Urgency), item.Topic
-	j.request.TTL, j.request.Body = int(min(max(item.TTL, 0), longestTTL)/time.Second), j.body
+	j.request.TTL, j.request.Body = int(min(max(item.TTL, 0), push.LongestLifetime)/time.Second), j.body
 	b.state[i].CompareAndSwap(stateOpen, stateOnItsWay)
 	if err := s.o.Client.Send(ctx, &j.request); err != nil {
 		t.withdrawn()

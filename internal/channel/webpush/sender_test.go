@@ -47,7 +47,7 @@ func TestATimeToLiveIsOneThatAllServicesTake(t *testing.T) {
 	for _, c := range []struct {
 		ttl  time.Duration
 		want int
-	}{{push.LongestLifetime, 2_419_200}, {1500 * time.Millisecond, 1}, {0, 0}, {-time.Hour, 0}} {
+	}{{push.LongestLifetime, 2_419_200}, {30 * 24 * time.Hour, 2_419_200}, {1500 * time.Millisecond, 1}, {0, 0}, {-time.Hour, 0}} {
 		i := item(r.phone("a", fcm), "{}")
 		i.TTL = c.ttl
 		r.all(t.Context(), t, i)

@@ -28,7 +28,7 @@ type PublicationIn struct {
 	Icon       string            `json:"icon,omitempty" maxLength:"1000" doc:"A path of this site, or https; none: the program's"`
 	Topic      string            `json:"topic,omitempty" maxLength:"100" doc:"What later ones with the same topic replace, the incident's id; none: nothing"`
 	Urgency    string            `json:"urgency,omitempty" enum:"very-low,low,normal,high" doc:"None: high for what is new and major or worse, else normal"`
-	TTL        int               `json:"ttl_minutes,omitempty" minimum:"1" maximum:"43200" doc:"Undelivered for so long it is not sent any more; none: as in the settings"`
+	TTL        int               `json:"ttl_minutes,omitempty" minimum:"1" maximum:"40320" doc:"Undelivered for so long it is not sent any more; none: as in the settings"`
 }
 
 // ProgressOut is how far a publication is.

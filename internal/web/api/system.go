@@ -37,8 +37,8 @@ type SettingsIO struct {
 	PushHosts   []string          `json:"push_hosts" required:"false" doc:"Push services besides those of the browsers' makers, host or host:port; given, it replaces the list"`
 	PushProxy   *string           `json:"push_proxy,omitempty" doc:"Outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY, else none"`
 	PushUrgency map[string]string `json:"push_urgency,omitempty" doc:"very-low, low, normal or high, by state and kind"`
-	PushTTL     *int              `json:"push_ttl_minutes,omitempty" doc:"Minutes that a push service keeps a message for a device that is off" example:"240"`
-	PushReady   *int              `json:"push_ready_max,omitempty" doc:"For how many devices the next message is prepared ahead, at most; 0: none" example:"20000"`
+	PushTTL     *int              `json:"push_ttl_minutes,omitempty" doc:"Minutes that a push service keeps a message for a device that is off, 1 to 40320 (28 days)" example:"240"`
+	PushReady   *int              `json:"push_ready_max,omitempty" doc:"For how many devices the next message is prepared ahead, 1000000 at most; 0: none" example:"20000"`
 }
 
 func settingsOut(s config.Settings) SettingsIO {

@@ -74,6 +74,7 @@ func TestSettingsOfNotifications(t *testing.T) {
 			{"push_hosts", "https://push.example.org/", `id="f-push_hosts-problem"`},
 			{"push_proxy", "http://user:secret@proxy:3128", `id="f-push_proxy-problem"`},
 			{"push_ttl_minutes", "soon", `id="f-push_ttl_minutes-problem"`},
+			{"push_ttl_minutes", "40321", `id="f-push_ttl_minutes-problem"`},
 			{"auto_close_critical", "-1", `id="f-auto_close_critical-problem"`},
 			{"push_urgency_flapping", "shouting", `id="f-push_urgency_flapping-problem"`},
 		} {
