@@ -199,6 +199,7 @@ func TestPush(t *testing.T) {
 			{"a new key: the old one sends until the browser comes by", anna.rotated},
 			{"turned off", anna.turnsOff},
 			{"a visitor gets what is published", anna.visits},
+			{"a browser is a device and a visitor's, and each ends by itself", anna.both},
 			{"a permission that is taken away ends the device", anna.revoked},
 		} {
 			w.part(part.name, part.run)
@@ -478,6 +479,28 @@ func (p *pushed) visits() {
 	if got := publish("critical", "Nobody is left").Progress; got.Total != 0 {
 		p.Errorf("progress after the end %+v", got)
 	}
+	p.must(tab.Close(p.ctx))
+}
+
+func (p *pushed) both() {
+	tab := p.turnsOn()
+	run := func(what string) (state string) {
+		p.Helper()
+		p.must(tab.Eval(p.ctx, "import('/static/js/push.js').then(async (m) => { await "+what+"; return (await m.look()).state })", &state))
+		return state
+	}
+	if got := run("m.visitor.save({})"); got != "on" || len(p.devices()) != 1 {
+		p.Fatalf("a device that became a visitor's, too, is %q, with %d devices", got, len(p.devices()))
+	}
+	if got := run("m.visitor.remove()"); got != "on" || len(p.devices()) != 1 || p.box.Gone(p.token) {
+		p.Fatalf("a device that is no visitor's any more is %q, with %d devices", got, len(p.devices()))
+	}
+	run("m.visitor.save({})")
+	if got := run("m.turnOff()"); got != "off" || len(p.devices()) != 0 || p.box.Gone(p.token) {
+		p.Fatalf("a visitor's that is no device any more is %q, with %d devices", got, len(p.devices()))
+	}
+	run("m.visitor.remove()")
+	p.waits("the subscription has ended", func() bool { return p.box.Gone(p.token) })
 	p.must(tab.Close(p.ctx))
 }
 

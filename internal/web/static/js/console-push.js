@@ -124,7 +124,7 @@ function signOut() {
   const form = document.getElementById('sign-out');
   if (!form) return;
   get('kept', 'push').then((mine) => {
-    if (mine?.as === 'device') document.getElementById('sign-out-push').hidden = false;
+    if (mine?.id) document.getElementById('sign-out-push').hidden = false;
   }).catch(() => {});
   form.addEventListener('submit', (event) => {
     if (form.dataset.ended) return;
@@ -137,6 +137,6 @@ function signOut() {
 // end waits for the hub only for a moment: the browser's half is done by then.
 async function end() {
   const mine = await get('kept', 'push').catch(() => null);
-  if (mine?.as !== 'device') return;
+  if (mine && !mine.id) return;
   await Promise.race([turnOff().catch(() => {}), new Promise((resolve) => { setTimeout(resolve, 3000); })]);
 }

@@ -16,9 +16,10 @@
 //   'stale'          there is an address, but the hub's key is another one by now,
 //                    or the hub was not told yet: keep, or turnOn, mends it
 //
-// A browser has one subscription for a whole site. It is either a signed-in
-// person's device or a visitor's of a public page; turning one on ends the other.
-// Which it is stands in IndexedDB (shared.js), beside what proves that it is ours.
+// A browser has one subscription for a whole site. It may be a signed-in person's
+// device, a visitor's of a public page, or both, and each part comes and goes by
+// itself. What it is stands in IndexedDB (shared.js), beside what proves that it
+// is ours: id and user of a device, page of a visitor.
 
 import './shared.js';
 import { state as permission, ask, worker, explain } from './notifications.js';
@@ -28,6 +29,7 @@ const { get, put, remove, address, boundTo, browser } = self.tocsin;
 const API = '/api/v1/push';
 
 const kept = () => get('kept', 'push').catch(() => null);
+const visits = (mine) => typeof mine?.page === 'string';
 const note = (value) => (value ? put('kept', value, 'push') : remove('kept', 'push')).catch(() => {});
 
 // standalone says that the page runs as an installed app.
@@ -76,8 +78,8 @@ export async function look() {
   try { key = await hubKey(); } catch (error) { return on('unsupported', `The hub did not answer: ${error.message}`, ['Try again in a moment.']); }
   if (!key.enabled) return on('disabled', 'Web Push is turned off for this hub.', ['An administrator turns it on under Settings, Notifications.']);
   const [sub, mine] = [await subscription(), await kept()];
-  const device = mine?.as === 'device' && mine.id ? { id: mine.id, name: mine.name } : null;
-  if (permission() !== 'granted' || !sub || mine?.as === 'page') return on('off', '');
+  const device = mine?.id ? { id: mine.id, name: mine.name } : null;
+  if (permission() !== 'granted' || !sub || (visits(mine) && !device)) return on('off', '');
   if (!boundTo(sub, key.public_key)) return on('stale', 'The hub has a new key, and this browser still uses the old one.', [], device);
   if (!device || mine.endpoint !== sub.endpoint) return on('stale', 'This browser has an address for messages that the hub does not know of.', [], device);
   return on('on', '', [], device);
@@ -122,7 +124,7 @@ async function tellDevice(key, before, userId) {
     subscription: sub.toJSON(), key_id: key.key_id, name: label(), language: navigator.language || '',
     ...(replaces ? { replaces } : {}),
   });
-  await note({ as: 'device', user: userId || before?.user || '', ...address(sub), key_id: key.key_id, id: told.id, name: told.name, replaces: null });
+  await note({ ...before, user: userId || before?.user || '', ...address(sub), key_id: key.key_id, id: told.id, name: told.name, replaces: null });
   return told;
 }
 
@@ -136,14 +138,20 @@ export async function turnOn({ userId = document.documentElement.dataset.user } 
 }
 
 // turnOff ends it here and at the hub. Without network the hub learns of it from
-// the push service, with the next message.
+// the push service, with the next message. What the browser is to a public page
+// stays.
 export async function turnOff() {
   const [sub, mine] = [await subscription().catch(() => null), await kept()];
-  const at = address(sub) || mine;
-  await sub?.unsubscribe();
-  await note(null);
-  if (mine?.as !== 'page' && mine?.id) await call('DELETE', `/devices/${encodeURIComponent(mine.id)}`).catch((e) => { if (e.status !== 404) throw e; });
-  else if (at?.endpoint) await call('POST', '/subscription/delete', { endpoint: at.endpoint, auth: at.auth });
+  if (!mine) {
+    // What is noted was lost: whose it is, only the hub knows.
+    await sub?.unsubscribe();
+    if (sub) await call('POST', '/subscription/delete', address(sub));
+    return;
+  }
+  if (!visits(mine)) await sub?.unsubscribe();
+  const { id, name, user, ...rest } = mine;
+  await note(visits(mine) ? rest : null);
+  if (id) await call('DELETE', `/devices/${encodeURIComponent(id)}`).catch((e) => { if (e.status !== 404) throw e; });
 }
 
 // keep is called at every page load of somebody who is signed in: browsers lose
@@ -152,7 +160,7 @@ export async function turnOff() {
 export async function keep({ userId }) {
   if (!window.isSecureContext || !('PushManager' in window) || permission() !== 'granted') return null;
   const [sub, mine] = [await subscription(), await kept()];
-  if (mine?.as === 'page') return null; // a visitor's: their page keeps it
+  if (visits(mine) && !mine.id) return null; // a visitor's: their page keeps it
   if (!sub && (!mine || mine.user !== userId)) {
     if (mine) await note(null);
     return null;
@@ -186,12 +194,15 @@ export const visitor = {
     if (await ask() !== 'granted') return look();
     const key = await hubKey();
     if (!key.enabled) return look();
-    const { sub, replaces } = await renew(key, await kept());
+    const before = await kept();
+    const { sub, replaces } = await renew(key, before);
+    // A device moves with it, signed in or not.
+    if (before?.id && replaces) await call('POST', '/change', { old: replaces, subscription: sub.toJSON(), key_id: key.key_id }).catch(() => {});
     await call('PUT', '/subscription', {
       subscription: sub.toJSON(), key_id: key.key_id, page, components, kinds, ...(min_impact ? { min_impact } : {}), language,
       ...(replaces ? { replaces } : {}),
     });
-    await note({ as: 'page', page, ...address(sub), key_id: key.key_id, replaces: null });
+    await note({ ...before, page, ...address(sub), key_id: key.key_id, replaces: null });
     return { state: 'on', why: '', steps: [], device: null };
   },
   // wants answers what is kept at the hub for this browser, null if nothing.
@@ -206,10 +217,18 @@ export const visitor = {
   // keep sends the subscription again at every page load, as keep above.
   async keep() {
     const mine = await kept();
-    if (mine?.as !== 'page' || permission() !== 'granted') return null;
+    if (!visits(mine) || permission() !== 'granted') return null;
     const at = mine.replaces || { endpoint: mine.endpoint, auth: mine.auth };
     const wants = await call('POST', '/subscription/lookup', { endpoint: at.endpoint, auth: at.auth }).catch(() => null);
     return wants ? visitor.save(wants) : null;
   },
-  remove: turnOff,
+  // remove ends it, here and at the hub. A device stays one.
+  async remove() {
+    const [sub, mine] = [await subscription().catch(() => null), await kept()];
+    const at = address(sub) || mine;
+    if (!mine?.id) await sub?.unsubscribe();
+    const { page, ...rest } = mine || {};
+    await note(mine?.id ? rest : null);
+    if (at?.endpoint) await call('POST', '/subscription/delete', { endpoint: at.endpoint, auth: at.auth });
+  },
 };
