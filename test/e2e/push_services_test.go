@@ -179,9 +179,11 @@ func TestPushServicesThatRefuse(t *testing.T) {
 	c.part("404 and 410 delete", func() {
 		for _, g := range []*gadget{gone, unknown} {
 			c.eventually(g.host+" is deleted", func() bool { return !c.kept("anna", g) })
-			if d := c.of("HTTP", g); d.State != "cancelled" || d.Detail == "" {
-				c.Errorf("%s: the delivery is %+v", g.host, d)
-			}
+			// Written down when its batch is done, a moment after the device is gone.
+			c.eventually("the delivery to "+g.host+" is cancelled", func() bool {
+				d := c.of("HTTP", g)
+				return d.State == "cancelled" && d.Detail != ""
+			})
 		}
 	})
 	c.part("429, 503 and 413 are sent again", func() {
