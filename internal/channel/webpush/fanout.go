@@ -153,16 +153,19 @@ func (f *Fanout) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		wait := f.o.Poll
-		if err != nil {
+		var wait time.Duration
+		switch {
+		case err != nil:
 			f.stats.failed(err)
 			f.o.Log.Error("claim of a publication failed", "error", err)
 			failures++
 			wait = backoff(failures)
-		} else if failures = 0; claimed {
+		case claimed:
+			failures = 0
 			continue
-		} else if wait = f.next(ctx); wait > 0 {
-			wait = min(wait, f.o.Poll)
+		default:
+			failures = 0
+			wait = min(f.next(ctx), f.o.Poll)
 		}
 		select {
 		case again <- struct{}{}:
@@ -297,7 +300,7 @@ func (f *Fanout) read(ctx, sending context.Context, p *push.Piece, m *messages, 
 	for first := true; ; first = false {
 		subs, err := f.store.PieceSubscriptions(ctx, p, after, f.o.PageSize)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // asked to stop
 		}
 		if err != nil {
 			return err

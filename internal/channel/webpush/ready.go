@@ -99,9 +99,9 @@ func NewReady(o ReadyOptions) *ReadyAhead {
 }
 
 // Take gives out what was prepared for a device's next message, once. It is of
-// no use, and dropped, when the device has another key by now.
-func (r *ReadyAhead) Take(subID string, p256dh []byte) (seal.Prepared, bool) {
-	id, ok := readyIDOf(subID)
+// no use, and dropped, when the device has other keys by now.
+func (r *ReadyAhead) Take(sub *push.Subscription) (seal.Prepared, bool) {
+	id, ok := readyIDOf(sub.ID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i, found := r.at[id]
@@ -110,7 +110,7 @@ func (r *ReadyAhead) Take(subID string, p256dh []byte) (seal.Prepared, bool) {
 		return seal.Prepared{}, false
 	}
 	e := r.entry(i)
-	out, fits := e.sealed, e.key == readyKey(p256dh)
+	out, fits := e.sealed, e.key == readyKey(sub)
 	r.drop(i)
 	if !fits {
 		r.stats.Missed++
@@ -225,7 +225,7 @@ func (r *ReadyAhead) prepare(ctx context.Context, subs []push.Subscription, most
 	for i := range subs {
 		sub := &subs[i]
 		id, ok := readyIDOf(sub.ID)
-		if !ok || r.has(id, sub.P256dh) {
+		if !ok || r.has(id, sub) {
 			continue
 		}
 		if r.full(most) && sub.Visitor() {
@@ -235,7 +235,7 @@ func (r *ReadyAhead) prepare(ctx context.Context, subs []push.Subscription, most
 		if err != nil {
 			continue // sending will say what is wrong with it
 		}
-		r.put(readyEntry{id: id, key: readyKey(sub.P256dh), contact: !sub.Visitor(), sealed: sealed}, most)
+		r.put(readyEntry{id: id, key: readyKey(sub), contact: !sub.Visitor(), sealed: sealed}, most)
 		if burst++; burst < readyBurst {
 			continue
 		}
@@ -254,12 +254,12 @@ func (r *ReadyAhead) full(most int) bool {
 }
 
 // has says whether something is prepared for a device, and drops what is for
-// another key of it.
-func (r *ReadyAhead) has(id readyID, p256dh []byte) bool {
+// other keys of it.
+func (r *ReadyAhead) has(id readyID, sub *push.Subscription) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i, ok := r.at[id]
-	if ok && r.entry(i).key != readyKey(p256dh) {
+	if ok && r.entry(i).key != readyKey(sub) {
 		r.drop(i)
 		return false
 	}
@@ -335,8 +335,9 @@ func readyIDOf(s string) (id readyID, ok bool) {
 	return id, err == nil
 }
 
-func readyKey(p256dh []byte) (k [8]byte) {
-	sum := sha256.Sum256(p256dh)
+// readyKey stands for the two keys of a device that a message is encrypted for.
+func readyKey(s *push.Subscription) (k [8]byte) {
+	sum := sha256.Sum256(append(append(make([]byte, 0, 96), s.P256dh...), s.Auth...))
 	copy(k[:], sum[:])
 	return k
 }

@@ -260,4 +260,4 @@ func (r reuse) prepare(t testing.TB, p *phone) {
 	r[p.sub.ID] = made
 }
 
-func (r reuse) Take(id string, _ []byte) (seal.Prepared, bool) { p, ok := r[id]; return p, ok }
+func (r reuse) Take(s *push.Subscription) (seal.Prepared, bool) { p, ok := r[s.ID]; return p, ok }

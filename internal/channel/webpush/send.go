@@ -279,7 +279,7 @@ func (j *job) seal(ready Ready, sub *push.Subscription, text []byte, pad int) (e
 		return seal.ErrTooLong
 	}
 	if ready != nil {
-		if p, ok := ready.Take(sub.ID, sub.P256dh); ok {
+		if p, ok := ready.Take(sub); ok {
 			if body := p.Seal(j.body[:0], text, pad); body != nil {
 				j.body = body
 				return nil

@@ -582,9 +582,9 @@ func TestWarm(t *testing.T) {
 // shelf gives out what was prepared for each device, once.
 type shelf map[string]seal.Prepared
 
-func (s shelf) Take(id string, _ []byte) (seal.Prepared, bool) {
-	p, ok := s[id]
-	delete(s, id)
+func (s shelf) Take(sub *push.Subscription) (seal.Prepared, bool) {
+	p, ok := s[sub.ID]
+	delete(s, sub.ID)
 	return p, ok
 }
 

@@ -61,7 +61,7 @@ type Client interface {
 
 // Ready gives out what was prepared for a device's next message.
 type Ready interface {
-	Take(subID string, p256dh []byte) (seal.Prepared, bool)
+	Take(sub *push.Subscription) (seal.Prepared, bool)
 }
 
 // DeviceStore is what the channel needs to know and tell about devices.
