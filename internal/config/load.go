@@ -14,9 +14,10 @@ import (
 // SystemFile is read when no other file is named.
 const SystemFile = "/etc/tocsin/tocsin.env"
 
-// secretKeys may also be given as KEY_FILE.
-func secretKeys() []string {
-	return []string{"TOCSIN_DATABASE_URL", "TOCSIN_PUSH_PROXY", "VAPID_PRIVATE_KEY"}
+// fileKeys may also be given as KEY_FILE: secrets, and what is made together
+// with one.
+func fileKeys() []string {
+	return []string{"TOCSIN_DATABASE_URL", "TOCSIN_PUSH_PROXY", "VAPID_PUBLIC_KEY", "VAPID_PRIVATE_KEY", "VAPID_SUBJECT"}
 }
 
 // Keys are the keys of serve and the other commands that work on the database.
@@ -25,7 +26,7 @@ func Keys() []string {
 		"TOCSIN_LISTEN", "TOCSIN_DATA", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_URL_FILE", "TOCSIN_BASE_URL",
 		"TOCSIN_LOG_LEVEL", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_NODE",
 		"TOCSIN_PUSH_PROXY", "TOCSIN_PUSH_PROXY_FILE", "TOCSIN_PUSH_PRIVATE",
-		"VAPID_PUBLIC_KEY", "VAPID_PRIVATE_KEY", "VAPID_PRIVATE_KEY_FILE", "VAPID_SUBJECT",
+		"VAPID_PUBLIC_KEY", "VAPID_PUBLIC_KEY_FILE", "VAPID_PRIVATE_KEY", "VAPID_PRIVATE_KEY_FILE", "VAPID_SUBJECT", "VAPID_SUBJECT_FILE",
 	}
 }
 
@@ -73,8 +74,8 @@ func Load(s Sources) (Config, error) {
 	for key, text := range s.Flags {
 		all[key] = value{text, "flag --" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(key, "TOCSIN_")), "_", "-")}
 	}
-	for _, key := range secretKeys() {
-		if err := fromSecretFile(key, all); err != nil {
+	for _, key := range fileKeys() {
+		if err := fromFile(key, all); err != nil {
 			return Config{}, err
 		}
 	}
@@ -169,8 +170,8 @@ func parseLine(line string) (key, text string, ok bool, err error) {
 	return "", "", false, errors.New("has no closing quote")
 }
 
-// fromSecretFile reads KEY_FILE into KEY.
-func fromSecretFile(key string, all map[string]value) error {
+// fromFile reads KEY_FILE into KEY.
+func fromFile(key string, all map[string]value) error {
 	named, ok := all[key+"_FILE"]
 	if !ok || named.text == "" {
 		return nil

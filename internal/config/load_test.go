@@ -46,6 +46,19 @@ func TestLoad(t *testing.T) {
 			t.Error(d)
 		}
 	})
+	t.Run("the keys of Web Push and their subject may each be in a file", func(t *testing.T) {
+		dir := t.TempDir()
+		c, err := config.Load(config.Sources{File: os.DevNull, Environ: []string{
+			"VAPID_PUBLIC_KEY_FILE=" + write(t, dir, "public", publicKey+"\n"), "VAPID_PRIVATE_KEY_FILE=" + write(t, dir, "private", privateKey+"\n"),
+			"VAPID_SUBJECT_FILE=" + write(t, dir, "subject", "mailto:ops@example.com\n"),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{publicKey, privateKey, "mailto:ops@example.com"}, []string{c.VAPIDPublicKey, c.VAPIDPrivateKey, c.VAPIDSubject}); d != "" {
+			t.Error(d)
+		}
+	})
 	t.Run("nothing given is a local hub on SQLite in the data folder", func(t *testing.T) {
 		dir := t.TempDir()
 		t.Chdir(dir)
