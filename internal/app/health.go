@@ -57,12 +57,11 @@ func (a *App) facts(ctx context.Context) health.Facts {
 
 	q, err := a.db.QueueFigures(ctx)
 	f.Queue = health.Queue{
-		Waiting: q.Waiting, Handed: q.Handed, Oldest: q.Oldest,
+		Waiting: q.Waiting, Handed: q.Handed, Oldest: q.Oldest, Ends: q.Ends,
 		Sent: q.Sent24h, Expired: q.Expired24h, DeadDay: q.Dead24h, Err: err,
 	}
 	if s, err := a.db.Settings(ctx); err == nil {
 		f.Quiet = time.Duration(s.SourceQuietMinutes) * time.Minute
-		f.Longest = time.Duration(s.BrowserTTL) * time.Minute
 	}
 	titles := map[string]string{}
 	for _, k := range Kinds() {
@@ -114,6 +113,9 @@ func (a *App) pushFacts(ctx context.Context) *health.Push {
 	}
 	if s, err := p.settings.get(ctx); err == nil {
 		out.Enabled, out.Reach = s.WebPush, p.subject(s) != ""
+	}
+	if some, err := a.db.SubscriptionsAfter(ctx, "", 1); err == nil {
+		out.Devices = len(some) > 0
 	}
 	if keys, err := p.keys.get(ctx); err == nil && len(keys) > 0 {
 		out.KeySince = keys[0].Created

@@ -10,7 +10,7 @@ import (
 // forConsole is what the pages get of Web Push.
 func (p *webPush) forConsole() console.Push {
 	return console.Push{
-		KeysChanged: p.keys.forget,
+		KeysChanged: p.keys.forget, Reach: p.reach,
 		Test: func(ctx context.Context, s push.Subscription) (console.PushTest, error) {
 			got, err := p.test(ctx, s)
 			return console.PushTest(got), err

@@ -161,6 +161,15 @@ func (p *webPush) subject(s config.Settings) string {
 	return subject
 }
 
+// reach says whether a subject is known: without, nothing is sent.
+func (p *webPush) reach(ctx context.Context) (bool, error) {
+	s, err := p.settings.get(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read settings: %w", err)
+	}
+	return p.subject(s) != "", nil
+}
+
 // readyMax is for how many devices messages are prepared.
 func (p *webPush) readyMax() int {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
@@ -300,7 +309,7 @@ func (p *webPush) checkToken(_ context.Context, token string) (push.Action, erro
 
 // forAPI is what the API gets of it.
 func (p *webPush) forAPI() api.Push {
-	return api.Push{Keys: p.keys.get, KeysChanged: p.keys.forget, CheckToken: p.checkToken, Test: p.test, Services: p.services}
+	return api.Push{Keys: p.keys.get, KeysChanged: p.keys.forget, CheckToken: p.checkToken, Reach: p.reach, Test: p.test, Services: p.services}
 }
 
 // keepRetired is for how long a key that no device is bound to is kept after it

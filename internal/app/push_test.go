@@ -912,6 +912,51 @@ func TestAPublicationReachesWhoWantsIt(t *testing.T) {
 	})
 }
 
+func TestWithoutASubjectWhoeverTurnsWebPushOnIsToldThatNothingCanBeSent(t *testing.T) {
+	h := startHub(t, "TOCSIN_PUSH_PROXY="+lab.Proxy.URL)
+	h.user("root", auth.Admin)
+	root := h.cookie("root")
+	healthy := func(want string) {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Second) // a report is good for a second
+		got := h.call("GET", "/api/v1/health", root, "")
+		for got.field(t, "ok") != want && time.Now().Before(deadline) {
+			got = h.call("GET", "/api/v1/health", root, "")
+		}
+		if got.field(t, "ok") != want || want == "false" && !strings.Contains(got.body, "Set a subject under Settings → Notifications, or give VAPID_SUBJECT=mailto:…") {
+			t.Errorf("health: %s", got.body)
+		}
+	}
+	const mine = "Messages cannot go out yet"
+	put := func(s device.Subscription) (warning string) {
+		t.Helper()
+		got := h.call("PUT", "/api/v1/push/devices", root, h.subscribing(s))
+		if got.status != http.StatusOK {
+			t.Fatalf("device: %d %s", got.status, got.body)
+		}
+		return got.field(t, "warning")
+	}
+	healthy("true")
+	_, s := h.browserOf()
+	if got := put(s); !strings.Contains(got, mine) || !strings.Contains(got, "administrator") {
+		t.Errorf("the answer warns of %q", got)
+	}
+	healthy("false")
+	if got := h.call("GET", "/console/me", root, ""); got.status != http.StatusOK || !strings.Contains(got.body, mine) {
+		t.Errorf("the page does not tell: %d", got.status)
+	}
+	if got := h.call("PUT", "/api/v1/settings", root, `{"push_subject":"mailto:ops@tocsin-lab.org"}`); got.status != http.StatusOK {
+		t.Fatalf("settings: %d %s", got.status, got.body)
+	}
+	healthy("true")
+	if got := put(s); got != "" {
+		t.Errorf("with a subject the answer warns of %q", got)
+	}
+	if got := h.call("GET", "/console/me", root, ""); strings.Contains(got.body, mine) {
+		t.Error("the page tells, too")
+	}
+}
+
 func TestPushSettingsAreInForceAtOnce(t *testing.T) {
 	h := startHub(t, "TOCSIN_PUSH_PROXY=http://127.0.0.1:1", "VAPID_SUBJECT=mailto:ops@tocsin-lab.org")
 	h.user("root", auth.Admin)

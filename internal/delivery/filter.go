@@ -16,6 +16,7 @@ type Queue struct {
 	Waiting    int       // due, or waiting for a tab to open
 	Handed     int       // handed over, receipt awaited
 	Oldest     time.Time // creation of the oldest Waiting or Handed one; zero if none
+	Ends       time.Time // Expires of the one of them that ends first; zero if none ends
 	Dead24h    int
 	Expired24h int
 	Sent24h    int

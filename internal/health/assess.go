@@ -23,7 +23,6 @@ type Facts struct {
 	Push      *Push // nil: there is none
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
-	Longest   time.Duration // how long a delivery may wait before it expires; 0: not known
 }
 
 // Database is the store's state.
@@ -60,6 +59,7 @@ type Live struct {
 type Queue struct {
 	Waiting, Handed        int
 	Oldest                 time.Time // of those that wait or are handed over
+	Ends                   time.Time // when the first of those ends
 	Sent, Expired, DeadDay int
 	Err                    error
 }
@@ -195,9 +195,8 @@ func (r *Report) queue(f Facts) {
 		{"waiting", strconv.Itoa(q.Waiting)}, {"handed over", strconv.Itoa(q.Handed)},
 		{"sent in 24 h", strconv.Itoa(q.Sent)}, {"expired in 24 h", strconv.Itoa(q.Expired)}, {"undeliverable in 24 h", strconv.Itoa(q.DeadDay)},
 	}}
-	age := time.Duration(0)
 	if !q.Oldest.IsZero() {
-		age = f.Now.Sub(q.Oldest)
+		age := f.Now.Sub(q.Oldest)
 		p.Detail = Count(q.Waiting+q.Handed, "delivery waits", "deliveries wait") + ", the oldest for " + Age(age)
 		p.Figures = append(p.Figures, Figure{"oldest", Age(age)})
 	}
@@ -205,10 +204,11 @@ func (r *Report) queue(f Facts) {
 	switch {
 	case q.Err != nil:
 		r.Warn("queue", "The figures of the deliveries cannot be read: "+q.Err.Error()+".", "Look at the database.")
-	case f.Longest > 0 && age > f.Longest+expiryLag:
-		// That a delivery waits for its contact to open a tab is no fault; that
-		// it waits past its end is.
-		r.Warn("queue", "A delivery has been waiting for "+Age(age)+", which is longer than any should.", "Look at the delivery worker here, and at the clock of this machine.")
+	case !q.Ends.IsZero() && f.Now.Sub(q.Ends) > expiryLag:
+		// That a delivery waits for its contact to open a tab, or for a device to
+		// be reached, is no fault; that it waits past its end is. Each channel has
+		// its own, and a reminder one of its own.
+		r.Warn("queue", "A delivery still waits whose time ran out "+Age(f.Now.Sub(q.Ends))+" ago.", "Look at the delivery worker here, and at the clock of this machine.")
 	}
 	if q.DeadDay > 0 {
 		r.Warn("queue", Count(q.DeadDay, "delivery", "deliveries")+" of the last 24 hours could not be delivered.", "The list of deliveries says which, and why.")

@@ -13,12 +13,12 @@ import (
 func well() health.Facts {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	return health.Facts{
-		Now: now, Started: now.Add(-time.Hour), Longest: 8 * time.Hour,
+		Now: now, Started: now.Add(-time.Hour),
 		Database:  health.Database{Engine: "sqlite", Latency: time.Millisecond, Size: 4 << 20, Schema: 1},
 		Committer: health.Worker{Name: "committer", Title: "Committer", Last: now.Add(-time.Minute)},
 		Delivery:  []health.Worker{{Name: "delivery", Title: "Delivery worker", Last: now, Every: time.Second}},
 		Live:      health.Live{Streams: 3, Users: 2, LastTail: now},
-		Push: &health.Push{Enabled: true, Last: now, Reach: true, KeySince: now.Add(-48 * time.Hour),
+		Push: &health.Push{Enabled: true, Last: now, Reach: true, Devices: true, KeySince: now.Add(-48 * time.Hour),
 			Services: []health.PushService{{Origin: "https://push.example.com", LastFailure: now.Add(-time.Hour)}}},
 		Disk:    &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
 		Sources: []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
@@ -48,7 +48,7 @@ func TestAssess(t *testing.T) {
 		"commits fail":              {func(f *health.Facts) { f.Committer.Err = errors.New("disk full") }, "committer", "disk full", true},
 		"delivery worker stuck":     {func(f *health.Facts) { f.Delivery[0].Last = f.Now.Add(-time.Minute) }, "delivery", "sign of life for 60 seconds", false},
 		"live channel never looked": {func(f *health.Facts) { f.Live.LastTail = time.Time{} }, "live", "sign of life", false},
-		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Oldest = 1, f.Now.Add(-9*time.Hour) }, "queue", "9 hours", true},
+		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Ends = 1, f.Now.Add(-15*time.Minute) }, "queue", "whose time ran out 15 minutes ago", true},
 		"undeliverable":             {func(f *health.Facts) { f.Queue.DeadDay = 2 }, "queue", "2 deliveries", true},
 		"disk almost full":          {func(f *health.Facts) { f.Disk.Free = 4 << 30 }, "disk", "almost full", true},
 		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},
@@ -58,6 +58,7 @@ func TestAssess(t *testing.T) {
 		"fan-out stuck":             {func(f *health.Facts) { f.Push.Last = f.Now.Add(-time.Minute) }, "push", "sign of life for 60 seconds", true},
 		"fan-out met an error":      {func(f *health.Facts) { f.Push.Err, f.Push.ErrAt = "disk full.", f.Now }, "push", "an error: disk full.", true},
 		"visitors wait":             {func(f *health.Facts) { f.Push.Overdue = f.Now.Add(-10 * time.Minute) }, "push", "due for 10 minutes", true},
+		"nobody to reach":           {func(f *health.Facts) { f.Push.Reach = false }, "push", "Nothing is sent by Web Push, because", true},
 		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "Nothing is sent to https://push.example.com for now, because it refuses our key: BadJwtToken.", true},
 		"a service is silent": {func(f *health.Facts) {
 			f.Push.Services[0] = health.PushService{Origin: "https://push.example.com", Paused: true, LastFailure: f.Now, Until: f.Now.Add(5 * time.Minute), Why: "no answer"}
@@ -128,6 +129,16 @@ func TestAssess(t *testing.T) {
 			t.Errorf("warnings %+v", r.Warnings)
 		}
 	})
+	t.Run("that no subject is known is nothing to tell before the first device, and when Web Push is off", func(t *testing.T) {
+		for _, change := range []func(*health.Push){func(p *health.Push) { p.Devices = false }, func(p *health.Push) { p.Enabled = false }} {
+			f := well()
+			f.Push.Reach = false
+			change(f.Push)
+			if r := health.Assess(f); !r.OK {
+				t.Errorf("warnings %+v", r.Warnings)
+			}
+		}
+	})
 	t.Run("a key that is in the database only is hinted at, and no warning", func(t *testing.T) {
 		r := health.Assess(well())
 		p := r.Part("push")
@@ -144,7 +155,7 @@ func TestAssess(t *testing.T) {
 	})
 	t.Run("waiting for somebody to open a tab is no fault", func(t *testing.T) {
 		f := well()
-		f.Queue.Waiting, f.Queue.Oldest = 5, f.Now.Add(-7*time.Hour)
+		f.Queue.Waiting, f.Queue.Oldest, f.Queue.Ends = 5, f.Now.Add(-27*24*time.Hour), f.Now.Add(time.Hour)
 		if r := health.Assess(f); !r.OK {
 			t.Errorf("warnings %+v", r.Warnings)
 		}

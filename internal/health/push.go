@@ -14,11 +14,13 @@ type Push struct {
 	ErrAt   time.Time
 	Overdue time.Time // since when a message to a visitor should have been sent; zero: none
 
-	// Reach says whether push services are told how to reach who runs this, and
-	// Given whether the key is kept outside of the database too.
-	Reach, Given bool
-	KeySince     time.Time // of the current key
-	Services     []PushService
+	// Reach says whether it is known how push services reach who runs this:
+	// without, nothing is sent. Devices says whether there is any to send to, a
+	// contact's or a visitor's, and Given whether the key is kept outside of the
+	// database too.
+	Reach, Devices, Given bool
+	KeySince              time.Time // of the current key
+	Services              []PushService
 }
 
 // PushService is one push service, by its origin.
@@ -57,11 +59,14 @@ func (r *Report) push(f Facts) {
 	}
 	reach := "told to push services"
 	if !p.Reach {
-		reach = "not known: give a subject in Settings → Notifications, or Apple refuses messages"
+		reach = "not known: nothing is sent without a subject"
 	}
 	part.Figures = append(part.Figures, Figure{"who runs this", reach}, Figure{"push services met", strconv.Itoa(len(p.Services))})
 	r.Add(part)
 	r.pushWorker(f, p)
+	if p.Enabled && p.Devices && !p.Reach {
+		r.Warn("push", "Nothing is sent by Web Push, because push services want to know how to reach who runs this, and no subject is set.", "Set a subject under Settings → Notifications, or give VAPID_SUBJECT=mailto:… and start Tocsin again.")
+	}
 	for _, s := range p.Services {
 		switch {
 		case s.Refuses:

@@ -91,3 +91,7 @@ func Subject(candidates ...string) (string, error) {
 	}
 	return "", first
 }
+
+// NoSubject is what somebody is told who turns Web Push on while no subject is
+// known.
+const NoSubject = "Messages cannot go out yet: an administrator has to set a subject first, under Settings → Notifications or as VAPID_SUBJECT=mailto:…"

@@ -139,8 +139,8 @@ func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
 	count := func(s scanner) (struct{}, error) {
 		var state string
 		var n int
-		var oldest int64
-		err := s.Scan(&state, &n, &oldest)
+		var oldest, ends int64
+		err := s.Scan(&state, &n, &oldest, &ends)
 		switch delivery.State(state) {
 		case delivery.Waiting:
 			q.Waiting = n
@@ -156,14 +156,18 @@ func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
 		if t := fromMillis(oldest); oldest != 0 && (q.Oldest.IsZero() || t.Before(q.Oldest)) {
 			q.Oldest = t
 		}
+		if t := fromMillis(ends); ends != 0 && (q.Ends.IsZero() || t.Before(q.Ends)) {
+			q.Ends = t
+		}
 		return struct{}{}, err
 	}
-	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), COALESCE(min(CASE WHEN "+isDue("$1")+" THEN created END), 0) FROM delivery WHERE "+
+	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), COALESCE(min(CASE WHEN "+isDue("$1")+" THEN created END), 0), "+
+		"COALESCE(min(CASE WHEN expires > 0 THEN expires END), 0) FROM delivery WHERE "+
 		unfinishedSQL+" GROUP BY state", millis(now))
 	if err != nil {
 		return q, fmt.Errorf("count waiting deliveries: %w", err)
 	}
-	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), 0 FROM delivery WHERE state IN ('sent', 'dead', 'expired') AND done > $1 GROUP BY state",
+	_, err = collect(ctx, db.reads, count, "SELECT state, count(*), 0, 0 FROM delivery WHERE state IN ('sent', 'dead', 'expired') AND done > $1 GROUP BY state",
 		millis(now.Add(-24*time.Hour)))
 	if err != nil {
 		return q, fmt.Errorf("count ended deliveries: %w", err)

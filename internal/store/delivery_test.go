@@ -269,11 +269,12 @@ func TestQueueFigures(t *testing.T) {
 				c.Deliveries[i].Done = recent()
 			}
 		}
-		c.Deliveries[1].Created = day()
+		c.Deliveries[1].Created, c.Deliveries[1].Expires = day(), time.Time{} // never
+		c.Deliveries[2].Expires = day()
 		write(t, db, c)
 		q, err := db.QueueFigures(t.Context())
 		ok(t, err)
-		if d := cmp.Diff(delivery.Queue{Waiting: 1, Handed: 1, Oldest: day(), Dead24h: 1, Expired24h: 1, Sent24h: 1}, q); d != "" {
+		if d := cmp.Diff(delivery.Queue{Waiting: 1, Handed: 1, Oldest: day(), Ends: c.Deliveries[0].Expires, Dead24h: 1, Expired24h: 1, Sent24h: 1}, q); d != "" {
 			t.Fatal(d)
 		}
 	})

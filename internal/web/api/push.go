@@ -28,6 +28,9 @@ type Push struct {
 	// CheckToken says what a token of a notification allows; push.ErrToken and
 	// push.ErrTokenExpired refuse one.
 	CheckToken func(ctx context.Context, token string) (push.Action, error)
+	// Reach says whether it is known how push services reach who runs this:
+	// without, nothing is sent. nil: it is.
+	Reach func(ctx context.Context) (bool, error)
 	// Test sends a test to one device and answers what its push service said.
 	Test func(ctx context.Context, s push.Subscription) (PushTest, error)
 	// Services are the push services that were met, with what holds them up.
@@ -86,6 +89,7 @@ type DeviceSaved struct {
 	Name    string    `json:"name"`
 	KeyID   string    `json:"key_id" doc:"The current key; if it is another than yours, subscribe anew with it"`
 	Created time.Time `json:"created"`
+	Warning string    `json:"warning" doc:"Why nothing can be sent to it yet, and the mend, for people; empty: nothing is in the way"`
 }
 
 // DeviceOut is one of my devices.
@@ -249,7 +253,16 @@ func (a *API) putDevice(ctx context.Context, in *postIn[DeviceIn]) (*body[Device
 	if err != nil {
 		return nil, err
 	}
-	return give(DeviceSaved{ID: saved.ID, Name: saved.Name, KeyID: current.ID, Created: saved.Created.UTC()}), nil
+	out := DeviceSaved{ID: saved.ID, Name: saved.Name, KeyID: current.ID, Created: saved.Created.UTC()}
+	if a.d.Push.Reach != nil {
+		switch reach, err := a.d.Push.Reach(ctx); {
+		case err != nil:
+			return nil, err
+		case !reach:
+			out.Warning = push.NoSubject
+		}
+	}
+	return give(out), nil
 }
 
 // errNotHolder is for an endpoint that is known with another secret.

@@ -27,6 +27,9 @@ type Acks interface {
 type Push struct {
 	// KeysChanged is called when a key was made or deleted here.
 	KeysChanged func()
+	// Reach says whether it is known how push services reach who runs this:
+	// without, nothing is sent. nil: it is.
+	Reach func(ctx context.Context) (bool, error)
 	// Test sends a test to one device and answers what its push service said.
 	Test func(ctx context.Context, s push.Subscription) (PushTest, error)
 	// Services are the push services that were met, with what holds them up.

@@ -51,6 +51,19 @@ func deviceOf(s push.Subscription, currentKey string) deviceRow {
 	return r
 }
 
+// mute says why nothing can be sent by Web Push yet, and the mend; empty when
+// nothing is in the way.
+func (c *console) mute(v *visit) (string, error) {
+	if c.Push.Reach == nil {
+		return "", nil
+	}
+	reach, err := c.Push.Reach(v.Context())
+	if err != nil || reach {
+		return "", err
+	}
+	return push.NoSubject, nil
+}
+
 // myDevices are those of the visitor.
 func (c *console) myDevices(v *visit) ([]deviceRow, error) {
 	devices, err := c.Store.Devices(v.Context(), v.who.UserID)

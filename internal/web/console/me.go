@@ -11,7 +11,8 @@ type meView struct {
 	shell
 	Contact  *contactRow
 	Devices  []deviceRow
-	Off      bool // Web Push is off in the settings
+	Off      bool   // Web Push is off in the settings
+	Mute     string // why nothing can be sent by Web Push yet, and the mend; empty: nothing is in the way
 	Password form
 }
 
@@ -44,6 +45,11 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 		return err
 	}
 	view.Off = !set.WebPush
+	if !view.Off {
+		if view.Mute, err = c.mute(v); err != nil {
+			return err
+		}
+	}
 	view.shell = c.shell(w, v, "/console/me", "My notifications")
 	view.beside(view.Devices)
 	c.write(w, v.Request, status, "me", "shell", view)
