@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/auth"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/store"
@@ -192,6 +193,36 @@ func TestSnoozes(t *testing.T) {
 		write(t, db, dispatch.Changes{EndSnoozes: []string{id}})
 		same(t, "after the end", len(snoozed(id)), 0)
 		same(t, "of another alert", len(snoozed("other")), 1)
+	})
+}
+
+func TestWhoIsDisabledIsSentNothingThatStillWaits(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		u := auth.User{ID: "u1", Name: "jane", Role: auth.Operator, CreatedAt: time.Now()}
+		ok(t, db.SaveUser(ctx, u))
+		c := told(1)
+		c.Deliveries[1].State = delivery.Sent
+		c.Deliveries[2].Due = time.Now().Add(time.Hour) // a reminder
+		write(t, db, c)
+		states := func() (got []delivery.State) {
+			for _, d := range c.Deliveries {
+				got = append(got, deliveryOf(t, db, c.Alerts[0].ID, d.ID).State)
+			}
+			return got
+		}
+		ok(t, db.SaveUser(ctx, u))
+		if diff := cmp.Diff([]delivery.State{delivery.Waiting, delivery.Sent, delivery.Waiting, delivery.Waiting}, states()); diff != "" {
+			t.Fatal("saved again: " + diff)
+		}
+		u.Disabled = true
+		ok(t, db.SaveUser(ctx, u))
+		if diff := cmp.Diff([]delivery.State{delivery.Cancelled, delivery.Sent, delivery.Cancelled, delivery.Waiting}, states()); diff != "" {
+			t.Fatal("disabled: " + diff)
+		}
+		if d := deliveryOf(t, db, c.Alerts[0].ID, c.Deliveries[2].ID); d.Detail == "" || d.Done.IsZero() {
+			t.Errorf("it does not say why and when: %+v", d)
+		}
 	})
 }
 

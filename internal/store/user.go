@@ -39,6 +39,8 @@ func (db *DB) UserByName(ctx context.Context, name string) (auth.User, error) {
 }
 
 // SaveUser inserts or updates by ID; fault.ErrTaken when another has the name.
+// Nothing that still waits is sent to somebody who is disabled: a phone takes
+// messages without a session.
 func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO users (id, name, name_key, display_name, role, password_hash, disabled, created, last_sign_in)
@@ -46,7 +48,19 @@ func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
 			display_name = excluded.display_name, role = excluded.role, password_hash = excluded.password_hash,
 			disabled = excluded.disabled, created = excluded.created, last_sign_in = excluded.last_sign_in`,
 			u.ID, u.Name, strings.ToLower(u.Name), u.DisplayName, string(u.Role), u.PasswordHash, u.Disabled, millis(u.CreatedAt), millis(u.LastSignIn))
-		return taken(err, "user", u.Name)
+		if err != nil || !u.Disabled {
+			return taken(err, "user", u.Name)
+		}
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		_, err = w.exec(ctx, "UPDATE delivery SET state = 'cancelled', detail = 'the user may not sign in any more', done = $2, room = '' WHERE user_id = $1 AND "+
+			unfinishedSQL, u.ID, millis(now))
+		if err != nil {
+			return fmt.Errorf("cancel what waits for user %s: %w", u.ID, err)
+		}
+		return nil
 	})
 }
 
