@@ -159,7 +159,7 @@ func TestWhatAMessageSays(t *testing.T) {
 	want := map[string]any{
 		"web_push": 8030.0, "mutable": true,
 		"notification": map[string]any{
-			"title": "PROBLEM: HTTP on web01 is Critical!", "body": "connection refused", "navigate": base + "/console/alerts/" + alertID,
+			"title": "PROBLEM: HTTP on web01 is Critical!", "body": "connection refused", "navigate": base + "/console/act/" + alertID,
 			"lang": "en", "tag": "alert-" + alertID, "icon": base + "/static/icons/service-critical.png", "badge": base + "/static/icons/badge.png",
 			"timestamp": float64(noon.UnixMilli()), "require_interaction": true, "mutable": true,
 			"actions": []any{
@@ -177,6 +177,31 @@ func TestWhatAMessageSays(t *testing.T) {
 	}
 	if notes := d.drawer.take(); len(notes) != 1 || !notes[0].OK || notes[0].SubscriptionID != "s1" || !notes[0].At.Equal(noon) {
 		t.Errorf("%+v", notes)
+	}
+}
+
+// Safari follows navigate: there the page with the buttons stands in for them.
+func TestWhereAClickLeads(t *testing.T) {
+	const engine = "https://nagios.example.org/cgi-bin/extinfo.cgi?host=web01"
+	for _, c := range []struct {
+		name, navigate, url string
+		change              func(m *channel.Message)
+	}{
+		{"a problem of a source that leads to its engine", base + "/console/act/" + alertID, engine, func(m *channel.Message) { m.URL = engine }},
+		{"a problem whose engine's address is too long", base + "/console/act/" + alertID, base + "/console/act/" + alertID, func(m *channel.Message) { m.URL = engine + strings.Repeat("x", 3000) }},
+		{"an acknowledgement", engine, engine, func(m *channel.Message) { m.URL, m.Notice = engine, alert.NoticeAck }},
+		{"a problem of no alert", engine, engine, func(m *channel.Message) { m.URL, m.Alert = engine, nil }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDesk(t)
+			m := message("d1")
+			c.change(&m)
+			_, l := d.sendMessage(t, m)
+			n := d.phone.open(t, l)["notification"].(map[string]any)
+			if url := n["data"].(map[string]any)["url"]; n["navigate"] != c.navigate || url != c.url {
+				t.Errorf("in Safari to %v, elsewhere to %v", n["navigate"], url)
+			}
+		})
 	}
 }
 

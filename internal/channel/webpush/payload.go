@@ -114,8 +114,12 @@ func messagePayload(m *channel.Message, s config.Settings, base, token string) (
 	}
 	if m.Notice == alert.NoticeProblem {
 		n.RequireInteraction = n.Data.AutoClose == 0
-		if t.AlertID != "" && token != "" {
-			act := absolute(base, "/console/act/"+t.AlertID)
+		if t.AlertID != "" {
+			// Who follows navigate is Safari, which has no buttons: there the page
+			// with the big ones stands in for them, wherever a click leads elsewhere.
+			n.Navigate = absolute(base, "/console/act/"+t.AlertID)
+		}
+		if act := n.Navigate; t.AlertID != "" && token != "" {
 			n.Actions = []action{{"ack", "Acknowledge", act}, {"snooze", "Snooze 30 min", act}}
 		}
 	}
@@ -205,6 +209,7 @@ func fit(n notification, base string, limit int) []byte {
 		func(int) { n.Icon = "" },
 		func(int) { n.Actions = nil },
 		func(over int) { n.Title = atLeast(cutBytes(n.Title, max(jsonLen(n.Title)-over, 40))) },
+		func(int) { n.Data.URL = n.Navigate },
 		func(int) { n.Navigate = absolute(base, ""); n.Data.URL = n.Navigate },
 		func(int) { n.Tag = cutBytes(n.Tag, 100) },
 	} {
