@@ -474,8 +474,9 @@ func (p *pushed) visits() {
 	if got := p.devices(); len(got) != 0 {
 		p.Errorf("a visitor became anna's device: %+v", got)
 	}
-	p.must(tab.Eval(p.ctx, "import('/static/js/push.js').then((m) => m.visitor.remove()).then(() => null)", nil))
+	p.press(n, "Unsubscribe")
 	p.waits("the subscription has ended", func() bool { return p.box.Gone(p.token) })
+	p.sees("Unsubscribed")
 	if got := publish("critical", "Nobody is left").Progress; got.Total != 0 {
 		p.Errorf("progress after the end %+v", got)
 	}

@@ -8,7 +8,7 @@
 
 importScripts('/static/js/shared.js', '/static/js/worker-known.js', '/static/js/worker-act.js');
 
-/* global tocsin, act, flush, forget, learn, learnFrom, own */
+/* global tocsin, act, flush, forget, learn, learnFrom, own, unsubscribe */
 
 const ICON = '/static/icons/app.png';
 const BADGE = '/static/icons/badge.png';
@@ -26,7 +26,8 @@ self.addEventListener('install', (event) => {
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
 
 // Safari shows each push by itself if the worker does not, and takes the
-// permission away from those who are silent too often. It has no buttons either.
+// permission away from those who are silent too often. It has no buttons either,
+// and does not replace by tag.
 const mustShow = () => !('maxActions' in Notification) && /Safari\//.test(navigator.userAgent) && !/Chrom|Firefox/.test(navigator.userAgent);
 
 // ---- a message comes
@@ -56,6 +57,9 @@ function read(data) {
   const d = n.data && typeof n.data === 'object' ? n.data : {};
   const string = (x, otherwise = '') => (typeof x === 'string' && x ? x : otherwise);
   // What cannot be read is still a message from the hub: something is to be seen there.
+  const buttons = Array.isArray(n.actions) ? n.actions.filter((a) => string(a?.action) && string(a?.title)) : [];
+  // Who reads a public page has no other place to end it but that page.
+  if (d.kind === 'page') buttons.push({ action: 'unsubscribe', title: 'Unsubscribe' });
   const plain = text && !body ? text.slice(0, 300) : 'There is something new. Open Tocsin to see it.';
   return {
     title: string(n.title, 'Tocsin'),
@@ -69,7 +73,7 @@ function read(data) {
     silent: n.silent === true || d.quiet === true,
     renotify: d.renotify !== false,
     requireInteraction: n.require_interaction === true || n.requireInteraction === true,
-    actions: Array.isArray(n.actions) ? n.actions.filter((a) => string(a?.action) && string(a?.title)) : [],
+    actions: buttons,
     data: {
       kind: string(d.kind), alert_id: string(d.alert_id), object_id: string(d.object_id), delivery_id: string(d.delivery_id),
       notice: string(d.notice), state: string(d.state), at: string(d.at), token: string(d.token),
@@ -109,14 +113,22 @@ async function present(n) {
     const same = await self.registration.getNotifications({ tag: n.tag });
     if (same.length === 0 && !mustShow() && await seen()) return { result: 'shown', detail: `${tocsin.agent()}, ${first ? 'where nothing was left to replace' : 'in an open tab'}` };
     if (same.length && !first && !mustShow()) return { result: 'shown', detail: `${tocsin.agent()}, in an open tab` };
-    // Safari does not replace by tag.
-    if (mustShow()) for (const old of same) old.close();
   }
   return draw(n, '', true);
 }
 
+// clear closes what a message replaces, where the browser does not do that.
+async function clear(n) {
+  if (!mustShow() || !n.tag) return;
+  for (const old of await self.registration.getNotifications()) {
+    const same = old.tag ? old.tag === n.tag : n.data.alert_id && old.data?.alert_id === n.data.alert_id;
+    if (same) old.close();
+  }
+}
+
 async function draw(n, key, silent) {
   try {
+    await clear(n).catch(() => {}); // two of them are better than none
     try {
       await self.registration.showNotification(n.title, options(n, silent));
     } catch {
@@ -186,6 +198,10 @@ self.addEventListener('notificationclick', (event) => {
   event.notification.close();
   if ((event.action === 'ack' || event.action === 'snooze') && data.alert_id) {
     event.waitUntil(act(event.action, data, event.notification.title));
+    return;
+  }
+  if (event.action === 'unsubscribe' && data.kind === 'page') {
+    event.waitUntil(unsubscribe(target(data.url)));
     return;
   }
   event.waitUntil(Promise.all([

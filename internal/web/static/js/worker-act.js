@@ -1,5 +1,5 @@
 // Part of the service worker (sw-push.js): Acknowledge and Snooze from a
-// notification, also without network.
+// notification, also without network; and Unsubscribe from that of a public page.
 
 /* global tocsin, learn, notice, target */
 
@@ -133,6 +133,27 @@ async function flushOnce() {
 
 function clockOf(at) {
   return new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+}
+
+// unsubscribe ends what this browser is to a public page; a contact's device stays
+// one. Without network the hub learns of it from the push service.
+async function unsubscribe(url) {
+  const data = { url };
+  try {
+    const sub = await self.registration.pushManager.getSubscription();
+    const { page, ...rest } = await tocsin.get('kept', 'push').catch(() => null) || {};
+    const told = sub ? await post('/api/v1/push/subscription/delete', tocsin.address(sub)) : { ok: true };
+    if (rest.id) {
+      if (!told.ok) throw new Error(told.why || 'The hub cannot be reached just now.');
+      await tocsin.put('kept', rest, 'push');
+    } else {
+      await sub?.unsubscribe();
+      await tocsin.remove('kept', 'push').catch(() => {});
+    }
+    await notice({ title: 'Unsubscribed', body: 'This browser is told no more of this page.', tag: 'unsubscribe', silent: true, auto_close: 10, data });
+  } catch (error) {
+    await notice({ title: 'Not unsubscribed', body: `${error.message || error} You can also take the permission away in the browser’s settings for this site.`, tag: 'unsubscribe', data });
+  }
 }
 
 self.addEventListener('sync', (event) => {
