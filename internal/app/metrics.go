@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/channel/webpush"
 )
 
 // metrics are the figures for Prometheus. What the workers count themselves is
@@ -167,9 +170,12 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 	p := f.a.push
 	now := time.Now()
 	states := map[string]int{"open": 0, "paused": 0, "stopped": 0}
-	for _, s := range p.sender.Services() {
+	services := p.sender.Services()
+	label := serviceLabels(services)
+	messages := map[[2]string]int64{}
+	for _, s := range services {
 		for result, n := range map[string]int64{"accepted": s.Accepted, "gone": s.Gone, "failed": s.Failed, "retried": s.Retried, "refused": s.Refused} {
-			count("tocsin_push_messages_total", "Messages to push services, by what they answered.", float64(n), "service", s.Origin, "result", result)
+			messages[[2]string{label(s.Origin), result}] += n
 		}
 		switch {
 		case !s.Breaker.IsZero():
@@ -180,13 +186,22 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 			states["open"]++
 		}
 	}
+	for of, n := range messages {
+		count("tocsin_push_messages_total", "Messages to push services, by what they answered.", float64(n), "service", of[0], "result", of[1])
+	}
 	for state, n := range states {
 		gauge("tocsin_push_services", "Push services met; stopped: it refuses our key.", float64(n), "state", state)
 	}
+	wires := map[string]struct{ conns, active, window int }{}
 	for _, s := range p.client.Stats() {
-		gauge("tocsin_push_connections", "Open connections to push services.", float64(s.Conns), "service", s.Origin)
-		gauge("tocsin_push_requests", "Requests to push services that are under way.", float64(s.Active), "service", s.Origin)
-		gauge("tocsin_push_window", "How many requests may be under way at a time.", float64(s.Window), "service", s.Origin)
+		sum := wires[label(s.Origin)]
+		sum.conns, sum.active, sum.window = sum.conns+s.Conns, sum.active+s.Active, sum.window+s.Window
+		wires[label(s.Origin)] = sum
+	}
+	for service, sum := range wires {
+		gauge("tocsin_push_connections", "Open connections to push services.", float64(sum.conns), "service", service)
+		gauge("tocsin_push_requests", "Requests to push services that are under way.", float64(sum.active), "service", service)
+		gauge("tocsin_push_window", "How many requests may be under way at a time.", float64(sum.window), "service", service)
 	}
 	o := p.fanout.Stats()
 	gauge("tocsin_push_pieces", "Pieces of publications being worked at.", float64(o.Pieces))
@@ -200,6 +215,30 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 	gauge("tocsin_push_prepared_bytes", "Memory for that, about.", float64(r.Bytes))
 	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Used), "used", "yes")
 	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Missed), "used", "no")
+}
+
+// mostServiceLabels is how many push services have figures of their own. There
+// are about ten; Windows has a name for each region.
+const mostServiceLabels = 100
+
+// serviceLabels answers under which name a push service is counted: its own when
+// it has taken a message, or has refused our key, else "other". Any visitor can
+// make up names below a push service, and each would be series for ever.
+func serviceLabels(services []webpush.ServiceState) func(origin string) string {
+	known := slices.DeleteFunc(slices.Clone(services), func(s webpush.ServiceState) bool { return s.Accepted+s.Refused == 0 })
+	slices.SortFunc(known, func(a, b webpush.ServiceState) int {
+		return cmp.Or(cmp.Compare(b.Accepted, a.Accepted), cmp.Compare(a.Origin, b.Origin))
+	})
+	own := map[string]bool{}
+	for _, s := range known[:min(len(known), mostServiceLabels)] {
+		own[s.Origin] = true
+	}
+	return func(origin string) string {
+		if own[origin] {
+			return origin
+		}
+		return "other"
+	}
 }
 
 func send(out chan<- prometheus.Metric, kind prometheus.ValueType, name, help string, v float64, kv ...string) {

@@ -910,6 +910,24 @@ func TestAPublicationReachesWhoWantsIt(t *testing.T) {
 			t.Errorf("health %s", got.body)
 		}
 	})
+	t.Run("names that visitors make up have no figures of their own", func(t *testing.T) {
+		_, forged := h.browserOf()
+		forged.Endpoint = "https://made-up.notify.windows.com/w/1"
+		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(forged, "page", "made-up")); got.status != http.StatusOK {
+			t.Fatalf("subscribe: %d %s", got.status, got.body)
+		}
+		h.call("POST", "/api/v1/publications", key, `{"page":"made-up","kind":"incident_new","texts":{"":{"title":"Down","body":"x"}}}`)
+		const tried = `tocsin_push_messages_total{result="retried",service="other"} `
+		var m string
+		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(m, tried) || strings.Contains(m, tried+"0"); <-look.C {
+			if m = h.call("GET", "/metrics", nil, "").body; time.Now().After(deadline) {
+				t.Fatal("the figures do not tell the attempt")
+			}
+			if strings.Contains(m, "made-up") {
+				t.Fatal("the figures have a name that a visitor made up")
+			}
+		}
+	})
 }
 
 func TestWithoutASubjectWhoeverTurnsWebPushOnIsToldThatNothingCanBeSent(t *testing.T) {
