@@ -100,11 +100,6 @@ func collectOften(on bool) {
 // Run serves until ctx ends, then finishes what was begun.
 func Run(ctx context.Context, cfg config.Config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
-	if os.Getenv("GOGC") == "" {
-		// The live heap is some megabytes, and every event leaves some kilobytes
-		// of garbage: at Go's own 100 % ingest would mostly collect.
-		debug.SetGCPercent(usualGarbage)
-	}
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -112,6 +107,11 @@ func Run(ctx context.Context, cfg config.Config) error {
 		}
 		return err
 	}
+	// The live heap is some megabytes, and every event leaves some kilobytes of
+	// garbage: at Go's own 100 % ingest would mostly collect. What starting left
+	// behind is given back before.
+	collectOften(true)
+	collectOften(false)
 	a.greet(ctx)
 	select {
 	case <-ctx.Done():
