@@ -99,8 +99,6 @@ func (s *service) seen() (Seen, error) {
 	return seen, nil
 }
 
-func (s *service) reset() error { return s.ask("reset", &Seen{}) }
-
 // sender is the program's sender, which sends to s.
 func (b *bench) sender(cpu int, s *service) (*child, error) {
 	return start(cpu, b.exe("sender"), s.origin, s.ca)

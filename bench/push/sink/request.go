@@ -132,7 +132,10 @@ func (s *service) vapid(header string) error {
 		return errors.New("no signature")
 	}
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	k := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(public[1:33]), Y: new(big.Int).SetBytes(public[33:])}
+	k, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), public)
+	if err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
 	if !ecdsa.Verify(k, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {
 		return errors.New("the signature is not of that key")
 	}
