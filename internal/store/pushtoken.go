@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"tocsin/internal/fault"
 )
 
 // reservedFor is how long somebody who used a token may take to act on it,
@@ -12,12 +14,13 @@ const reservedFor = 30 * time.Second
 
 // UseToken reserves the use of a token by its nonce, and answers whether this
 // is the first: of many at once exactly one is. A token whose time has passed
-// has no first use. Follow it with FinishToken, or with ReleaseToken when what
+// has no first use. fault.ErrInUse while somebody who reserved it has neither
+// finished nor released it: what it is for may still not come to be. Follow it with FinishToken, or with ReleaseToken when what
 // the token was for failed.
 func (db *DB) UseToken(ctx context.Context, nonce string, expires time.Time) (bool, error) {
-	var n int64
+	var n, held int64
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
-		n = 0
+		n, held = 0, 0
 		now, err := db.now(ctx, w)
 		if err != nil || !now.Before(expires) {
 			return err
@@ -25,10 +28,16 @@ func (db *DB) UseToken(ctx context.Context, nonce string, expires time.Time) (bo
 		n, err = w.exec(ctx, `INSERT INTO used_token (nonce, expires, reserved, finished) VALUES ($1, $2, $3, FALSE)
 			ON CONFLICT (nonce) DO UPDATE SET reserved = excluded.reserved
 			WHERE NOT used_token.finished AND used_token.reserved <= $4`, nonce, millis(expires), millis(now), millis(now.Add(-reservedFor)))
-		return err
+		if err != nil || n > 0 {
+			return err
+		}
+		return w.row(ctx, "SELECT count(*) FROM used_token WHERE nonce = $1 AND NOT finished", []any{nonce}, &held)
 	})
 	if err != nil {
 		return false, fmt.Errorf("use a token: %w", err)
+	}
+	if held > 0 {
+		return false, fmt.Errorf("the token %w", fault.ErrInUse)
 	}
 	return n > 0, nil
 }

@@ -75,7 +75,7 @@ const finishWithin = 5 * time.Second
 func (a *API) actRoutes() {
 	act := route("push", http.MethodPost, "/push/act", "push-act", "A button was pressed on a notification")
 	act.Description = "The token is the authority; nobody signs in. 401: the token was not made here. 403: its contact may not. " +
-		"409: the alert has recovered. 410: the token was used before, or has run out. Each with a sentence for people."
+		"409: the alert has recovered. 410: the token was used before, or has run out. 503: it is not known yet what becomes of an earlier press; send it again. Each with a sentence for people."
 	act.Errors = []int{http.StatusUnauthorized, http.StatusConflict, http.StatusGone}
 	registerOpen(a, a.acts, act, a.act)
 
@@ -121,6 +121,12 @@ func (a *API) act(ctx context.Context, in *postIn[ActIn]) (*body[ActOut], error)
 		return nil, err
 	}
 	first, err := a.d.Store.UseToken(ctx, what.Nonce, what.Expires)
+	if errors.Is(err, fault.ErrInUse) {
+		// Whether it is done is not known yet, or never will be: the node may have
+		// been killed. A worker keeps what is answered so, and sends it again.
+		return nil, huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, "This button was pressed a moment ago, and it is not done yet; try again in half a minute."),
+			http.Header{"Retry-After": {"30"}})
+	}
 	if err != nil {
 		return nil, err
 	}

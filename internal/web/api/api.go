@@ -45,7 +45,8 @@ type Store interface {
 	AppendLive(ctx context.Context, fs []live.Frame) error
 
 	// UseToken reserves a notification's token, once: false when somebody did
-	// before. A reservation that nobody finishes within 30 s is void.
+	// before, fault.ErrInUse while it is not known what becomes of that. A
+	// reservation that nobody finishes within 30 s is void.
 	UseToken(ctx context.Context, nonce string, expires time.Time) (first bool, err error)
 	FinishToken(ctx context.Context, nonce string) error
 	ReleaseToken(ctx context.Context, nonce string) error
