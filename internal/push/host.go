@@ -117,6 +117,9 @@ func allowed(host string, port int, extra []string) bool {
 // below says whether a host is h or a name below it. Addresses have no names
 // below them, and as no name ends in a number, none looks as if it had.
 func below(host, h string) bool {
+	if !strings.Contains(h, ".") {
+		return host == h // a name without a dot is one machine's, or all of .com
+	}
 	return host == h || len(host) > len(h) && strings.HasSuffix(host, h) && host[len(host)-len(h)-1] == '.'
 }
 

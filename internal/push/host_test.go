@@ -174,3 +174,16 @@ func BenchmarkCheckEndpoint(b *testing.B) {
 		}
 	}
 }
+
+// A name without a dot is a machine's of one's own, or a whole top-level domain.
+func TestAPushHostWithoutADotStandsForItselfAlone(t *testing.T) {
+	extra := []string{"pushd", "com"}
+	if _, err := push.CheckEndpoint("https://pushd/x", extra); err != nil {
+		t.Error(err)
+	}
+	for _, e := range []string{"https://evil.com/x", "https://a.pushd/x"} {
+		if _, err := push.CheckEndpoint(e, extra); err == nil {
+			t.Errorf("%s is taken", e)
+		}
+	}
+}

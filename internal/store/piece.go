@@ -27,6 +27,18 @@ func scanPiece(s scanner) (push.Piece, error) {
 	return p, err
 }
 
+// takeBackPieces makes due what a hub that was killed had claimed. Only the one
+// that serves alone may say that nobody else is at it.
+func (db *DB) takeBackPieces(ctx context.Context) error {
+	return db.write(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.exec(ctx, "UPDATE publication_piece SET due = 0 WHERE NOT done AND due > 0")
+		if err != nil {
+			return fmt.Errorf("take back the pieces of publications: %w", err)
+		}
+		return nil
+	})
+}
+
 // ClaimPiece takes a piece that nobody else holds, of the publication that is
 // the least far, and answers nil if there is none. Pieces are planned when they
 // are claimed, one at a time. The claim is a lease, which AdvancePiece renews.

@@ -60,6 +60,11 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 	if db.many, err = db.readSQLite(path, toReadMany, max(2, runtime.GOMAXPROCS(0))); err != nil {
 		return err
 	}
+	if exclusive {
+		if err := db.takeBackPieces(ctx); err != nil {
+			return fmt.Errorf("open the database %s: %w", path, err)
+		}
+	}
 	return db.start(ctx, func(ctx context.Context) { w.checkpoint(ctx, db.log) })
 }
 
