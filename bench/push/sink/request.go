@@ -99,7 +99,8 @@ func (s *service) check(r *request) error {
 		if err := s.vapid(r.authorization); err != nil {
 			return fmt.Errorf("authorization: %w", err)
 		}
-		s.known.Store(&r.authorization)
+		known := r.authorization // r is used again for other requests
+		s.known.Store(&known)
 	}
 	return nil
 }
