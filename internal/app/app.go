@@ -84,15 +84,30 @@ func Kinds() []source.Kind {
 // usualGarbage is how much garbage there may be, in percent of what is in use.
 const usualGarbage = 300
 
-// collectOften keeps memory small while a publication goes out to very many
-// devices: its pages live for long, and four times them is much.
-func collectOften(on bool) {
+// garbage keeps memory small while that matters more than the time for it: at
+// the start, and while a publication goes out to very many devices, whose pages
+// live for long.
+type garbage struct {
+	mu    sync.Mutex
+	tight int // reasons for it
+}
+
+// keepSmall adds a reason or takes one back.
+func (g *garbage) keepSmall(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if on {
+		g.tight++
+	} else {
+		g.tight--
+	}
 	switch {
 	case os.Getenv("GOGC") != "":
-	case on:
+	case g.tight > 0:
 		debug.SetGCPercent(100)
 		debug.FreeOSMemory() // what starting and ingest have left
 	default:
+		debug.FreeOSMemory()
 		debug.SetGCPercent(usualGarbage)
 	}
 }
@@ -110,8 +125,7 @@ func Run(ctx context.Context, cfg config.Config) error {
 	// The live heap is some megabytes, and every event leaves some kilobytes of
 	// garbage: at Go's own 100 % ingest would mostly collect. What starting left
 	// behind is given back before.
-	collectOften(true)
-	collectOften(false)
+	a.push.garbage.keepSmall(false)
 	a.greet(ctx)
 	select {
 	case <-ctx.Done():

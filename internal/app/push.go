@@ -36,6 +36,7 @@ type webPush struct {
 	sender  *webpush.Sender
 	channel *webpush.Channel
 	fanout  *webpush.Fanout
+	garbage garbage
 
 	mu      sync.Mutex
 	figures map[string]push.ServiceFigures // not written yet, by origin
@@ -48,7 +49,7 @@ const tokenSecret = "push-token"
 // together. Nothing runs yet. busy says whether there is better to do than to
 // prepare messages.
 func newWebPush(ctx context.Context, db *store.DB, cfg config.Config, log *slog.Logger, busy func() bool) (*webPush, error) {
-	p := &webPush{db: db, cfg: cfg, log: log, figures: map[string]push.ServiceFigures{}}
+	p := &webPush{garbage: garbage{tight: 1}, db: db, cfg: cfg, log: log, figures: map[string]push.ServiceFigures{}}
 	p.settings = kept[config.Settings]{version: db.ConfigVersion, read: db.Settings}
 	p.keys = kept[[]push.Key]{version: db.ConfigVersion, read: db.PushKeys}
 	if err := p.ownKey(ctx); err != nil {
@@ -70,7 +71,7 @@ func newWebPush(ctx context.Context, db *store.DB, cfg config.Config, log *slog.
 		Client: p.client, Keys: p.keys.get, Settings: p.settings.get, Subject: p.subject, Ready: p.ready, BaseURL: cfg.BaseURL, Log: log,
 	})
 	p.channel = webpush.New(p.sender, db, p.settings.get, cfg.BaseURL, p.tokens)
-	p.fanout = webpush.NewFanout(p.sender, db, webpush.FanoutOptions{Node: cfg.Node, BaseURL: cfg.BaseURL, Log: log, Working: collectOften})
+	p.fanout = webpush.NewFanout(p.sender, db, webpush.FanoutOptions{Node: cfg.Node, BaseURL: cfg.BaseURL, Log: log, Working: p.garbage.keepSmall})
 	return p, nil
 }
 
