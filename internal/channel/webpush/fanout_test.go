@@ -322,10 +322,13 @@ type dying struct {
 var errDead = errors.New("cut off")
 
 func (d *dying) AdvancePiece(ctx context.Context, p *push.Piece, page push.Page, lease time.Duration) error {
-	if left := d.pages.Add(-1); left < 0 {
-		if left == -1 {
+	left := d.pages.Load()
+	if page.Position != p.Position { // else it only renews the lease
+		if left = d.pages.Add(-1); left == -1 {
 			close(d.dead)
 		}
+	}
+	if left < 0 {
 		return errDead
 	}
 	return d.DB.AdvancePiece(ctx, p, page, lease)
