@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"tocsin/bench/load"
@@ -75,6 +76,7 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	for round := range o.Rounds {
 		for _, clients := range o.Clients {
 			for _, p := range peers {
+				alone(p, peers)
 				r, err := p.measure(ctx, clients, o.For)
 				if err != nil {
 					return fmt.Errorf("%s with %d clients, round %d: %w", p.name, clients, round+1, err)
@@ -181,6 +183,19 @@ func post(dst []byte, head string, body []byte) []byte {
 	return append(dst, body...)
 }
 
+// alone stops all but one of the peers, and has the disk take what they wrote:
+// what they do by themselves is nobody else's cost.
+func alone(p *peer, peers []*peer) {
+	for _, other := range peers {
+		signal := syscall.SIGSTOP
+		if other == p {
+			signal = syscall.SIGCONT
+		}
+		_ = syscall.Kill(other.pid, signal) // one that is gone fails its own measurement
+	}
+	syscall.Sync()
+}
+
 func (p *peer) measure(ctx context.Context, clients int, length time.Duration) (run, error) {
 	before, err := load.CPU(p.pid)
 	if err != nil {
@@ -239,7 +254,7 @@ func median(runs []run) run {
 
 func report(w io.Writer, peers []*peer, o Options) error {
 	fmt.Fprintf(w, "Events answered a second, one event of about 300 bytes a request, each of which tells one contact; median of %d runs of %v.\n"+
-		"Tocsin answers when the event and its delivery are on disk; Alertmanager keeps alerts in memory.\n\n", o.Rounds, o.For)
+		"Tocsin answers when the event and its delivery are on disk; Alertmanager keeps alerts in memory. Who is not measured is stopped meanwhile.\n\n", o.Rounds, o.For)
 	head := []string{"clients"}
 	for _, c := range o.Clients {
 		head = append(head, strconv.Itoa(c))
