@@ -10,16 +10,16 @@ import (
 	"tocsin/internal/delivery"
 )
 
-// stubborn is a channel whose failures may last.
-type stubborn struct{ teller }
+// patient is a channel whose failures may last.
+type patient struct{ teller }
 
-func (c *stubborn) MaxAttempts() int { return 40 }
+func (c *patient) MaxAttempts() int { return 40 }
 
 func TestAPersistentChannelTriesUntilTheTimeOfAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newOutbox(waiting("d1"))
 		st.rows["d1"].Expires = time.Now().Add(4 * time.Hour)
-		ch := &stubborn{teller{name: "test", send: all(channel.RetryAfter(errors.New("away"), time.Minute))}}
+		ch := &patient{teller{name: "test", send: all(channel.RetryAfter(errors.New("away"), time.Minute))}}
 		during(t, 5*time.Hour, st, delivery.WorkerOptions{}, ch)
 		if r := st.row("d1"); r.State != delivery.Expired || len(r.history) < 20 || len(r.history) > 40 {
 			t.Errorf("%s after %d attempts: %s", r.State, len(r.history), r.Detail)

@@ -59,7 +59,7 @@ func TestAssess(t *testing.T) {
 		"fan-out met an error":      {func(f *health.Facts) { f.Push.Err, f.Push.ErrAt = "disk full.", f.Now }, "push", "an error: disk full.", true},
 		"visitors wait":             {func(f *health.Facts) { f.Push.Overdue = f.Now.Add(-10 * time.Minute) }, "push", "due for 10 minutes", true},
 		"nobody to reach":           {func(f *health.Facts) { f.Push.Reach = false }, "push", "Nothing is sent by Web Push, because", true},
-		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "Nothing is sent to https://push.example.com for now, because it refuses our key: BadJwtToken.", true},
+		"a service refuses our key": {func(f *health.Facts) { f.Push.Services[0].Refuses, f.Push.Services[0].Why = true, "BadJwtToken" }, "push", "Nothing is sent to https://push.example.com at present, because it refuses our key: BadJwtToken.", true},
 		"a service is silent": {func(f *health.Facts) {
 			f.Push.Services[0] = health.PushService{Origin: "https://push.example.com", Paused: true, LastFailure: f.Now, Until: f.Now.Add(5 * time.Minute), Why: "no answer"}
 		}, "push", "Nothing is sent to https://push.example.com for 5 minutes: no answer.", true},

@@ -70,7 +70,7 @@ func (r *Report) push(f Facts) {
 	for _, s := range p.Services {
 		switch {
 		case s.Refuses:
-			r.Warn("push", "Nothing is sent to "+s.Origin+" for now, because it refuses our key: "+sentence(s.Why), "Compare key and subject in Settings → Notifications with those that devices subscribed with; Tocsin tries again by itself, and no device is forgotten.")
+			r.Warn("push", "Nothing is sent to "+s.Origin+" at present, because it refuses our key: "+sentence(s.Why), "Compare key and subject in Settings → Notifications with those that devices subscribed with; Tocsin tries again by itself, and no device is forgotten.")
 		case s.Paused && s.Until.Sub(f.Now) > time.Second && s.Until.Sub(s.LastFailure) > longPause:
 			r.Warn("push", "Nothing is sent to "+s.Origin+" for "+Age(s.Until.Sub(f.Now))+": "+sentence(s.Why), "Look whether this machine reaches it, and at the outgoing proxy in Settings → Notifications; messages wait, and are sent when it answers.")
 		}

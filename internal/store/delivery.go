@@ -110,8 +110,8 @@ func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delive
 }
 
 // isDue is the condition that a delivery is not one that nobody is shown yet, a
-// reminder for later; the placeholder holds the time.
-func isDue(placeholder string) string { return "(attempt > 0 OR due <= " + placeholder + ")" }
+// reminder for later; the parameter holds the time.
+func isDue(parameter string) string { return "(attempt > 0 OR due <= " + parameter + ")" }
 
 // Pending are the unfinished browser deliveries of a user, oldest first, without
 // reminders that are not due yet.
