@@ -16,6 +16,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/push"
 	"tocsin/internal/store"
+	"tocsin/internal/web"
 	"tocsin/internal/web/api"
 )
 
@@ -253,7 +254,7 @@ func (p *webPush) close() {
 }
 
 // services are those that the database knows, with how they stand here.
-func (p *webPush) services(ctx context.Context) ([]api.PushService, error) {
+func (p *webPush) services(ctx context.Context) ([]web.PushService, error) {
 	all, err := p.db.ServiceFigures(ctx)
 	if err != nil {
 		return nil, err
@@ -266,9 +267,9 @@ func (p *webPush) services(ctx context.Context) ([]api.PushService, error) {
 		}
 	}
 	now := time.Now()
-	out := make([]api.PushService, 0, len(all))
+	out := make([]web.PushService, 0, len(all))
 	for _, f := range all {
-		s := api.PushService{ServiceFigures: f, State: "open"}
+		s := web.PushService{ServiceFigures: f, State: "open"}
 		switch st := states[f.Origin]; {
 		case !st.Breaker.IsZero(): // also when its time has come, until it takes our key
 			s.State, s.Until, s.Why = "stopped", st.Breaker, st.Why
@@ -277,7 +278,7 @@ func (p *webPush) services(ctx context.Context) ([]api.PushService, error) {
 		}
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b api.PushService) int { return strings.Compare(a.Origin, b.Origin) })
+	slices.SortFunc(out, func(a, b web.PushService) int { return strings.Compare(a.Origin, b.Origin) })
 	return out, nil
 }
 
@@ -285,18 +286,18 @@ func (p *webPush) services(ctx context.Context) ([]api.PushService, error) {
 const testWithin = 8 * time.Second
 
 // test sends a test to one device.
-func (p *webPush) test(ctx context.Context, s push.Subscription) (api.PushTest, error) {
+func (p *webPush) test(ctx context.Context, s push.Subscription) (web.PushTest, error) {
 	settings, err := p.settings.get(ctx)
 	if err != nil {
-		return api.PushTest{}, fmt.Errorf("read settings: %w", err)
+		return web.PushTest{}, fmt.Errorf("read settings: %w", err)
 	}
 	if !settings.WebPush {
-		return api.PushTest{Detail: "Web Push is switched off; switch it on in Settings → Notifications."}, nil
+		return web.PushTest{Detail: "Web Push is switched off; switch it on in Settings → Notifications."}, nil
 	}
 	short, cancel := context.WithTimeout(ctx, testWithin)
 	defer cancel()
 	r := p.channel.SendTest(short, s)
-	out := api.PushTest{Accepted: r.Verdict == webpush.Sent, Status: r.Status, Detail: r.Detail}
+	out := web.PushTest{Accepted: r.Verdict == webpush.Sent, Status: r.Status, Detail: r.Detail}
 	if !out.Accepted && errors.Is(short.Err(), context.DeadlineExceeded) {
 		out.Detail = fmt.Sprintf("The push service did not answer within %.0f seconds: look whether this machine reaches it, and at the outgoing proxy in Settings → Notifications.", testWithin.Seconds())
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/internal/push"
+	"tocsin/internal/web"
 )
 
 // PushKeyOut is a key that names this server to push services. Its private
@@ -78,7 +79,7 @@ func (a *API) pushKeyRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			return give(PushServicesOut{each(all, func(s PushService) PushServiceOut {
+			return give(PushServicesOut{each(all, func(s web.PushService) PushServiceOut {
 				return PushServiceOut{
 					Origin: s.Origin, State: s.State, Until: timeOut(s.Until), Why: s.Why, Accepted: s.Accepted, Gone: s.Gone, Failed: s.Failed,
 					Retried: s.Retried, Refused: s.Refused, LastSuccess: timeOut(s.LastSuccess), LastFailure: timeOut(s.LastFailure), LastError: s.LastError,

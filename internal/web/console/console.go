@@ -66,11 +66,11 @@ func New(d Deps) http.Handler {
 		d.Push.KeysChanged = func() {}
 	}
 	if d.Push.Services == nil {
-		d.Push.Services = func(context.Context) ([]PushService, error) { return nil, nil }
+		d.Push.Services = func(context.Context) ([]web.PushService, error) { return nil, nil }
 	}
 	if d.Push.Test == nil {
-		d.Push.Test = func(context.Context, push.Subscription) (PushTest, error) {
-			return PushTest{Detail: "This hub sends no Web Push."}, nil
+		d.Push.Test = func(context.Context, push.Subscription) (web.PushTest, error) {
+			return web.PushTest{Detail: "This hub sends no Web Push."}, nil
 		}
 	}
 	if d.Health == nil {

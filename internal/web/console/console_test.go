@@ -24,6 +24,7 @@ import (
 	"tocsin/internal/source/generic"
 	"tocsin/internal/source/nagios"
 	"tocsin/internal/store"
+	"tocsin/internal/web"
 	"tocsin/internal/web/console"
 )
 
@@ -86,12 +87,12 @@ func newHub(t *testing.T) *hub {
 		Health: func(context.Context) health.Report { return h.report },
 		Now:    func() time.Time { return time.Now().Add(h.ahead) },
 		Push: console.Push{
-			Test: func(_ context.Context, s push.Subscription) (console.PushTest, error) {
+			Test: func(_ context.Context, s push.Subscription) (web.PushTest, error) {
 				h.tested = s.ID
-				return console.PushTest{Accepted: true, Status: 201}, nil
+				return web.PushTest{Accepted: true, Status: 201}, nil
 			},
-			Services: func(context.Context) ([]console.PushService, error) {
-				return []console.PushService{
+			Services: func(context.Context) ([]web.PushService, error) {
+				return []web.PushService{
 					{ServiceFigures: push.ServiceFigures{Origin: "https://fcm.googleapis.com", Accepted: 7}, State: "open"},
 					{ServiceFigures: push.ServiceFigures{Origin: "https://updates.push.services.mozilla.com", Refused: 1}, State: "stopped", Until: time.Now().Add(time.Minute), Why: "401"},
 				}, nil

@@ -31,24 +31,9 @@ type Push struct {
 	// without, nothing is sent. nil: it is.
 	Reach func(ctx context.Context) (bool, error)
 	// Test sends a test to one device and answers what its push service said.
-	Test func(ctx context.Context, s push.Subscription) (PushTest, error)
+	Test func(ctx context.Context, s push.Subscription) (web.PushTest, error)
 	// Services are the push services that were met, with what holds them up.
-	Services func(ctx context.Context) ([]PushService, error)
-}
-
-// PushTest is what became of a test.
-type PushTest struct {
-	Accepted bool
-	Status   int    // of the push service; 0 when it did not answer
-	Detail   string // which step failed and the mend; or that it was accepted
-}
-
-// PushService is a push service, with what it did and how it stands now.
-type PushService struct {
-	push.ServiceFigures
-	State string    // "open", "paused" (it asked for a pause), "stopped" (it refuses our key)
-	Until time.Time // when it is tried again; zero when State is "open"
-	Why   string    // of the pause or the stop
+	Services func(ctx context.Context) ([]web.PushService, error)
 }
 
 // Auth signs people in and out and changes users and API keys; *auth.Service

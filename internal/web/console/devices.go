@@ -10,6 +10,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
 	"tocsin/internal/push"
+	"tocsin/internal/web"
 )
 
 // deviceRow is one browser that takes Web Push. Its address is a secret: only
@@ -131,7 +132,7 @@ func (c *console) testDevice(w http.ResponseWriter, v *visit) error {
 }
 
 // mendOf says what to do about a test that failed, where its detail does not.
-func mendOf(t PushTest) string {
+func mendOf(t web.PushTest) string {
 	switch {
 	case strings.Contains(t.Detail, "Settings"):
 		return ""

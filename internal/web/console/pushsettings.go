@@ -14,6 +14,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/fault"
 	"tocsin/internal/push"
+	"tocsin/internal/web"
 )
 
 const notificationsPath = "/console/settings/notifications"
@@ -51,7 +52,7 @@ type pushSettingsView struct {
 
 // serviceRow is a push service with its state as people see it.
 type serviceRow struct {
-	PushService
+	web.PushService
 	Look look
 	Mend string
 }
@@ -175,7 +176,7 @@ func (c *console) showPushSettings(w http.ResponseWriter, v *visit, status int, 
 }
 
 // serviceOf says how a push service stands, and what would mend it.
-func serviceOf(s PushService) serviceRow {
+func serviceOf(s web.PushService) serviceRow {
 	row := serviceRow{PushService: s, Look: look{"Working", "ok", "good"}}
 	switch s.State {
 	case "paused":
