@@ -40,32 +40,51 @@ func (a *Alert) Open() bool { return a != nil && a.Status != Resolved }
 // Origin says where an acknowledgement was made.
 type Origin string
 
-// The origins of an acknowledgement.
+// The origins of an acknowledgement. FromExpiry is the clock: its time ran out.
 const (
 	FromEngine       Origin = "engine"
 	FromConsole      Origin = "console"
 	FromAPI          Origin = "api"
 	FromNotification Origin = "notification"
+	FromMattermost   Origin = "mattermost"
+	FromExpiry       Origin = "expiry"
 )
 
-// Confirmation says whether the engine knows of an acknowledgement.
+// Here says whether somebody did it here, or our clock did; the engine did all
+// else, and what it did is never written back to it.
+func (o Origin) Here() bool {
+	switch o {
+	case FromConsole, FromAPI, FromNotification, FromMattermost, FromExpiry:
+		return true
+	}
+	return false
+}
+
+// Confirmation says whether the engine knows of what was done here.
 type Confirmation string
 
-// Local is shown for a source that takes no acknowledgements back; an
-// acknowledgement that came from the engine is Confirmed from the start, and
-// one made here becomes so when the engine reports it.
+// Local is shown for a source that takes nothing back. What came from the engine
+// is Confirmed from the start. What is to be written back is Pending first, then
+// Confirmed when the engine was read or said so itself, Refused when it said no,
+// and Unconfirmed when it was not known after a time: that may still change.
 const (
-	Local     Confirmation = "local"
-	Confirmed Confirmation = "confirmed"
+	Local       Confirmation = "local"
+	Pending     Confirmation = "pending"
+	Confirmed   Confirmation = "confirmed"
+	Refused     Confirmation = "refused"
+	Unconfirmed Confirmation = "unconfirmed"
 )
 
 // Ack is an acknowledgement: somebody has taken the alert.
 type Ack struct {
+	EventID      string // of the event that it came with
 	Author       string // the name as shown; empty when the engine gave none
-	UserID       string // the user here, empty when made in the engine
+	UserID       string // the user here, empty when made in the engine or by nobody who signs in here
 	Comment      string
 	At           time.Time
+	Until        time.Time // when it ends by itself; zero: it stays
 	Origin       Origin
 	Sticky       bool // stays when the state changes, until recovery
 	Confirmation Confirmation
+	Words        string // what the engine said of it, or why it is not known; for people
 }

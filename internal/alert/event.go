@@ -5,8 +5,8 @@ import "time"
 // Type is what kind of thing a source told us.
 type Type string
 
-// The types of event, in the words of Nagios. Three are ours, for what people
-// do here: an acknowledgement taken back, a snooze, and its end before its time.
+// The types of event, in the words of Nagios. Those from Unacknowledged on are
+// ours, for what people do here and what becomes of it: no source may send them.
 const (
 	Problem           Type = "PROBLEM"
 	Recovery          Type = "RECOVERY"
@@ -21,6 +21,14 @@ const (
 	Unacknowledged    Type = "UNACKNOWLEDGED"
 	Snooze            Type = "SNOOZE"
 	Unsnoozed         Type = "UNSNOOZED"
+
+	// These ask the engine for something; they change nothing here by themselves.
+	Comment          Type = "COMMENT"          // a comment for the engine's page of it
+	ScheduleDowntime Type = "SCHEDULEDOWNTIME" // until Until
+	CancelDowntime   Type = "CANCELDOWNTIME"   // those that were scheduled here
+	// EngineReply is what became of what the engine was asked for: Reply says it,
+	// ReplyTo is the event that asked, Comment has the engine's words.
+	EngineReply Type = "ENGINEREPLY"
 )
 
 // Mark says that an event was accepted although something about it was
@@ -60,7 +68,11 @@ type Event struct {
 	Received time.Time
 	Marks    []Mark
 	Sticky   bool      // of an acknowledgement made here
-	Until    time.Time // of a snooze: when it ends; of Unsnoozed: when the last of the others ends, zero if none is left. Not kept with the event
+	Until    time.Time // of a snooze, an acknowledgement, a downtime asked for: when it ends; of Unsnoozed: when the last of the others ends, zero if none is left. Kept for what the engine is asked for
+
+	Pending bool         // of what was done here: the engine is to be told. Not kept with the event
+	ReplyTo string       // of EngineReply: the id of the event that asked
+	Reply   Confirmation // of EngineReply
 
 	Outcome Outcome // what it did to the alert
 	Why     string  // one sentence: why it did that, for people

@@ -18,6 +18,7 @@ const (
 	Repeated      Outcome = "repeated"       // the same problem told again
 	Acked         Outcome = "acknowledged"   // now acknowledged
 	AckConfirmed  Outcome = "ack_confirmed"  // an acknowledgement made here came back from the engine
+	AckAnswered   Outcome = "ack_answered"   // what the engine made of an acknowledgement is known, or known better
 	Unacked       Outcome = "unacknowledged" // acknowledgement taken back
 	Closed        Outcome = "resolved"       // recovered
 	DowntimeBegan Outcome = "downtime_began"
@@ -41,6 +42,10 @@ const (
 	NoticeFlapping Notice = "flapping" // start, stop, disabled
 	NoticeDowntime Notice = "downtime" // start, end, cancelled
 	NoticeCustom   Notice = "custom"
+
+	// NoticeEngine is no message to people: it tells the engine what was done
+	// here. Contacts' options do not know it.
+	NoticeEngine Notice = "engine"
 )
 
 // Result is what Apply answers: the situation after the event, what the event

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"tocsin/internal/alert"
@@ -37,6 +38,14 @@ type Message struct {
 	Quiet bool
 	// Snoozed is a reminder: the contact had put the alert off until now.
 	Snoozed bool
+
+	// Handed says that the attempt before ended as Handed; Note is what the
+	// channel gave along with its last answer (see Noted), empty at first. After a
+	// crash the attempt may have been made all the same, and its note be lost.
+	Handed bool
+	Note   string
+	// Asked is when the delivery was made.
+	Asked time.Time
 }
 
 // Channel tells people. SendAll gets messages in the order of their making and
@@ -78,6 +87,7 @@ type SendError struct {
 	Accepted  bool          // it went well; Err says who took it, for the delivery's detail
 	Handed    bool          // handed over; the receipt that ends it is still to come
 	After     time.Duration // earliest next attempt, 0: the worker's back-off
+	Note      string        // what the channel wants to be told at the next attempt
 }
 
 func (e *SendError) Error() string { return e.Err.Error() }
@@ -105,6 +115,22 @@ func Handed(detail string, d time.Duration) error {
 // a success with a detail; nil is one without.
 func Accepted(detail string) error {
 	return &SendError{Err: errors.New(detail), Accepted: true}
+}
+
+// Noted adds to an answer what the channel wants to know at the next attempt: at
+// most 500 bytes, kept with the delivery and shown to nobody. err is one of the
+// answers above, or any other error.
+func Noted(err error, note string) error {
+	s := *As(err)
+	s.Note = note
+	return &s
+}
+
+// Callback is what a channel implements that hears back: requests below
+// /callback/NAME/ are given to the handler, without session and without a check
+// of their origin. It authenticates, bounds and answers them itself.
+type Callback interface {
+	Callback() http.Handler
 }
 
 // As finds the SendError in err; another error is one to try again.

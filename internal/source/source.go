@@ -31,6 +31,12 @@ type Source struct {
 	LastErrorAt time.Time
 	Spooled     int // events in the sender's spool, as its last call said
 	SpooledAt   time.Time
+
+	WriteBack WriteBack // how it is told what was done here
+	Mapping   *Mapping  // of the kind generic; nil: it sends canonical JSON
+	// Secret signs the requests of a kind that is Signed; empty: they are not
+	// signed. Never shown.
+	Secret string
 }
 
 // Kind is one kind of engine.
@@ -42,7 +48,7 @@ type Kind interface {
 	// Decode reads one request body. It accepts one event, an array of them or
 	// {"events":[…]}; it returns a *FieldError (wrapped in none) for what it
 	// refuses. now bounds times; MaxEvents bounds a batch.
-	Decode(body []byte, now time.Time) ([]alert.Event, error)
+	Decode(body []byte, now time.Time, o Options) ([]alert.Event, error)
 	// Templates are the usual addresses of the engine's pages of a host and of a
 	// service, to offer where a source is set up; empty where the engine has none.
 	// base is the engine's address without a slash at its end, "https://nagios.example.com".
