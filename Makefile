@@ -10,10 +10,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Version=$(VERSION)"
 
 # What the tests drive for real: both browsers and a desktop's message bus,
-# Nagios, PostgreSQL; and a C compiler for the race detector.
+# Nagios, Icinga 2, Alertmanager, PostgreSQL; and a C compiler for the race detector.
 TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
+TEST_PACKAGES += icinga2-bin prometheus-alertmanager
 # What the benchmarks compare with.
-BENCH_PACKAGES := $(TEST_PACKAGES) prometheus-alertmanager
+BENCH_PACKAGES := $(TEST_PACKAGES)
 # npm brings the Web Push sender to compare with; a Node.js from elsewhere is as good.
 BENCH_PACKAGES += $(shell command -v npm >/dev/null || echo nodejs npm)
 

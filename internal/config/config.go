@@ -29,8 +29,8 @@ type Config struct {
 	VAPIDPublicKey  string
 	VAPIDPrivateKey string
 	VAPIDSubject    string
-	// PushProxy is the outgoing proxy of Web Push unless the settings name one:
-	// http://host:port, with user and password where it asks for them. A secret.
+	// PushProxy is the outgoing proxy unless the settings name one: http://host:port,
+	// with user and password where it asks for them. A secret.
 	PushProxy string
 	// PushPrivate are the networks in which push services may stand though
 	// nothing else there is ever dialled.

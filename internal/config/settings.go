@@ -29,7 +29,8 @@ type Settings struct {
 	// or host:port; hosts below them count too.
 	PushHosts []string `json:"push_hosts"`
 	// PushProxy is the outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY,
-	// else none.
+	// else none. Web Push goes through it, and so do Mattermost and engines where
+	// that is switched on.
 	PushProxy string `json:"push_proxy"`
 	// PushUrgency is how much a device is woken up for a message, by the same
 	// words as AutoClose: very-low, low, normal, high.
@@ -40,6 +41,10 @@ type Settings struct {
 	// PushReady is for how many devices the next message is prepared ahead, at
 	// most; 0: for none.
 	PushReady int `json:"push_ready_max"`
+
+	// MattermostTTL is for how many minutes it is tried to post a notification in
+	// Mattermost; past that, nobody is told of old news.
+	MattermostTTL int `json:"mattermost_ttl_minutes"`
 }
 
 // Defaults are the settings of a new installation.
@@ -62,5 +67,7 @@ func Defaults() Settings {
 		},
 		PushTTL:   240,
 		PushReady: 20_000,
+
+		MattermostTTL: 240,
 	}
 }
