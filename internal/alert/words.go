@@ -22,7 +22,17 @@ func ParseType(text string) (Type, bool) {
 	case "DOWNTIMEREMOVED":
 		return DowntimeCancelled, true
 	}
-	return t, t.Valid() && t != Snooze && t != Unsnoozed
+	return t, t.Valid() && !t.Ours()
+}
+
+// Ours says whether only we make events of this type, about what people did here
+// and what became of it; no source may send them.
+func (t Type) Ours() bool {
+	switch t {
+	case Snooze, Unsnoozed, Comment, ScheduleDowntime, CancelDowntime, EngineReply:
+		return true
+	}
+	return false
 }
 
 // Valid says whether it is one of Types.

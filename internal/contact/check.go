@@ -56,7 +56,7 @@ func (c Contact) Validate() error {
 	}
 	for _, f := range []struct{ field, text string }{
 		{"display_name", c.DisplayName}, {"user_id", c.UserID}, {"engine_user_id", c.EngineUserID},
-		{"host_period_id", c.HostPeriodID}, {"service_period_id", c.ServicePeriodID},
+		{"host_period_id", c.HostPeriodID}, {"service_period_id", c.ServicePeriodID}, {"mattermost", c.Mattermost},
 	} {
 		if err := CheckText(f.field, f.text, MaxName); err != nil {
 			return err

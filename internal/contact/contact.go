@@ -17,7 +17,11 @@ type Contact struct {
 	ServiceNotifications bool    `json:"service_notifications"` // and for services
 	PushHost             bool    `json:"push_host"`             // in the browser, for hosts
 	PushService          bool    `json:"push_service"`          // in the browser, for services
+	Mattermost           string  `json:"mattermost"`            // "" not there, MattermostDirect, or the id of a room
 }
+
+// MattermostDirect is the Contact.Mattermost of whoever wants direct messages.
+const MattermostDirect = "direct"
 
 // Options is a set of notification options in Nagios' letters, in canonical
 // order and without repeats: "d,u,r,f,s" for hosts (down, unreachable,

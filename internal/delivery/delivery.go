@@ -48,6 +48,7 @@ type Delivery struct {
 	Reason  route.Reason // why this contact is told, or is not
 	Why     string
 	Detail  string // what became of it, for people: "shown by Firefox on Linux"
+	Note    string // what the channel wants back at the next attempt; at most 500 bytes, shown to nobody
 	Created time.Time
 	// Due is the next attempt, and while claimed the end of the lease. What is
 	// Waiting with Attempt 0 and due later is a reminder, or held back for a
@@ -76,6 +77,7 @@ type Claimed struct {
 	Event  alert.Event
 	Object alert.Object
 	Alert  *alert.Alert
+	Handed bool // its state was Handed before it was claimed
 }
 
 // Completion is what became of a claimed delivery.
@@ -86,6 +88,7 @@ type Completion struct {
 	Due     time.Time
 	Result  string
 	Detail  string
+	Note    *string // the delivery's note from now on; nil: it stays as it was
 	At      time.Time
 }
 

@@ -49,5 +49,6 @@ func (c *Claimed) Message(url, engineURL string) channel.Message {
 		Destination: c.Destination, DestinationName: c.DestinationName, Quiet: c.Quiet,
 		Snoozed: c.Reason == route.ReasonSnoozeOver,
 		URL:     url, EngineURL: engineURL, ExpiresAt: c.Expires,
+		Handed: c.Handed, Note: c.Note, Asked: c.Created,
 	}
 }

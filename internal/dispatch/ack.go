@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/source"
@@ -16,6 +17,9 @@ type AckRequest struct {
 	Comment string // empty: "Acknowledged by AUTHOR"
 	Origin  alert.Origin
 	Sticky  bool // stays until recovery, whatever the state does
+	// Until is when it ends by itself, from a minute to 30 days ahead; zero: it
+	// stays. Unacknowledge does not look at it.
+	Until time.Time
 }
 
 type ackCall struct {

@@ -25,6 +25,14 @@ var (
 	ErrAckedBefore = errors.New("the alert is acknowledged already")
 	ErrNotAcked    = errors.New("the alert is not acknowledged")
 	ErrNotSnoozed  = errors.New("none of these contacts has the alert snoozed")
+	ErrNoComment   = errors.New("the comment is empty")
+	ErrNoEngine    = errors.New("the engine of this source takes nothing back")
+)
+
+// The refusals of a time that is asked for.
+var (
+	ErrAckLength      = errors.New("an acknowledgement ends after 1 minute to 30 days, or not by itself")
+	ErrDowntimeLength = errors.New("a downtime lasts from 1 minute to 30 days")
 )
 
 // Receipt is what a sender is told of one event.
@@ -45,7 +53,7 @@ type Record struct {
 	Object alert.Object
 	Known  bool         // false: the object is new
 	Alert  *alert.Alert // open; nil if none
-	Last   *alert.Event // nil if none; Contacts and UserIDs are those that have called
+	Last   *alert.Event // the latest whose type is none of ours (Type.Ours); nil if none. Contacts and UserIDs are those that have called
 }
 
 // Changes is all that one transaction writes.
@@ -79,7 +87,7 @@ type CallKey struct {
 // time.
 type Snooze struct {
 	AlertID   string
-	ContactID string
+	ContactID string    // or route.SnoozedRoom of a place in Mattermost
 	Until     time.Time // zero: it is ended
 	By        string    // who asked for it, for people
 	At        time.Time
@@ -129,6 +137,20 @@ type Store interface {
 	// Commit runs fn in one write transaction; fn's error rolls it back. It is
 	// durable when Commit returns nil.
 	Commit(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+	// ExpiredAcks answers up to limit acknowledgements of open alerts whose Until
+	// has passed, the first to end first, and the Until of the next one that lies
+	// ahead, zero if none does.
+	ExpiredAcks(ctx context.Context, limit int) (over []AckEnd, next time.Time, err error)
+}
+
+// AckEnd is an acknowledgement whose time ran out.
+type AckEnd struct{ AlertID, EventID string }
+
+// Asked is an event by which an engine was asked for something, and the newest
+// EngineReply about it.
+type Asked struct {
+	Event alert.Event
+	Reply *alert.Event // nil: none yet
 }
 
 // Tx is one write transaction.
@@ -145,6 +167,9 @@ type Tx interface {
 	Records(ctx context.Context, objectIDs []string) (map[string]*Record, error)
 	// AlertByID answers an alert by id, fault.ErrNotFound if there is none, with its object locked.
 	AlertByID(ctx context.Context, id string) (*alert.Alert, error)
+	// Asked answers an event of the alert by which the engine was asked for
+	// something; fault.ErrNotFound if there is none.
+	Asked(ctx context.Context, alertID, eventID string) (Asked, error)
 	// Addresses answers for each of the alerts, by its id, where its problem and
 	// acknowledgement messages (Notice problem or acknowledgement, quiet ones
 	// too) went or were to go, as it is in this transaction: one row for each

@@ -37,6 +37,11 @@ type AlertFrame struct {
 	Downtime bool          `json:"downtime"`
 	Flapping bool          `json:"flapping"`
 	Snoozed  time.Time     `json:"snoozed,omitzero"` // when the last snooze of it ends
+
+	// Of the acknowledgement, where there is one.
+	Confirmation alert.Confirmation `json:"confirmation,omitempty"`
+	EngineWords  string             `json:"engine_words,omitempty"`
+	AckUntil     time.Time          `json:"ack_until,omitzero"` // when it ends by itself
 }
 
 // frame tells open tabs what an event did.

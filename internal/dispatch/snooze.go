@@ -31,7 +31,10 @@ var (
 // SnoozeRequest is what a person asks for who wants to be left in peace about
 // an alert for a while.
 type SnoozeRequest struct {
-	ContactIDs []string // whose messages; at least one, all must exist
+	ContactIDs []string // whose messages; all must exist
+	// RoomDestinations are places in Mattermost whose messages they are. Of both
+	// together at least one is needed.
+	RoomDestinations []string
 	UserID     string   // the user here; empty for an API key
 	Author     string   // the name that others see
 	For        time.Duration

@@ -24,7 +24,27 @@ type Directory struct {
 	WebPush  bool                // the setting: Web Push is used at all
 	Devices  map[string][]Device // by user id: where Web Push reaches them, oldest first; nil when there is none at all
 
+	Chat   bool              // the setting: Mattermost is used at all
+	Rooms  []Room            // of Mattermost, those that are on, in order of name
+	Direct map[string]string // by contact id: the Mattermost user who gets its direct messages; only with a bot
+
+	Engines map[string]WriteBack // by source id: whose engines are told what was done here
+
 	index *index // see Indexed
+}
+
+// Room is a place in Mattermost where alerts are posted.
+type Room struct {
+	ID         string
+	Name       string
+	Everything bool // gets every alert
+	Bot        bool // its posts can be edited; else it is a webhook
+}
+
+// WriteBack is an engine that is told what was done here.
+type WriteBack struct {
+	Name     string // of the source
+	Releases bool   // it must be told of an alert's end, too
 }
 
 // Device is a browser of a user that takes Web Push.
@@ -50,6 +70,7 @@ type Rule struct {
 	ContactIDs []string          `json:"contact_ids"`
 	GroupIDs   []string          `json:"group_ids"`
 	Channels   []string          `json:"channels"` // empty: every channel that the contact has
+	Rooms      []string          `json:"rooms"`    // ids of rooms of Mattermost that get it, besides
 	Stop       bool              `json:"stop"`     // rules after this one are not looked at when it fits
 }
 
@@ -63,8 +84,11 @@ const (
 	ReasonRule  Reason = "rule"            // a rule chose the contact
 	ReasonTold  Reason = "told_before"     // was told of the problem, so also of what became of it
 
-	// These two are given by dispatch, not by Decide.
-	ReasonReplace    Reason = "replace"     // quietly replaces what this device shows
+	ReasonRoom  Reason = "room_everything" // the room gets every alert
+
+	// These three are given by dispatch, not by Decide.
+	ReasonReplace    Reason = "replace"     // quietly replaces what this device, or this post, shows
+	ReasonWriteBack  Reason = "write_back"  // tells the engine what was done here
 	ReasonSnoozeOver Reason = "snooze_over" // the reminder that a snooze asked for
 
 	ReasonUnknownContact Reason = "contact_unknown"   // the engine named somebody we do not know
@@ -76,6 +100,7 @@ const (
 	ReasonChannelOff     Reason = "channel_off"       // the channel is off in the settings
 	ReasonNoUser         Reason = "no_user"           // no user is linked, so no browser to reach
 	ReasonNoDevice       Reason = "no_device"         // a rule names Web Push and no device of the contact takes it
+	ReasonNoChat         Reason = "no_mattermost"     // the contact is to hear in Mattermost, and no user or room there is known
 	ReasonUserDisabled   Reason = "user_disabled"     // the linked user may not sign in
 	ReasonOwn            Reason = "own_action"        // the person who did it need not be told
 	ReasonSnoozed        Reason = "snoozed"           // asked to be left in peace about this problem for a while
@@ -90,16 +115,26 @@ type Question struct {
 	Notice alert.Notice
 	// Snoozed are the contacts, by id, that want no problem notice of this
 	// alert, each with the time until which.
+	// A room of Mattermost stands in it as SnoozedRoom.
 	Snoozed map[string]time.Time
+	// Joined says that this is a further call of an event that was decided before,
+	// for the contacts that it names: rooms that get everything have it.
+	Joined bool
 	Told    []Told // who was told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
 	Now     time.Time
 }
 
-// Told is a contact who was told of a problem, and by which channels.
+// Told is a contact who was told of a problem, and by which channels; or, with no
+// ContactID, a place in Mattermost that was.
 type Told struct {
-	ContactID string
-	Channels  []string // empty: every channel that the contact has
+	ContactID   string
+	Channels    []string // empty: every channel that the contact has
+	Destination string   // of Mattermost, where ContactID is empty
 }
+
+// SnoozedRoom stands for a place in Mattermost among contacts that have an alert
+// snoozed.
+func SnoozedRoom(destination string) string { return "room:" + destination }
 
 // Decision is one contact and channel, told or not, and why. For somebody who
 // is not known here ContactID is empty and ContactName is what the engine said.
@@ -109,7 +144,7 @@ type Decision struct {
 	UserID      string // whom a browser delivery goes to
 	Channel     string // empty when no channel came into question
 
-	Destination     string // of a told one by Web Push: the id of the device
+	Destination     string // of a told one: by Web Push the id of the device, by Mattermost the room's or chat.Direct
 	DestinationName string
 
 	Told   bool

@@ -10,14 +10,19 @@ import (
 	"tocsin/internal/contact"
 )
 
-// The channels: open tabs, and devices that take Web Push.
+// The channels: open tabs, devices that take Web Push, and Mattermost.
 const (
-	Browser = "browser"
-	Webpush = "webpush"
+	Browser    = "browser"
+	Webpush    = "webpush"
+	Mattermost = "mattermost"
 )
 
+// Engine is the channel of deliveries that tell an engine what was done here. No
+// rule can name it.
+const Engine = "engine"
+
 // Channels are all channels, in the order in which decisions name them.
-func Channels() []string { return []string{Browser, Webpush} }
+func Channels() []string { return []string{Browser, Webpush, Mattermost} }
 
 // Limits of a rule: how many entries a list may have and how many characters
 // a pattern.
@@ -36,7 +41,7 @@ func (r Rule) Validate() error {
 	for _, l := range []struct {
 		field string
 		ids   []string
-	}{{"source_ids", r.SourceIDs}, {"contact_ids", r.ContactIDs}, {"group_ids", r.GroupIDs}} {
+	}{{"source_ids", r.SourceIDs}, {"contact_ids", r.ContactIDs}, {"group_ids", r.GroupIDs}, {"rooms", r.Rooms}} {
 		if err := checkLength(l.field, len(l.ids)); err != nil {
 			return err
 		}
@@ -65,8 +70,8 @@ func (r Rule) Validate() error {
 			return &contact.FieldError{Field: fmt.Sprintf("channels[%d]", i), Problem: "is there twice", Mend: "leave one out"}
 		}
 	}
-	if len(r.ContactIDs) == 0 && len(r.GroupIDs) == 0 {
-		return &contact.FieldError{Field: "contact_ids", Problem: "the rule tells nobody", Mend: "give at least one contact or group"}
+	if len(r.ContactIDs) == 0 && len(r.GroupIDs) == 0 && len(r.Rooms) == 0 {
+		return &contact.FieldError{Field: "contact_ids", Problem: "the rule tells nobody", Mend: "give at least one contact, group or room of Mattermost"}
 	}
 	return nil
 }
