@@ -49,6 +49,7 @@ func legible(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s,
 type Store interface {
 	auth.Store
 	Push
+	Chat
 
 	// Alerts lists open ones first, then the newest; next is empty on the last page.
 	Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, next string, err error)
