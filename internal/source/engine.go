@@ -185,7 +185,8 @@ type Mapping struct {
 type Snippet struct {
 	Title string // "Notification commands"
 	Where string // "/etc/nagios4/conf.d/tocsin.cfg"
-	Text  string
+	Why   string // a sentence or two on what to do with it; may be empty
+	Text  string // as it is pasted, without a newline at its end
 }
 
 // Setup is what snippets are made of. Token is empty when it is not to be shown

@@ -22,7 +22,7 @@ func (Kind) Name() string { return "generic" }
 func (Kind) Title() string { return "Generic" }
 
 // Decode reads the canonical event JSON.
-func (Kind) Decode(body []byte, now time.Time) ([]alert.Event, error) {
+func (Kind) Decode(body []byte, now time.Time, _ source.Options) ([]alert.Event, error) {
 	return source.DecodeEvents(body, now, source.MaxEvents)
 }
 

@@ -29,7 +29,7 @@ func (Kind) Title() string { return "openITCOCKPIT" }
 // Decode reads the canonical event JSON. UUIDs are the same in upper and in
 // lower case, so they are kept in lower case. A display name that only repeats
 // the identity is no name for people.
-func (Kind) Decode(body []byte, now time.Time) ([]alert.Event, error) {
+func (Kind) Decode(body []byte, now time.Time, _ source.Options) ([]alert.Event, error) {
 	events, err := source.DecodeEvents(body, now, source.MaxEvents)
 	if err != nil {
 		return nil, err
