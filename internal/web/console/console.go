@@ -23,9 +23,11 @@ import (
 	"github.com/google/uuid"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
 	"tocsin/internal/push"
+	"tocsin/internal/source"
 	"tocsin/internal/web"
 )
 
@@ -72,6 +74,14 @@ func New(d Deps) http.Handler {
 		d.Push.Test = func(context.Context, push.Subscription) (web.PushTest, error) {
 			return web.PushTest{Detail: "This hub sends no Web Push."}, nil
 		}
+	}
+	if d.Mattermost.TestRoom == nil {
+		d.Mattermost.TestRoom = func(context.Context, chat.Room) (web.RoomTest, error) {
+			return web.RoomTest{Detail: "This hub posts nothing in Mattermost."}, nil
+		}
+	}
+	if d.Probe == nil {
+		d.Probe = func(context.Context, source.Source) error { return errors.New("this hub reaches no engine") }
 	}
 	if d.Health == nil {
 		d.Health = func(context.Context) health.Report { return health.Report{OK: true} }

@@ -7,6 +7,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
 	"tocsin/internal/push"
@@ -20,6 +21,16 @@ type Acks interface {
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
 	Unsnooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (alert.Alert, error)
+	Comment(ctx context.Context, alertID string, r dispatch.CommentRequest) (alert.Alert, error)
+	ScheduleDowntime(ctx context.Context, alertID string, r dispatch.DowntimeRequest) (alert.Alert, error)
+	CancelDowntime(ctx context.Context, alertID string, r dispatch.DowntimeRequest) (alert.Alert, error)
+}
+
+// Mattermost is what the pages need of it besides the store.
+type Mattermost struct {
+	// TestRoom posts a test message to a room and answers what became of it. nil:
+	// nothing can be sent.
+	TestRoom func(ctx context.Context, r chat.Room) (web.RoomTest, error)
 }
 
 // Push is what the pages need of Web Push besides the store. Without Test and
@@ -65,6 +76,12 @@ type Deps struct {
 	Health func(ctx context.Context) health.Report
 	Push   Push
 	Kinds  []source.Kind // in the order in which they are offered
+	// WriteBacks are the ways of telling engines what was done here.
+	WriteBacks []source.WriteBackKind
+	// Probe tries how a source tells its engine, without changing anything; its
+	// error says the mend. nil: nothing is tried.
+	Probe      func(ctx context.Context, s source.Source) error
+	Mattermost Mattermost
 	// BaseURL is how people and engines reach the hub, without a slash at the
 	// end: "https://tocsin.example.org". Empty: taken from each request.
 	BaseURL string

@@ -33,7 +33,16 @@ type section struct {
 	Hint   string
 	Fields []field
 	Grid   *grid // draws the fields as a table instead of below each other
+	// For is when the section matters: "kind=generic grafana" while the field kind
+	// has one of these values. The script hides the others; without it all show.
+	For     string
+	Buttons []formButton // send the form to another address
+	Said    *flash       // what became of one of them
+	ID      string       // where a button's answer leads to
 }
+
+// formButton sends a form as it is to another address, which keeps nothing.
+type formButton struct{ Title, Action, Wait string }
 
 // grid is the table of a section: a heading for the rows and for each column of
 // controls, and as many fields in each row as there are such columns.
@@ -80,6 +89,11 @@ type field struct {
 	Rows                     int
 	Min, Max                 string
 	Empty                    string // said in place of options when there are none
+	// Secret says that the value is never shown. Stored says that there is one:
+	// what is left empty keeps it, and it can be removed.
+	Secret, Stored bool
+	For            map[string]string // of a select: by value, when an option can be chosen; as of a section
+	Sample         string            // shown in an empty field
 }
 
 type option struct {
