@@ -8,6 +8,8 @@
 package chat
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -133,4 +135,10 @@ type Link struct {
 type Entry struct {
 	Short string // what /tocsin ack takes: the last characters of the alert's id
 	alert.Alert
+}
+
+// Hash is what is kept of a secret, a token or a link: its SHA-256, in hex.
+func Hash(secret string) string {
+	h := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(h[:])
 }
