@@ -25,7 +25,7 @@ import (
 // which an engine's is not measured by: it is never stale and moves no clock.
 func Apply(s Situation, e Event, newID func() string) Result {
 	m := look(s, e)
-	for _, t := range rows(e.Type) {
+	for _, t := range Rows(e.Type) {
 		if (t.From == m.status || t.From == Any) && m.holds(t.When) {
 			return m.carryOut(t, newID)
 		}
@@ -40,7 +40,7 @@ type moment struct {
 	status Status
 	event  Event
 	time   time.Time
-	here   bool  // somebody did it here, not the engine
+	here   bool  // it happened here, by our clock, not in the engine
 	late   bool  // out of order
 	told   bool  // the event told the object's state
 	state  State // the object's state as far as the event can tell; a problem for Problem, good for Recovery
@@ -57,7 +57,7 @@ func look(s Situation, e Event) moment {
 	if m.time.IsZero() {
 		m.time = e.Received
 	}
-	m.here = e.Origin == FromConsole || e.Origin == FromAPI || e.Origin == FromNotification
+	m.here = e.Origin.Here() || e.Type.Ours()
 	m.late = !m.here && m.time.Before(s.Object.Changed)
 	if m.late {
 		m.mark(MarkOutOfOrder)
@@ -109,9 +109,21 @@ func (m *moment) holds(c Condition) bool {
 		// Nothing known at all is no reason to believe in a problem.
 		return !m.state.Problem() && (m.told || m.status == None)
 	case AckIsLocal:
-		return !m.here && a != nil && a.Ack != nil && a.Ack.Confirmation == Local
+		return !m.here && a != nil && a.Ack != nil && a.Ack.Confirmation != Confirmed
 	case SameAck:
-		return a != nil && a.Ack != nil && a.Ack.Author == e.Author && a.Ack.Comment == e.Comment
+		return a != nil && a.Ack != nil && a.Ack.Is(e)
+	case IsEcho:
+		return !m.here && e.Echo
+	case RanOut:
+		return e.Origin == FromExpiry
+	case AckReply:
+		return a != nil && a.Ack != nil && a.Ack.EventID == e.ReplyTo && a.Ack.Confirmation.Betters(e.Reply)
+	case DowntimeReply:
+		return e.Asked == ScheduleDowntime && e.Reply == Confirmed && !m.before.Object.Downtime
+	case NoDowntimeReply:
+		return e.Asked == CancelDowntime && e.Reply == Confirmed && m.before.Object.Downtime
+	case EngineIsTold:
+		return e.Pending
 	case IsFlapping:
 		return m.before.Object.Flapping
 	case NotFlapping:
@@ -171,6 +183,8 @@ func (m *moment) move(a *Alert, t Transition, o Object) {
 		a.Snoozed = time.Time{}
 	case AckConfirmed:
 		a.Ack = m.confirmed(*a.Ack)
+	case AckAnswered:
+		a.Ack = m.answered(*a.Ack)
 	case Reopened, Unacked:
 		a.Ack = nil
 	case Noted:
@@ -185,6 +199,11 @@ func (m *moment) move(a *Alert, t Transition, o Object) {
 		a.Resolved = m.time
 		if a.Resolved.Before(a.Since) {
 			a.Resolved = a.Since
+		}
+		if a.Ack != nil && a.Ack.Confirmation == Pending { // nobody goes on asking
+			ack := *a.Ack
+			ack.Confirmation, ack.Words = Unconfirmed, "it recovered before the engine said anything"
+			a.Ack = &ack
 		}
 	}
 }
@@ -212,22 +231,37 @@ func (m *moment) tell(a *Alert) {
 func (m *moment) ack() *Ack {
 	e := m.event
 	if !m.here {
-		return &Ack{Author: e.Author, UserID: e.UserID, Comment: e.Comment, At: m.time, Origin: FromEngine, Confirmation: Confirmed}
+		return &Ack{EventID: e.ID, Author: e.Author, UserID: e.UserID, Comment: e.Comment, At: m.time, Origin: FromEngine, Confirmation: Confirmed}
 	}
-	return &Ack{Author: e.Author, UserID: e.UserID, Comment: e.Comment, At: m.time, Origin: e.Origin,
+	a := &Ack{EventID: e.ID, Author: e.Author, UserID: e.UserID, Comment: e.Comment, At: m.time, Until: e.Until, Origin: e.Origin,
 		Sticky: e.Sticky, Confirmation: Local}
+	if e.Pending {
+		a.Confirmation = Pending
+	}
+	return a
 }
 
 // confirmed is an acknowledgement made here that the engine told of: ours in
 // all that we know of it.
 func (m *moment) confirmed(a Ack) *Ack {
-	a.Confirmation = Confirmed
+	e := m.event
+	a.Confirmation, a.Words = Confirmed, "the engine reported it"
+	if e.Author != "" && !a.Is(e) {
+		a.Words += ", as made by " + e.Author
+	}
 	if a.Author == "" {
-		a.Author = m.event.Author
+		a.Author = e.Author
 	}
 	if a.Comment == "" {
-		a.Comment = m.event.Comment
+		a.Comment = e.Comment
 	}
+	return &a
+}
+
+// answered is an acknowledgement of which it is known better than before what the
+// engine made of it.
+func (m *moment) answered(a Ack) *Ack {
+	a.Confirmation, a.Words = m.event.Reply, m.event.Comment
 	return &a
 }
 
@@ -238,7 +272,11 @@ func (m *moment) object() Object {
 	if o.ID == "" {
 		o.ID, o.SourceID, o.Host, o.Service = n.ID, n.SourceID, n.Host, n.Service
 	}
-	if m.late || m.here {
+	switch {
+	case m.event.Type == EngineReply:
+		o.Downtime = o.Downtime && !m.holds(NoDowntimeReply) || m.holds(DowntimeReply)
+		return o
+	case m.late || m.here:
 		return o
 	}
 	keep(&o.HostDisplay, n.HostDisplay)
@@ -272,7 +310,7 @@ func keep(known *string, told string) {
 
 // fill puts into a row's sentence {state} and {was} (the state now and
 // before), {author} (of the event), {by} (" by NAME", or nothing), {holder}
-// (who acknowledged).
+// (who acknowledged), {reply} (what the engine did) and {asked} (with what).
 func (m *moment) fill(why string) string {
 	if !strings.Contains(why, "{") {
 		return why
@@ -288,7 +326,8 @@ func (m *moment) fill(why string) string {
 		by = " by " + m.event.Author
 	}
 	return strings.NewReplacer("{state}", m.state.Word(), "{was}", was.Word(), "{by}", by,
-		"{author}", somebody(m.event.Author), "{holder}", somebody(holder)).Replace(why)
+		"{author}", somebody(m.event.Author), "{holder}", somebody(holder),
+		"{reply}", m.event.Reply.verb(), "{asked}", m.event.Asked.thing()).Replace(why)
 }
 
 func somebody(name string) string {

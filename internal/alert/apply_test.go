@@ -33,6 +33,23 @@ func here(e alert.Event, sticky bool) alert.Event {
 	return e
 }
 
+// asked is an event by which the engine is asked for what it says.
+func asked(e alert.Event) alert.Event {
+	e.ID, e.Pending = "asked-"+string(e.Type), true
+	return e
+}
+
+// reply is what became of an event of the type that the engine was asked for.
+func reply(seconds int, asked alert.Type, c alert.Confirmation, words string) alert.Event {
+	e := at(seconds, alert.EngineReply, "")
+	e.Asked, e.Reply, e.ReplyTo, e.Comment, e.Output = asked, c, "asked-"+string(asked), words, ""
+	return e
+}
+
+func to(e alert.Event, id string) alert.Event { e.ReplyTo = id; return e }
+
+func echo(e alert.Event) alert.Event { e.Echo = true; return e }
+
 // snooze is one that Jane asks for here at seconds, until another.
 func snooze(seconds, until int) alert.Event {
 	e := here(by(at(seconds, alert.Snooze, ""), "Jane", ""), false)
@@ -135,6 +152,66 @@ func TestWhatTheLastEventDoes(t *testing.T) {
 		{"an acknowledgement of what is well is noted",
 			[]alert.Event{at(10, alert.Acknowledgement, alert.OK)},
 			alert.Noted, alert.NoNotice, alert.None, "nothing is wrong"},
+		{"one made here is the same after it has been through the engine",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(by(mine, "Jane; Doe", "it's \"mine\"\n& <more>")), reply(22, alert.Acknowledgement, alert.Confirmed, "read"),
+				by(at(25, alert.Acknowledgement, alert.Critical), "Jane_ Doe", "its mine  more")},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, "told before"},
+		{"also when the engine put another author and cut it",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(by(mine, "Jane", strings.Repeat("long ", 50))), reply(22, alert.Acknowledgement, alert.Confirmed, "read"),
+				by(at(25, alert.Acknowledgement, alert.Critical), "apiuser", strings.Repeat("long ", 20))},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, "told before"},
+		{"another one in the engine than the one made here is told",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), reply(22, alert.Acknowledgement, alert.Confirmed, "read"),
+				by(at(25, alert.Acknowledgement, alert.Critical), "Bob", "no, I am")},
+			alert.Acked, alert.NoticeAck, alert.Acknowledged, "by Bob, before that by Jane"},
+		{"the echo of one that was taken back meanwhile changes nothing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), here(at(22, alert.Unacknowledged, ""), false), echo(ack)},
+			alert.Noted, alert.NoNotice, alert.Firing, "taken back in the meantime"},
+		{"an echo confirms the one that was made since",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), here(at(22, alert.Unacknowledged, ""), false), asked(mine), echo(ack)},
+			alert.AckConfirmed, alert.NoNotice, alert.Acknowledged, ""},
+		{"the engine's answer to an acknowledgement tells nobody by itself",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), reply(30, alert.Acknowledgement, alert.Refused, "no such service")},
+			alert.AckAnswered, alert.NoNotice, alert.Acknowledged, "The engine refused the acknowledgement by Jane."},
+		{"what was not known may still be confirmed",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), reply(30, alert.Acknowledgement, alert.Unconfirmed, "?"), reply(40, alert.Acknowledgement, alert.Confirmed, "")},
+			alert.AckAnswered, alert.NoNotice, alert.Acknowledged, "The engine confirmed the acknowledgement by Jane."},
+		{"what is confirmed is not made unknown",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), reply(30, alert.Acknowledgement, alert.Confirmed, ""), reply(40, alert.Acknowledgement, alert.Unconfirmed, "")},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, "did not confirm the acknowledgement."},
+		{"an answer to another acknowledgement than this one is noted",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), to(reply(30, alert.Acknowledgement, alert.Refused, "no"), "an older one")},
+			alert.Noted, alert.NoNotice, alert.Acknowledged, ""},
+		{"an answer that comes after the recovery is noted",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(mine), at(20, alert.Recovery, alert.OK), reply(30, alert.Acknowledgement, alert.Refused, "no")},
+			alert.Noted, alert.NoNotice, alert.None, ""},
+		{"a comment changes nothing",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), here(by(at(20, alert.Comment, ""), "Jane", "looking"), false)},
+			alert.Noted, alert.NoNotice, alert.Firing, "A comment by Jane; the engine of this source takes none."},
+		{"a comment that the engine takes says so",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(here(by(at(20, alert.Comment, ""), "Jane", "looking"), false))},
+			alert.Noted, alert.NoNotice, alert.Firing, "written to the engine"},
+		{"a downtime that is asked for has not begun",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), asked(here(by(at(20, alert.ScheduleDowntime, ""), "Jane", ""), false))},
+			alert.Noted, alert.NoNotice, alert.Firing, "asked for by Jane"},
+		{"it begins when the engine confirms it",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), by(reply(30, alert.ScheduleDowntime, alert.Confirmed, ""), "Jane", "")},
+			alert.DowntimeBegan, alert.NoticeDowntime, alert.Firing, "asked for by Jane began"},
+		{"it is known already when the engine tells of it, too",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), reply(30, alert.ScheduleDowntime, alert.Confirmed, ""), at(31, alert.DowntimeStart, alert.Critical)},
+			alert.Noted, alert.NoNotice, alert.Firing, "already"},
+		{"or when the engine told first",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), at(29, alert.DowntimeStart, alert.Critical), reply(30, alert.ScheduleDowntime, alert.Confirmed, "")},
+			alert.Noted, alert.NoNotice, alert.Firing, "The engine confirmed the downtime."},
+		{"its end that the engine confirms is told",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), reply(30, alert.ScheduleDowntime, alert.Confirmed, ""), reply(40, alert.CancelDowntime, alert.Confirmed, "")},
+			alert.DowntimeOver, alert.NoticeDowntime, alert.Firing, "ended"},
+		{"a downtime that the engine refuses has not begun",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), reply(30, alert.ScheduleDowntime, alert.Refused, "no")},
+			alert.Noted, alert.NoNotice, alert.Firing, "The engine refused the downtime."},
+		{"an acknowledgement whose time ran out is told as the problem that it is",
+			[]alert.Event{at(10, alert.Problem, alert.Critical), mine, func() alert.Event { e := at(30, alert.Unacknowledged, ""); e.Origin = alert.FromExpiry; return e }()},
+			alert.Unacked, alert.NoticeProblem, alert.Firing, "ran out, and it is still Critical"},
 		{"an acknowledgement taken back lets it fire",
 			[]alert.Event{at(10, alert.Problem, alert.Critical), ack, by(here(at(30, alert.Unacknowledged, ""), false), "Bob", "")},
 			alert.Unacked, alert.NoNotice, alert.Firing, "by Jane was taken back by Bob"},
@@ -274,7 +351,7 @@ func TestAcknowledgementMadeHereStaysOursWhenTheEngineConfirmsIt(t *testing.T) {
 		here(by(at(20, alert.Acknowledgement, alert.Critical), "Jane Doe", ""), true),
 		by(at(25, alert.Acknowledgement, alert.Critical), "jdoe", "via tocsin"))
 	want := alert.Ack{Author: "Jane Doe", UserID: "u1", Comment: "via tocsin", At: start.Add(20 * time.Second),
-		Origin: alert.FromConsole, Sticky: true, Confirmation: alert.Confirmed}
+		Origin: alert.FromConsole, Sticky: true, Confirmation: alert.Confirmed, Words: "the engine reported it, as made by jdoe"}
 	if *r.Alert.Ack != want {
 		t.Errorf("got %+v, want %+v", *r.Alert.Ack, want)
 	}
@@ -363,5 +440,45 @@ func TestTableHasAnAnswerToEverything(t *testing.T) {
 				t.Errorf("%s while %q: %d rows without a condition, want 1", typ, from, rows)
 			}
 		}
+	}
+}
+
+func TestAnAcknowledgementSaysWhatTheEngineMadeOfIt(t *testing.T) {
+	problem := at(10, alert.Problem, alert.Critical)
+	mine := asked(here(by(at(20, alert.Acknowledgement, alert.Critical), "Jane", "on it"), false))
+	mine.Until = start.Add(time.Hour)
+	for _, c := range []struct {
+		name   string
+		events []alert.Event
+		want   alert.Confirmation
+		words  string
+	}{
+		{"made", nil, alert.Pending, ""},
+		{"refused", []alert.Event{reply(30, alert.Acknowledgement, alert.Refused, "no such service")}, alert.Refused, "no such service"},
+		{"refused and confirmed", []alert.Event{reply(30, alert.Acknowledgement, alert.Refused, "no"), reply(40, alert.Acknowledgement, alert.Confirmed, "it shows it")}, alert.Confirmed, "it shows it"},
+		{"confirmed and refused", []alert.Event{reply(30, alert.Acknowledgement, alert.Confirmed, "yes"), reply(40, alert.Acknowledgement, alert.Refused, "no")}, alert.Confirmed, "yes"},
+		{"told by the engine", []alert.Event{by(at(30, alert.Acknowledgement, alert.Critical), "Jane", "on it")}, alert.Confirmed, "the engine reported it"},
+		{"over before an answer", []alert.Event{at(30, alert.Recovery, alert.OK)}, alert.Unconfirmed, "it recovered before the engine said anything"},
+		{"confirmed and over", []alert.Event{reply(30, alert.Acknowledgement, alert.Confirmed, "yes"), at(40, alert.Recovery, alert.OK)}, alert.Confirmed, "yes"},
+	} {
+		r := play(append([]alert.Event{problem, mine}, c.events...)...)
+		a := r.Alert.Ack
+		if a.Confirmation != c.want || a.Words != c.words || a.EventID != mine.ID || !a.Until.Equal(mine.Until) || a.Author != "Jane" {
+			t.Errorf("%s: %+v", c.name, a)
+		}
+	}
+}
+
+func TestADowntimeThatTheEngineConfirmedIsTheObjects(t *testing.T) {
+	problem, asks := at(100, alert.Problem, alert.Critical), reply(30, alert.ScheduleDowntime, alert.Confirmed, "")
+	r := play(problem, asks) // by a clock that is behind the engine's
+	if !r.Object.Downtime || !r.Alert.Object.Downtime || !r.Object.Changed.Equal(problem.Time) || len(r.Marks) > 0 {
+		t.Errorf("object %+v, marks %v", r.Object, r.Marks)
+	}
+	if r = play(asks, reply(40, alert.CancelDowntime, alert.Refused, "")); !r.Object.Downtime {
+		t.Error("a downtime ended that the engine did not end")
+	}
+	if r = play(asks, reply(40, alert.CancelDowntime, alert.Confirmed, "")); r.Object.Downtime {
+		t.Error("it did not end")
 	}
 }

@@ -28,6 +28,7 @@ const (
 	CancelDowntime   Type = "CANCELDOWNTIME"   // those that were scheduled here
 	// EngineReply is what became of what the engine was asked for: Reply says it,
 	// ReplyTo is the event that asked, Comment has the engine's words.
+	// Author and UserID are those of who asked.
 	EngineReply Type = "ENGINEREPLY"
 )
 
@@ -71,7 +72,9 @@ type Event struct {
 	Until    time.Time // of a snooze, an acknowledgement, a downtime asked for: when it ends; of Unsnoozed: when the last of the others ends, zero if none is left. Kept for what the engine is asked for
 
 	Pending bool         // of what was done here: the engine is to be told. Not kept with the event
+	Echo    bool         // of an acknowledgement of the engine: it is one made here, which was taken back meanwhile. Not kept with the event
 	ReplyTo string       // of EngineReply: the id of the event that asked
+	Asked   Type         // of EngineReply: the type of that event. Not kept with the event
 	Reply   Confirmation // of EngineReply
 
 	Outcome Outcome // what it did to the alert

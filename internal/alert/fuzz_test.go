@@ -1,6 +1,7 @@
 package alert_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -9,14 +10,17 @@ import (
 	"tocsin/internal/alert"
 )
 
+var confirmations = []alert.Confirmation{alert.Local, alert.Pending, alert.Confirmed, alert.Refused, alert.Unconfirmed}
+
 // story makes events from bytes, four for each: type, state, time, and bits
 // for who made it. Whatever the bytes, it is a story.
 func story(data []byte) []alert.Event {
 	states := []alert.State{alert.OK, alert.Warning, alert.Critical, alert.Unknown, "", alert.Down}
-	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, ""}
+	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, "", alert.FromMattermost, alert.FromExpiry}
 	authors := []string{"", "Jane", "Bob", "{holder}"}
-	ours := func(t alert.Type) bool { return t == alert.Snooze || t == alert.Unsnoozed }
-	types := append(slices.DeleteFunc(alert.Types(), ours), "PARTY", alert.Snooze, alert.Unsnoozed)
+	types := append(slices.DeleteFunc(alert.Types(), alert.Type.Ours), "PARTY", alert.Snooze, alert.Unsnoozed,
+		alert.Comment, alert.ScheduleDowntime, alert.CancelDowntime, alert.EngineReply, alert.EngineReply)
+	asks := []alert.Type{alert.Acknowledgement, alert.ScheduleDowntime, alert.CancelDowntime, alert.Comment}
 	var out []alert.Event
 	clock := 100
 	for ; len(data) >= 4 && len(out) < 64; data = data[4:] {
@@ -25,7 +29,14 @@ func story(data []byte) []alert.Event {
 		e.Origin = origins[int(data[3])%len(origins)]
 		e.Author = authors[int(data[3]/8)%len(authors)]
 		e.Sticky = data[3]&128 != 0
-		if ours(e.Type) {
+		e.ID = fmt.Sprint("event-", len(out))
+		e.Pending, e.Echo = data[3]&64 != 0, data[3]&32 != 0
+		switch {
+		case e.Type == alert.EngineReply:
+			e.ReplyTo = fmt.Sprint("event-", int(data[3])%8)
+			e.Reply = confirmations[int(data[1])%len(confirmations)]
+			e.Asked = asks[int(data[1]/8)%len(asks)]
+		case e.Type.Ours():
 			e.Until = e.Time.Add(time.Duration(data[3]) * time.Minute)
 		}
 		if data[1] >= 128 {
@@ -125,6 +136,13 @@ func check(t *testing.T, before alert.Situation, e alert.Event, r alert.Result) 
 	case e.Type != alert.Snooze && e.Type != alert.Unsnoozed && !a.Snoozed.IsZero() && !a.Snoozed.Equal(before.Alert.Snoozed):
 		fail("another event than a snooze moved its end")
 	}
+	if e.Type == alert.EngineReply && before.Alert.Open() && (a.Status != before.Alert.Status || a.State != before.Alert.State) {
+		fail("an answer of the engine changed the alert's status or state")
+	}
+	if was := before.Alert; was != nil && was.ID == a.ID && was.Ack != nil && a.Ack != nil && a.Ack.EventID == was.Ack.EventID &&
+		was.Ack.Confirmation == alert.Confirmed && a.Ack.Confirmation != alert.Confirmed {
+		fail("what the engine had confirmed is no longer confirmed")
+	}
 	switch a.Status {
 	case alert.Firing, alert.Acknowledged:
 		switch {
@@ -132,10 +150,15 @@ func check(t *testing.T, before alert.Situation, e alert.Event, r alert.Result) 
 			fail("open with a time of resolution")
 		case (a.Status == alert.Acknowledged) != (a.Ack != nil):
 			fail("acknowledged without an acknowledgement, or the other way round")
+		case a.Ack != nil && (a.Ack.Confirmation == "" || !a.Ack.Origin.Here() && a.Ack.Confirmation != alert.Confirmed):
+			fail("an acknowledgement of the engine that it does not know of")
 		case !a.State.Problem() || a.Worst.Severity() < a.State.Severity():
 			fail("state and worst do not fit")
 		}
 	case alert.Resolved:
+		if a.Ack != nil && a.Ack.Confirmation == alert.Pending {
+			fail("over, and still waiting for the engine")
+		}
 		if a.Resolved.IsZero() && !e.Time.IsZero() || a.Resolved.Before(a.Since) || a.State.Problem() || r.Outcome != alert.Closed {
 			fail("resolved, but not as it should be")
 		}

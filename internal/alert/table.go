@@ -25,12 +25,19 @@ const (
 	SameState   Condition = "same state as the alert's"
 	StickyAck   Condition = "another state, and the acknowledgement is sticky"
 	GoodState   Condition = "its state is OK or Up"
-	AckIsLocal  Condition = "the engine says it, and the acknowledgement was made here"
-	SameAck     Condition = "same author and comment"
+	AckIsLocal  Condition = "the engine says it, and one made here is not confirmed yet"
+	SameAck     Condition = "it is the same one"
+	IsEcho      Condition = "it is one made here that was taken back meanwhile"
+	RanOut      Condition = "its time ran out"
 	IsFlapping  Condition = "is flapping already"
 	NotFlapping Condition = "was not flapping"
 	IsDowntime  Condition = "is in a downtime already"
 	NotDowntime Condition = "was not in a downtime"
+
+	EngineIsTold    Condition = "the engine is told"
+	AckReply        Condition = "it is about this acknowledgement, and says more than was known"
+	DowntimeReply   Condition = "the downtime that was asked for is confirmed, and it was in none"
+	NoDowntimeReply Condition = "the end of the downtime is confirmed, and it was in one"
 )
 
 // Table is the state machine: for each type of event its rows, of which the
@@ -39,13 +46,14 @@ const (
 func Table() []Transition {
 	var all []Transition
 	for _, t := range Types() {
-		all = append(all, rows(t)...)
+		all = append(all, Rows(t)...)
 	}
 	return all
 }
 
-// rows are the rows of one type, in the order in which they are tried.
-func rows(on Type) []Transition {
+// Rows are the rows of one type, in the order in which they are tried; none for
+// a type that is not known.
+func Rows(on Type) []Transition {
 	switch on {
 	case Problem:
 		return problemRows()
@@ -84,11 +92,40 @@ func rows(on Type) []Transition {
 			{Any, on, Always, Any, Noted, NoticeCustom, "A custom notification{by}."},
 		}
 	}
+	return askingRows(on)
+}
+
+// askingRows are those of what the engine is asked for, and of what it answers.
+// The asking itself changes nothing: an object is in a downtime when the engine
+// says so.
+func askingRows(on Type) []Transition {
+	switch on {
+	case Comment:
+		return []Transition{
+			{Any, on, EngineIsTold, Any, Noted, NoNotice, "A comment{by}, which is written to the engine, too."},
+			{Any, on, Always, Any, Noted, NoNotice, "A comment{by}; the engine of this source takes none."},
+		}
+	case ScheduleDowntime:
+		return []Transition{
+			{Any, on, Always, Any, Noted, NoNotice, "A downtime was asked for{by}; it begins when the engine confirms it."},
+		}
+	case CancelDowntime:
+		return []Transition{
+			{Any, on, Always, Any, Noted, NoNotice, "The end of the downtime was asked for{by}; it ends when the engine confirms it."},
+		}
+	case EngineReply:
+		return []Transition{
+			{Acknowledged, on, AckReply, Acknowledged, AckAnswered, NoNotice, "The engine {reply} the acknowledgement by {holder}."},
+			{Any, on, DowntimeReply, Any, DowntimeBegan, NoticeDowntime, "The downtime that was asked for{by} began: the engine confirmed it."},
+			{Any, on, NoDowntimeReply, Any, DowntimeOver, NoticeDowntime, "The downtime was ended{by}: the engine confirmed it."},
+			{Any, on, Always, Any, Noted, NoNotice, "The engine {reply} {asked}."},
+		}
+	}
 	return nil
 }
 
-// outdated is the first row of all types but Custom, which tells no state
-// that time could overtake.
+// outdated is the first row of all types that an engine tells, but for Custom,
+// which tells no state that time could overtake.
 func outdated(on Type) Transition {
 	return Transition{Any, on, Outdated, Any, Stale, NoNotice,
 		"Older than what is known of it, so it changes nothing and nobody is told."}
@@ -125,6 +162,8 @@ func ackRows() []Transition {
 			"Acknowledged by {author}, but nothing is wrong with it, so nobody is told."},
 		{None, Acknowledgement, Always, Acknowledged, Acked, NoticeAck,
 			"Acknowledged by {author}; the problem itself was never told here."},
+		{Firing, Acknowledgement, IsEcho, Firing, Noted, NoNotice,
+			"The engine tells of the acknowledgement by {author} that was made here; it was taken back in the meantime."},
 		{Firing, Acknowledgement, Always, Acknowledged, Acked, NoticeAck, "Acknowledged by {author}."},
 		{Acknowledged, Acknowledgement, AckIsLocal, Acknowledged, AckConfirmed, NoNotice,
 			"The engine knows of the acknowledgement by {holder} now; people were told when it was made."},
@@ -140,6 +179,8 @@ func unackRows() []Transition {
 		outdated(Unacknowledged),
 		{None, Unacknowledged, Always, None, Noted, NoNotice, "No alert is open, so there is no acknowledgement to take back."},
 		{Firing, Unacknowledged, Always, Firing, Noted, NoNotice, "It is not acknowledged, so there is nothing to take back."},
+		{Acknowledged, Unacknowledged, RanOut, Firing, Unacked, NoticeProblem,
+			"The time of the acknowledgement by {holder} ran out, and it is still {state}."},
 		{Acknowledged, Unacknowledged, Always, Firing, Unacked, NoNotice,
 			"The acknowledgement by {holder} was taken back{by}."},
 	}
@@ -149,7 +190,6 @@ func unackRows() []Transition {
 // as before. A problem that somebody has is told to nobody anyhow.
 func snoozeRows() []Transition {
 	return []Transition{
-		outdated(Snooze),
 		{None, Snooze, Always, None, Noted, NoNotice, "No alert is open, so there is nothing to snooze."},
 		{Firing, Snooze, Always, Firing, Noted, NoNotice, "Snoozed by {author}; a reminder follows at the end of it, unless it recovered or somebody took it by then."},
 		{Acknowledged, Snooze, Always, Acknowledged, Noted, NoNotice,
@@ -160,7 +200,6 @@ func snoozeRows() []Transition {
 // unsnoozedRows tell nobody: who ends a snooze knows of the problem.
 func unsnoozedRows() []Transition {
 	return []Transition{
-		outdated(Unsnoozed),
 		{None, Unsnoozed, Always, None, Noted, NoNotice, "No alert is open, so there is no snooze to end."},
 		{Firing, Unsnoozed, Always, Firing, Noted, NoNotice, "The snooze was ended{by}; what happens from now on is told again, and no reminder follows."},
 		{Acknowledged, Unsnoozed, Always, Acknowledged, Noted, NoNotice, "It is acknowledged by {holder}, which ended every snooze of it."},

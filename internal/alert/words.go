@@ -8,12 +8,12 @@ func Types() []Type {
 		Problem, Recovery, Acknowledgement, Unacknowledged, Snooze, Unsnoozed,
 		FlappingStart, FlappingStop, FlappingDisabled,
 		DowntimeStart, DowntimeEnd, DowntimeCancelled, Custom,
+		Comment, ScheduleDowntime, CancelDowntime, EngineReply,
 	}
 }
 
 // ParseType reads a type of event in any case, in the words of Nagios, and of
-// Icinga where they differ. A snooze and its end are not among them: they are about
-// contacts here, of which no source knows.
+// Icinga where they differ. Those that only we make are not among them, see Ours.
 func ParseType(text string) (Type, bool) {
 	t := Type(strings.ToUpper(strings.TrimSpace(text)))
 	switch t {
@@ -67,8 +67,36 @@ func (t Type) Word() string {
 		return "Downtime cancelled"
 	case Custom:
 		return "Custom notification"
+	case Comment:
+		return "Comment"
+	case ScheduleDowntime:
+		return "Downtime asked for"
+	case CancelDowntime:
+		return "End of the downtime asked for"
+	case EngineReply:
+		return "Answer of the engine"
 	}
 	return ""
+}
+
+// thing is what an engine was asked for by an event of this type, within a
+// sentence.
+func (t Type) thing() string {
+	switch t {
+	case Acknowledgement:
+		return "the acknowledgement"
+	case Unacknowledged:
+		return "that the acknowledgement was taken back"
+	case Comment:
+		return "the comment"
+	case ScheduleDowntime:
+		return "the downtime"
+	case CancelDowntime:
+		return "the end of the downtime"
+	case Recovery:
+		return "the end of what was kept for this alert"
+	}
+	return "what it was asked for"
 }
 
 // Word is the status for people: "Firing", and "No alert" for None.
@@ -103,6 +131,8 @@ func (o Outcome) Word() string {
 		return "Acknowledged"
 	case AckConfirmed:
 		return "Acknowledgement confirmed"
+	case AckAnswered:
+		return "Answered by the engine"
 	case Unacked:
 		return "Acknowledgement taken back"
 	case Closed:
@@ -140,8 +170,56 @@ func (n Notice) Word() string {
 		return "Downtime"
 	case NoticeCustom:
 		return "Custom notification"
+	case NoticeEngine:
+		return "Told to the engine"
 	}
 	return string(n)
+}
+
+// Word is for people what the engine made of what was done here: "Waiting for the
+// engine".
+func (c Confirmation) Word() string {
+	switch c {
+	case Local:
+		return "Known here alone"
+	case Pending:
+		return "Waiting for the engine"
+	case Confirmed:
+		return "Confirmed by the engine"
+	case Refused:
+		return "Refused by the engine"
+	case Unconfirmed:
+		return "Not confirmed by the engine"
+	}
+	return string(c)
+}
+
+// verb is what the engine did, within a sentence.
+func (c Confirmation) verb() string {
+	switch c {
+	case Confirmed:
+		return "confirmed"
+	case Refused:
+		return "refused"
+	case Unconfirmed:
+		return "did not confirm"
+	}
+	return "has yet to confirm"
+}
+
+// Betters says whether next tells more than is known. What is confirmed stays so,
+// until the engine is found not to have it any more; and what was refused is not
+// made unknown again.
+func (c Confirmation) Betters(next Confirmation) bool {
+	switch next {
+	case Confirmed:
+		return c != Confirmed
+	case Refused:
+		return c != Confirmed && c != Refused
+	case Unconfirmed:
+		return c != Confirmed && c != Refused && c != Unconfirmed
+	}
+	return false
 }
 
 // Word says for people what was sloppy, as a clause without a full stop.

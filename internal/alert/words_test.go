@@ -69,6 +69,7 @@ func TestParseType(t *testing.T) {
 		{"PROBLEM", alert.Problem, true}, {" recovery ", alert.Recovery, true},
 		{"FLAPPINGEND", alert.FlappingStop, true}, {"DOWNTIMEREMOVED", alert.DowntimeCancelled, true},
 		{"", "", false}, {"PARTY", "", false}, {"any", "", false}, {"SNOOZE", alert.Snooze, false}, {"UNSNOOZED", alert.Unsnoozed, false},
+		{"comment", alert.Comment, false}, {"ENGINEREPLY", alert.EngineReply, false},
 	}
 	for _, tt := range tests {
 		if got, ok := alert.ParseType(tt.text); ok != tt.ok || ok && got != tt.want {
@@ -76,7 +77,7 @@ func TestParseType(t *testing.T) {
 		}
 	}
 	for _, typ := range alert.Types() {
-		if got, ok := alert.ParseType(string(typ)); ok != (typ != alert.Snooze && typ != alert.Unsnoozed) || got != typ || typ.Word() == "" {
+		if got, ok := alert.ParseType(string(typ)); ok == typ.Ours() || got != typ || typ.Word() == "" {
 			t.Errorf("%s is not read back, or has no word", typ)
 		}
 	}
@@ -91,6 +92,14 @@ func TestEverythingInTheTableHasAWordForPeople(t *testing.T) {
 			if w.word == "" || w.word == w.raw {
 				t.Errorf("%q is shown as %q", w.raw, w.word)
 			}
+		}
+	}
+}
+
+func TestWhatTheEngineMadeOfItHasAWordForPeople(t *testing.T) {
+	for _, c := range confirmations {
+		if c.Word() == "" || c.Word() == string(c) {
+			t.Errorf("%q is shown as %q", c, c.Word())
 		}
 	}
 }
