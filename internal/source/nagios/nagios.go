@@ -1,6 +1,10 @@
 // Package nagios is the kinds of source that are Nagios and Naemon: their
 // notification commands send the canonical event by tocsin notify, with the
 // macros of $NOTIFICATIONTYPE$ and its like as they are.
+//
+// The other way, it is how these engines are told what was done here: lines for
+// their external commands (Encode), given to the command file or to Livestatus,
+// and read back from status.dat or from Livestatus.
 package nagios
 
 import (
@@ -29,7 +33,7 @@ func (k Kind) Name() string { return k.name }
 func (k Kind) Title() string { return k.title }
 
 // Decode reads the canonical event JSON.
-func (k Kind) Decode(body []byte, now time.Time) ([]alert.Event, error) {
+func (k Kind) Decode(body []byte, now time.Time, _ source.Options) ([]alert.Event, error) {
 	return source.DecodeEvents(body, now, source.MaxEvents)
 }
 
