@@ -170,6 +170,9 @@ type Tx interface {
 	// Asked answers an event of the alert by which the engine was asked for
 	// something; fault.ErrNotFound if there is none.
 	Asked(ctx context.Context, alertID, eventID string) (Asked, error)
+	// Latest answers the newest event of the alert of that type, nil if there is
+	// none. It is asked about acknowledgements alone.
+	Latest(ctx context.Context, alertID string, typ alert.Type) (*alert.Event, error)
 	// Addresses answers for each of the alerts, by its id, where its problem and
 	// acknowledgement messages (Notice problem or acknowledgement, quiet ones
 	// too) went or were to go, as it is in this transaction: one row for each
