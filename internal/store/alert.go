@@ -18,7 +18,8 @@ const (
 	alertColumns = `a.id, a.object_id, a.status, a.state, a.worst, a.output, a.long, a.since, a.updated, a.resolved, ` +
 		`a.ack, a.repeats, a.marks, a.snoozed`
 	eventColumns = `e.id, e.call_id, e.source_id, e.alert_id, e.object_id, e.type, e.state, e.output, e.long, e.author, ` +
-		`e.comment, e.user_id, e.origin, e.contacts, e.user_ids, e.happened, e.received, e.marks, e.sticky, e.outcome, e.why`
+		`e.comment, e.user_id, e.origin, e.contacts, e.user_ids, e.happened, e.received, e.marks, e.sticky, e.outcome, e.why, ` +
+		`e.until, e.reply_to, e.reply`
 )
 
 // orNone makes columns of an outer join readable where there is no row.
@@ -29,7 +30,7 @@ func orNone(columns string) string {
 		switch c {
 		case "o.downtime", "o.flapping", "e.sticky":
 			none = "FALSE"
-		case "o.changed", "a.since", "a.updated", "a.resolved", "a.repeats", "a.snoozed", "e.happened", "e.received":
+		case "o.changed", "a.since", "a.updated", "a.resolved", "a.repeats", "a.snoozed", "e.happened", "e.received", "e.until":
 			none = "0"
 		}
 		list[i] = "COALESCE(" + c + ", " + none + ")"
@@ -90,13 +91,15 @@ type eventRow struct {
 	object                      string
 	typ, state, origin, outcome string
 	contacts, users, marks      string
-	happened, received          int64
+	reply                       string
+	happened, received, until   int64
 }
 
 func (r *eventRow) dest(more []any) []any {
 	e := &r.e
 	return append(more, &e.ID, &e.CallID, &e.SourceID, &e.AlertID, &r.object, &r.typ, &r.state, &e.Output, &e.Long, &e.Author,
-		&e.Comment, &e.UserID, &r.origin, &r.contacts, &r.users, &r.happened, &r.received, &r.marks, &e.Sticky, &r.outcome, &e.Why)
+		&e.Comment, &e.UserID, &r.origin, &r.contacts, &r.users, &r.happened, &r.received, &r.marks, &e.Sticky, &r.outcome, &e.Why,
+		&r.until, &e.ReplyTo, &r.reply)
 }
 
 func (r *eventRow) value(o alert.Object) (alert.Event, error) {
@@ -106,7 +109,8 @@ func (r *eventRow) value(o alert.Object) (alert.Event, error) {
 		e.Object.ID = r.object
 	}
 	e.Type, e.State, e.Origin, e.Outcome = alert.Type(r.typ), alert.State(r.state), alert.Origin(r.origin), alert.Outcome(r.outcome)
-	e.Time, e.Received = fromMillis(r.happened), fromMillis(r.received)
+	e.Time, e.Received, e.Until = fromMillis(r.happened), fromMillis(r.received), fromMillis(r.until)
+	e.Reply = alert.Confirmation(r.reply)
 	var err error
 	if e.Contacts, err = decodeList[string](r.contacts); err != nil {
 		return e, err
@@ -205,20 +209,32 @@ func rank(s alert.Status) int64 {
 
 // ack is an acknowledgement as it is kept.
 type ack struct {
+	EventID      string             `json:"event_id,omitempty"`
 	Author       string             `json:"author,omitempty"`
 	UserID       string             `json:"user_id,omitempty"`
 	Comment      string             `json:"comment,omitempty"`
 	At           int64              `json:"at"`
+	Until        int64              `json:"until,omitempty"`
 	Origin       alert.Origin       `json:"origin"`
 	Sticky       bool               `json:"sticky,omitempty"`
 	Confirmation alert.Confirmation `json:"confirmation"`
+	Words        string             `json:"words,omitempty"`
 }
 
 func encodeAck(a *alert.Ack) string {
 	if a == nil {
 		return ""
 	}
-	return encodeJSON(ack{a.Author, a.UserID, a.Comment, millis(a.At), a.Origin, a.Sticky, a.Confirmation})
+	return encodeJSON(ack{a.EventID, a.Author, a.UserID, a.Comment, millis(a.At), millis(a.Until), a.Origin, a.Sticky,
+		a.Confirmation, a.Words})
+}
+
+// ackUntil is when an alert's acknowledgement ends by itself, 0 if it does not.
+func ackUntil(a *alert.Alert) int64 {
+	if a.Ack == nil {
+		return 0
+	}
+	return millis(a.Ack.Until)
 }
 
 func decodeAck(text string) (*alert.Ack, error) {
@@ -229,8 +245,8 @@ func decodeAck(text string) (*alert.Ack, error) {
 	if err := json.Unmarshal([]byte(text), &k); err != nil {
 		return nil, fmt.Errorf("read a stored acknowledgement: %w", err)
 	}
-	return &alert.Ack{Author: k.Author, UserID: k.UserID, Comment: k.Comment, At: fromMillis(k.At),
-		Origin: k.Origin, Sticky: k.Sticky, Confirmation: k.Confirmation}, nil
+	return &alert.Ack{EventID: k.EventID, Author: k.Author, UserID: k.UserID, Comment: k.Comment, At: fromMillis(k.At),
+		Until: fromMillis(k.Until), Origin: k.Origin, Sticky: k.Sticky, Confirmation: k.Confirmation, Words: k.Words}, nil
 }
 
 func readAlert(ctx context.Context, q querier, id string) (alert.Alert, error) {

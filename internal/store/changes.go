@@ -16,9 +16,11 @@ import (
 type tables struct {
 	object, alert, event, call, delivery, attempt bulk // inserts
 	join, cancel, complete, openAlert             bulk // updates
+	ask, deliveryNote                             bulk
 	seen, records, bareObjects, lockObjects       bulk // reads
 	claimed, addresses                            bulk
 	snooze                                        bulk
+	post, button                                  bulk
 	subscription, note                            bulk
 	retry, advanceRetry                           bulk
 }
@@ -41,11 +43,11 @@ func newTables(d dialect) tables {
 			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
 			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
 		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
-			since, updated, resolved, ack, repeats, marks, snoozed, room`, ` ON CONFLICT (id) DO UPDATE SET
+			since, updated, resolved, ack, ack_until, repeats, marks, snoozed, room`, ` ON CONFLICT (id) DO UPDATE SET
 			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
 			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
 			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
-			repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed, room = ''`),
+			ack_until = excluded.ack_until, repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed, room = ''`),
 		event: newInsert(d, "event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
 			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
 		call: newInsert(d, "event_call", "source_id, call_key, event_id, taken", ""),
@@ -53,6 +55,7 @@ func newTables(d dialect) tables {
 			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, room`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
+		ask:     newUpdate(d, "UPDATE event SET until = v.column2, reply_to = v.column3, reply = v.column4", 4, "event.id", ""),
 		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4, room = ''", 6, "delivery.alert_id",
 			` AND delivery.notice = v.column2 AND delivery.state IN ('waiting', 'handed')
 			AND (v.column5 = '' OR delivery.contact_id = v.column5)
@@ -62,8 +65,9 @@ func newTables(d dialect) tables {
 			detail = v.column5, done = v.column6, room = ''`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
 			RETURNING delivery.id`),
-		openAlert: newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
-		seen:      newBulk(d, "SELECT v.column1, v.column2, "+seenSQL+" FROM %s WHERE "+seenSQL+" IS NOT NULL", 2),
+		deliveryNote: newUpdate(d, "UPDATE delivery SET note = v.column2", 2, "delivery.id", ""),
+		openAlert:    newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
+		seen:         newBulk(d, "SELECT v.column1, v.column2, "+seenSQL+" FROM %s WHERE "+seenSQL+" IS NOT NULL", 2),
 		records: newLookup(d, "SELECT "+objectColumns+", "+orNone(alertColumns+", "+eventColumns)+` FROM object o
 			LEFT JOIN alert a ON a.id = o.alert_id LEFT JOIN event e ON e.id = o.last_event_id WHERE %s`, "o.id"),
 		bareObjects: newBulk(d, `INSERT INTO object (id, source_id, host, service, host_display, service_display, url, labels,
@@ -77,6 +81,13 @@ func newTables(d dialect) tables {
 		addresses: newLookup(d, addressesSQL, "alert_id"),
 		snooze: newInsert(d, "snooze", "alert_id, contact_id, until, author, made", ` ON CONFLICT (alert_id, contact_id)
 			DO UPDATE SET until = excluded.until, author = excluded.author, made = excluded.made`),
+		post: newInsert(d, "chat_post", postColumns, ` ON CONFLICT (alert_id, destination) DO UPDATE SET channel_id = excluded.channel_id,
+			post_id = excluded.post_id, webhook = excluded.webhook, nonce = excluded.nonce, tried = excluded.tried, hash = excluded.hash,
+			last_event = excluded.last_event, replies = excluded.replies, gone = excluded.gone, updated = excluded.updated`),
+		button: newInsert(d, "chat_button", buttonColumns, ` ON CONFLICT (hash) DO UPDATE SET
+			channel_id = CASE WHEN chat_button.channel_id = '' THEN excluded.channel_id ELSE chat_button.channel_id END,
+			post_id = CASE WHEN chat_button.post_id = '' THEN excluded.post_id ELSE chat_button.post_id END,
+			expires = CASE WHEN chat_button.expires < excluded.expires THEN excluded.expires ELSE chat_button.expires END`),
 		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved, joined", " ON CONFLICT (endpoint_hash) DO NOTHING"),
 		note: newUpdate(d, `UPDATE push_subscription SET
 			last_success = CASE WHEN v.column2 > last_success THEN v.column2 ELSE last_success END,
@@ -124,7 +135,9 @@ func (t *tx) writeObjects(ctx context.Context, c *dispatch.Changes) error {
 	}
 	last := map[string]string{}
 	for i := range c.Events {
-		last[c.Events[i].Object.ID] = c.Events[i].ID
+		if e := &c.Events[i]; !e.Type.Ours() {
+			last[e.Object.ID] = e.ID
+		}
 	}
 	objects := latest(c.Objects, func(o *alert.Object) string { return o.ID })
 	err := t.db.t.object.write(ctx, t, len(objects), func(i int, args []any) []any {
@@ -173,7 +186,7 @@ func (t *tx) writeAlerts(ctx context.Context, c *dispatch.Changes) error {
 		a := alerts[i]
 		return append(args, a.ID, a.Object.ID, string(a.Status), rank(a.Status), string(a.State), string(a.Worst),
 			a.Output, a.Long, strings.ToLower(a.Output), millis(a.Since), millis(a.Updated), millis(a.Resolved),
-			encodeAck(a.Ack), int64(a.Repeats), encodeList(a.Marks), millis(a.Snoozed), t.db.d.alertRoom)
+			encodeAck(a.Ack), ackUntil(a), int64(a.Repeats), encodeList(a.Marks), millis(a.Snoozed), t.db.d.alertRoom)
 	})
 }
 
@@ -183,6 +196,15 @@ func (t *tx) writeEvents(ctx context.Context, c *dispatch.Changes) error {
 		return append(args, e.ID, e.CallID, e.SourceID, e.AlertID, e.Object.ID, string(e.Type), string(e.State),
 			e.Output, e.Long, e.Author, e.Comment, e.UserID, string(e.Origin), encodeList(e.Contacts),
 			encodeList(e.UserIDs), millis(e.Time), millis(e.Received), encodeList(e.Marks), e.Sticky, string(e.Outcome), e.Why)
+	})
+	if err != nil {
+		return err
+	}
+	// What a source tells has none of these, so its statement is not the longer for them.
+	asked := those(c.Events, func(e *alert.Event) bool { return !e.Until.IsZero() || e.ReplyTo != "" || e.Reply != "" })
+	err = t.db.t.ask.write(ctx, t, len(asked), func(i int, args []any) []any {
+		e := asked[i]
+		return append(args, e.ID, millis(e.Until), e.ReplyTo, string(e.Reply))
 	})
 	if err != nil {
 		return err
@@ -208,11 +230,18 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 			break
 		}
 	}
-	return t.db.t.delivery.write(ctx, t, len(c.Deliveries), func(i int, args []any) []any {
+	err := t.db.t.delivery.write(ctx, t, len(c.Deliveries), func(i int, args []any) []any {
 		d := &c.Deliveries[i]
 		return append(args, d.ID, d.EventID, d.AlertID, d.ObjectID, d.ContactID, d.ContactName, d.UserID, d.Channel,
 			string(d.Notice), string(d.State), string(d.Reason), d.Why, d.Detail, millis(d.Created), millis(d.Due),
 			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet, t.db.d.room(d.State))
+	})
+	if err != nil {
+		return err
+	}
+	noted := those(c.Deliveries, func(d *delivery.Delivery) bool { return d.Note != "" })
+	return t.db.t.deliveryNote.write(ctx, t, len(noted), func(i int, args []any) []any {
+		return append(args, noted[i].ID, cleaned(noted[i].Note, mostNote))
 	})
 }
 
@@ -229,6 +258,17 @@ func (t *tx) writeSources(ctx context.Context, c *dispatch.Changes) error {
 }
 
 func unfinished(s delivery.State) bool { return s == delivery.Waiting || s == delivery.Handed }
+
+// those are the values that fit.
+func those[T any](list []T, fits func(*T) bool) []*T {
+	var kept []*T
+	for i := range list {
+		if fits(&list[i]) {
+			kept = append(kept, &list[i])
+		}
+	}
+	return kept
+}
 
 // latest drops all but the last value of each id and keeps the order.
 func latest[T any](list []T, id func(*T) string) []*T {

@@ -91,7 +91,8 @@ func (db *DB) situate(ctx context.Context, ds []delivery.Delivery) ([]delivery.C
 	cs := make([]delivery.Claimed, len(ds))
 	for i := range ds {
 		s := found[ds[i].EventID]
-		cs[i] = delivery.Claimed{Delivery: ds[i], Event: s.event, Object: s.object, Alert: s.alert}
+		cs[i] = delivery.Claimed{Delivery: ds[i], Event: s.event, Object: s.object, Alert: s.alert,
+			Handed: ds[i].State == delivery.Handed} // a claim leaves the state as it was
 	}
 	return cs, nil
 }
@@ -133,6 +134,13 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 			return err
 		}
 		kept := slices.DeleteFunc(slices.Clone(cs), func(c delivery.Completion) bool { return !counted[c.ID] })
+		noted := those(kept, func(c *delivery.Completion) bool { return c.Note != nil })
+		err = db.t.deliveryNote.write(ctx, w, len(noted), func(i int, args []any) []any {
+			return append(args, noted[i].ID, cleaned(*noted[i].Note, mostNote))
+		})
+		if err != nil {
+			return err
+		}
 		return db.t.attempt.write(ctx, w, len(kept), func(i int, args []any) []any {
 			c := &kept[i]
 			at := c.At

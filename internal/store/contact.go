@@ -10,13 +10,13 @@ import (
 )
 
 const contactColumns = `id, name, display_name, email, user_id, engine_user_id, host_options, service_options,
-	host_period_id, service_period_id, host_notifications, service_notifications, push_host, push_service`
+	host_period_id, service_period_id, host_notifications, service_notifications, push_host, push_service, mattermost`
 
 func scanContact(s scanner) (contact.Contact, error) {
 	var c contact.Contact
 	var host, service string
 	err := s.Scan(&c.ID, &c.Name, &c.DisplayName, &c.Email, &c.UserID, &c.EngineUserID, &host, &service,
-		&c.HostPeriodID, &c.ServicePeriodID, &c.HostNotifications, &c.ServiceNotifications, &c.PushHost, &c.PushService)
+		&c.HostPeriodID, &c.ServicePeriodID, &c.HostNotifications, &c.ServiceNotifications, &c.PushHost, &c.PushService, &c.Mattermost)
 	c.HostOptions, c.ServiceOptions = contact.Options(host), contact.Options(service)
 	return c, err
 }
@@ -43,14 +43,14 @@ func (db *DB) Contact(ctx context.Context, id string) (contact.Contact, error) {
 func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, "INSERT INTO contact ("+contactColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO UPDATE SET
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO UPDATE SET
 			name = excluded.name, display_name = excluded.display_name, email = excluded.email, user_id = excluded.user_id,
 			engine_user_id = excluded.engine_user_id, host_options = excluded.host_options, service_options = excluded.service_options,
 			host_period_id = excluded.host_period_id, service_period_id = excluded.service_period_id,
 			host_notifications = excluded.host_notifications, service_notifications = excluded.service_notifications,
-			push_host = excluded.push_host, push_service = excluded.push_service`,
+			push_host = excluded.push_host, push_service = excluded.push_service, mattermost = excluded.mattermost`,
 			c.ID, c.Name, c.DisplayName, c.Email, c.UserID, c.EngineUserID, string(c.HostOptions), string(c.ServiceOptions),
-			c.HostPeriodID, c.ServicePeriodID, c.HostNotifications, c.ServiceNotifications, c.PushHost, c.PushService)
+			c.HostPeriodID, c.ServicePeriodID, c.HostNotifications, c.ServiceNotifications, c.PushHost, c.PushService, c.Mattermost)
 		return taken(err, "contact", c.Name)
 	})
 }
@@ -72,7 +72,7 @@ func (db *DB) DeleteContact(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		// The groups' rows go by their foreign key.
+		// The groups' rows go by their foreign key, and who is the contact in Mattermost.
 		return w.remove(ctx, "contact", "contact", id)
 	})
 }
@@ -104,6 +104,12 @@ func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error
 		return d, err
 	}
 	d.WebPush = settings.WebPush
-	d.Devices, err = routeDevices(ctx, q)
+	if d.Devices, err = routeDevices(ctx, q); err != nil {
+		return d, err
+	}
+	if err := loadChat(ctx, q, &d); err != nil {
+		return d, err
+	}
+	d.Engines, err = routeEngines(ctx, q)
 	return d, err
 }

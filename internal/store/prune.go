@@ -57,6 +57,8 @@ func (w *work) pruneAlerts(ctx context.Context, ids []string) error {
 		"DELETE FROM delivery WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM event WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM snooze WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM chat_post WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM chat_button WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM alert WHERE "+d.among("id", d.list("$1")),
 	)
 }
@@ -97,7 +99,8 @@ func (w *work) prunePush(ctx context.Context, limit int) error {
 			return err
 		}
 	}
-	for _, s := range []string{"DELETE FROM used_token WHERE expires < $1", "DELETE FROM snooze WHERE until < $1"} {
+	for _, s := range []string{"DELETE FROM used_token WHERE expires < $1", "DELETE FROM snooze WHERE until < $1",
+		"DELETE FROM chat_button WHERE expires < $1", "DELETE FROM chat_link WHERE expires < $1"} {
 		if _, err := w.exec(ctx, s, millis(now)); err != nil {
 			return err
 		}

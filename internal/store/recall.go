@@ -47,6 +47,13 @@ func (r *recall) forget() {
 	}
 }
 
+// drop forgets one object, which something else than an event has changed.
+func (r *recall) drop(id string) {
+	if r != nil {
+		delete(r.kept, id)
+	}
+}
+
 // find answers a record that the caller may change.
 func (r *recall) find(id string) *dispatch.Record {
 	if r == nil {
@@ -58,6 +65,7 @@ func (r *recall) find(id string) *dispatch.Record {
 	}
 	if rec.Alert != nil {
 		a := *rec.Alert
+		a.Ack = asKept(a.Ack)
 		rec.Alert = &a
 	}
 	if rec.Last != nil {
@@ -102,6 +110,7 @@ func (r *recall) keep(read map[string]*dispatch.Record, c *dispatch.Changes) {
 		case rec == nil:
 		case a.Open():
 			a.Since, a.Updated, a.Snoozed = fromMillis(millis(a.Since)), fromMillis(millis(a.Updated)), fromMillis(millis(a.Snoozed))
+			a.Ack = asKept(a.Ack)
 			rec.Alert = &a
 		case rec.Alert != nil && rec.Alert.ID == a.ID:
 			rec.Alert = nil
@@ -110,8 +119,12 @@ func (r *recall) keep(read map[string]*dispatch.Record, c *dispatch.Changes) {
 	for _, list := range [][]alert.Event{c.Events, c.Joined} {
 		for i := range list {
 			e := list[i]
+			if e.Type.Ours() {
+				continue
+			}
 			if rec := base(e.Object.ID); rec != nil && (rec.Last == nil || rec.Last.ID <= e.ID) {
-				e.Time, e.Received = fromMillis(millis(e.Time)), fromMillis(millis(e.Received))
+				e.Time, e.Received, e.Until = fromMillis(millis(e.Time)), fromMillis(millis(e.Received)), fromMillis(millis(e.Until))
+				e.Pending = false
 				rec.Last = &e
 			}
 		}
@@ -121,6 +134,16 @@ func (r *recall) keep(read map[string]*dispatch.Record, c *dispatch.Changes) {
 			r.put(id, *rec)
 		}
 	}
+}
+
+// asKept is a copy of an acknowledgement as a read would give it, nil for none.
+func asKept(a *alert.Ack) *alert.Ack {
+	if a == nil {
+		return nil
+	}
+	k := *a
+	k.At, k.Until = fromMillis(millis(k.At)), fromMillis(millis(k.Until))
+	return &k
 }
 
 // put keeps a record in one form, whatever it was made of, if it is small.
@@ -135,6 +158,9 @@ func (r *recall) put(id string, rec dispatch.Record) {
 		a.Object = *o
 		rec.Alert = &a
 		size += len(a.Output) + len(a.Long)
+		if a.Ack != nil {
+			size += len(a.Ack.Comment) + len(a.Ack.Words)
+		}
 	}
 	if rec.Last != nil {
 		e := *rec.Last

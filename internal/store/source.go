@@ -2,29 +2,66 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"tocsin/internal/fault"
+	"tocsin/internal/route"
 	"tocsin/internal/source"
 )
 
 const sourceColumns = `id, name, kind, token_hash, token_hint, host_url, service_url, straight, disabled, created,
-	last_event, last_error, last_error_at, spooled, spooled_at`
+	last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret`
 
 func scanSource(s scanner) (source.Source, error) {
 	var v source.Source
 	var created, event, failed, spooled int64
+	var back, backSecret, mapping string
 	err := s.Scan(&v.ID, &v.Name, &v.Kind, &v.TokenHash, &v.TokenHint, &v.HostURL, &v.ServiceURL, &v.Straight, &v.Disabled, &created,
-		&event, &v.LastError, &failed, &v.Spooled, &spooled)
+		&event, &v.LastError, &failed, &v.Spooled, &spooled, &back, &backSecret, &mapping, &v.Secret)
+	if err != nil {
+		return v, err
+	}
 	v.CreatedAt, v.LastEventAt, v.LastErrorAt, v.SpooledAt = fromMillis(created), fromMillis(event), fromMillis(failed), fromMillis(spooled)
-	return v, err
+	if back != "" {
+		if err := json.Unmarshal([]byte(back), &v.WriteBack); err != nil {
+			return v, fmt.Errorf("read how source %q is told: %w", v.Name, err)
+		}
+	}
+	v.WriteBack.Secret = backSecret
+	if mapping != "" {
+		if err := json.Unmarshal([]byte(mapping), &v.Mapping); err != nil {
+			return v, fmt.Errorf("read the mapping of source %q: %w", v.Name, err)
+		}
+	}
+	return v, nil
 }
 
-// Sources lists all sources by name.
+// encodeWriteBack makes JSON of it without its secret, the empty text of none.
+func encodeWriteBack(w source.WriteBack) string {
+	w.Secret = ""
+	if w == (source.WriteBack{}) {
+		return ""
+	}
+	return encodeJSON(w)
+}
+
+func encodeMapping(m *source.Mapping) string {
+	if m == nil {
+		return ""
+	}
+	return encodeJSON(m)
+}
+
+// Sources lists all sources by name, with their secrets.
 func (db *DB) Sources(ctx context.Context) ([]source.Source, error) {
-	list, err := collect(ctx, db.reads, scanSource, "SELECT "+sourceColumns+" FROM source ORDER BY name_key")
+	return readSources(ctx, db.reads)
+}
+
+func readSources(ctx context.Context, q querier) ([]source.Source, error) {
+	list, err := collect(ctx, q, scanSource, "SELECT "+sourceColumns+" FROM source ORDER BY name_key")
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)
 	}
@@ -42,18 +79,21 @@ func (db *DB) SourceByName(ctx context.Context, name string) (source.Source, err
 }
 
 // SaveSource inserts or updates by ID; fault.ErrTaken when another has the
-// name. An update leaves alone what the source itself reports: its last event,
-// its last error and its spool.
+// name. The secrets are written as they are given: who does not change them
+// passes on what was read. An update leaves alone what the source itself reports:
+// its last event, its last error and its spool.
 func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO source (id, name, name_key, kind, token_hash, token_hint, host_url, service_url, straight, disabled,
-			created, last_event, last_error, last_error_at, spooled, spooled_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO UPDATE SET
+			created, last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO UPDATE SET
 			name = excluded.name, name_key = excluded.name_key, kind = excluded.kind, token_hash = excluded.token_hash,
 			token_hint = excluded.token_hint, host_url = excluded.host_url, service_url = excluded.service_url,
-			straight = excluded.straight, disabled = excluded.disabled`,
+			straight = excluded.straight, disabled = excluded.disabled, write_back = excluded.write_back,
+			write_back_secret = excluded.write_back_secret, mapping = excluded.mapping, secret = excluded.secret`,
 			s.ID, s.Name, strings.ToLower(s.Name), s.Kind, s.TokenHash, s.TokenHint, s.HostURL, s.ServiceURL, s.Straight, s.Disabled,
-			millis(s.CreatedAt), millis(s.LastEventAt), s.LastError, millis(s.LastErrorAt), int64(s.Spooled), millis(s.SpooledAt))
+			millis(s.CreatedAt), millis(s.LastEventAt), s.LastError, millis(s.LastErrorAt), int64(s.Spooled), millis(s.SpooledAt),
+			encodeWriteBack(s.WriteBack), s.WriteBack.Secret, encodeMapping(s.Mapping), s.Secret)
 		return taken(err, "source", s.Name)
 	})
 }
@@ -82,4 +122,26 @@ func (db *DB) NoteSourceError(ctx context.Context, id, problem string, at time.T
 // NoteSpool notes how many events wait in the sender's spool.
 func (db *DB) NoteSpool(ctx context.Context, id string, spooled int, at time.Time) error {
 	return db.plain(ctx, "note a source's spool", "UPDATE source SET spooled = $1, spooled_at = $2 WHERE id = $3", int64(spooled), millis(at), id)
+}
+
+// routeEngines are the engines that are told what was done here, by their
+// source's id; nil if there are none. A silence must not outlive its alert, so
+// whoever makes one is told of its end.
+func routeEngines(ctx context.Context, q querier) (map[string]route.WriteBack, error) {
+	list, err := readSources(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var engines map[string]route.WriteBack
+	for i := range list {
+		s := &list[i]
+		if s.Disabled || !s.WriteBack.On() {
+			continue
+		}
+		if engines == nil {
+			engines = map[string]route.WriteBack{}
+		}
+		engines[s.ID] = route.WriteBack{Name: s.Name, Releases: s.WriteBack.Silence}
+	}
+	return engines, nil
 }

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/chat"
+	"tocsin/internal/fault"
+)
+
+const postColumns = `alert_id, destination, channel_id, post_id, webhook, nonce, tried, hash, last_event, replies, gone, created, updated`
+
+func scanPost(s scanner) (chat.Post, error) {
+	var p chat.Post
+	var tried, created, updated int64
+	err := s.Scan(&p.AlertID, &p.Destination, &p.ChannelID, &p.PostID, &p.Webhook, &p.Nonce, &tried, &p.Hash, &p.LastEvent, &p.Replies, &p.Gone,
+		&created, &updated)
+	p.Tried, p.Created, p.Updated = fromMillis(tried), fromMillis(created), fromMillis(updated)
+	return p, err
+}
+
+// Post answers what stands of an alert in a room, or with a person;
+// fault.ErrNotFound if nothing is known of it.
+func (db *DB) Post(ctx context.Context, alertID, destination string) (chat.Post, error) {
+	return find(ctx, db.reads, scanPost, "post of alert", alertID, "SELECT "+postColumns+
+		" FROM chat_post WHERE alert_id = $1 AND destination = $2", alertID, destination)
+}
+
+// PostsOf lists what stands of an alert anywhere, the first first.
+func (db *DB) PostsOf(ctx context.Context, alertID string) ([]chat.Post, error) {
+	list, err := collect(ctx, db.reads, scanPost, "SELECT "+postColumns+" FROM chat_post WHERE alert_id = $1 ORDER BY created, destination", alertID)
+	if err != nil {
+		return nil, fmt.Errorf("list the posts of alert %s: %w", alertID, err)
+	}
+	return list, nil
+}
+
+// SavePosts writes posts and buttons in one transaction. A post is inserted, or
+// written anew but for its Created. A button is inserted; of one that there is,
+// only what it was not bound to yet is taken, and the later Expires: what was
+// used stays so. Of two with one key the later counts.
+func (db *DB) SavePosts(ctx context.Context, posts []chat.Post, buttons []chat.Button) error {
+	if len(posts) == 0 && len(buttons) == 0 {
+		return nil
+	}
+	// In one order on every node, so that two cannot wait for each other.
+	ps := latest(posts, func(p *chat.Post) string { return p.AlertID + " " + p.Destination })
+	slices.SortFunc(ps, func(a, b *chat.Post) int {
+		if n := strings.Compare(a.AlertID, b.AlertID); n != 0 {
+			return n
+		}
+		return strings.Compare(a.Destination, b.Destination)
+	})
+	bs := latest(buttons, func(b *chat.Button) string { return b.Hash })
+	slices.SortFunc(bs, func(a, b *chat.Button) int { return strings.Compare(a.Hash, b.Hash) })
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		err := db.t.post.write(ctx, w, len(ps), func(i int, args []any) []any {
+			p := ps[i]
+			return append(args, p.AlertID, p.Destination, p.ChannelID, p.PostID, p.Webhook, p.Nonce, millis(p.Tried), p.Hash, p.LastEvent, p.Replies, p.Gone,
+				millis(p.Created), millis(p.Updated))
+		})
+		if err != nil {
+			return err
+		}
+		return db.t.button.write(ctx, w, len(bs), func(i int, args []any) []any {
+			b := bs[i]
+			return append(args, b.Hash, b.AlertID, b.Destination, string(b.Action), b.ChannelID, b.PostID, millis(b.Made), millis(b.Expires),
+				millis(b.Used), b.UsedBy)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("save posts: %w", err)
+	}
+	return nil
+}
+
+const buttonColumns = "hash, alert_id, destination, action, channel_id, post_id, made, expires, used, used_by"
+
+func scanButton(s scanner) (chat.Button, error) {
+	var b chat.Button
+	var action string
+	var made, expires, used int64
+	err := s.Scan(&b.Hash, &b.AlertID, &b.Destination, &action, &b.ChannelID, &b.PostID, &made, &expires, &used, &b.UsedBy)
+	b.Action, b.Made, b.Expires, b.Used = chat.Action(action), fromMillis(made), fromMillis(expires), fromMillis(used)
+	return b, err
+}
+
+// errNoButton does not name the button: what is looked for may come from anybody.
+var errNoButton = fmt.Errorf("button: %w", fault.ErrNotFound)
+
+// ButtonByHash answers a button, used or not, expired or not; fault.ErrNotFound if
+// there is none.
+func (db *DB) ButtonByHash(ctx context.Context, hash string) (chat.Button, error) {
+	b, err := find(ctx, db.reads, scanButton, "button", "", "SELECT "+buttonColumns+" FROM chat_button WHERE hash = $1", hash)
+	if errors.Is(err, fault.ErrNotFound) {
+		return b, errNoButton
+	}
+	return b, err
+}
+
+// UseButton uses a button up and answers whether this is the first use: of many at
+// once exactly one is. What it was not bound to before, a channel or a post, it is
+// bound to from now on. It is not used when it has expired, or is bound to another
+// channel or post; fault.ErrNotFound if there is none. Give it back with
+// ReleaseButton when what it was pressed for failed.
+func (db *DB) UseButton(ctx context.Context, hash, userID, channelID, postID string, now time.Time) (first bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, w *work) error {
+		first = false
+		n, err := w.exec(ctx, `UPDATE chat_button SET used = $5, used_by = $2,
+			channel_id = CASE WHEN channel_id = '' THEN $3 ELSE channel_id END, post_id = CASE WHEN post_id = '' THEN $4 ELSE post_id END
+			WHERE hash = $1 AND used = 0 AND expires > $5 AND (channel_id = '' OR channel_id = $3) AND (post_id = '' OR post_id = $4)`,
+			hash, userID, channelID, postID, millis(now))
+		if err != nil || n > 0 {
+			first = n > 0
+			return err
+		}
+		var known int
+		if err := w.row(ctx, "SELECT count(*) FROM chat_button WHERE hash = $1", []any{hash}, &known); err != nil {
+			return err
+		}
+		if known == 0 {
+			return errNoButton
+		}
+		return nil
+	})
+	if errors.Is(err, fault.ErrNotFound) {
+		return false, err
+	} else if err != nil {
+		return false, fmt.Errorf("use a button: %w", err)
+	}
+	return first, nil
+}
+
+// ReleaseButton gives back a button that was used. What it was bound to it stays.
+func (db *DB) ReleaseButton(ctx context.Context, hash string) error {
+	return db.plain(ctx, "release a button", "UPDATE chat_button SET used = 0, used_by = '' WHERE hash = $1 AND used > 0", hash)
+}
+
+// DropButtons deletes the buttons of earlier renderings of a post.
+func (db *DB) DropButtons(ctx context.Context, alertID, destination string, madeBefore time.Time) error {
+	return db.plain(ctx, "drop old buttons", "DELETE FROM chat_button WHERE alert_id = $1 AND destination = $2 AND made < $3",
+		alertID, destination, millis(madeBefore))
+}

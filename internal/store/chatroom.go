@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/chat"
+	"tocsin/internal/fault"
+)
+
+const roomColumns = `id, name, kind, webhook_url, override, team, channel, channel_id, everything, disabled,
+	last_post, last_error, last_error_at, created`
+
+func scanRoom(s scanner) (chat.Room, error) {
+	var r chat.Room
+	var kind string
+	var post, failed, created int64
+	err := s.Scan(&r.ID, &r.Name, &kind, &r.WebhookURL, &r.Override, &r.Team, &r.Channel, &r.ChannelID, &r.Everything, &r.Disabled,
+		&post, &r.LastError, &failed, &created)
+	r.Kind, r.LastPost, r.LastErrorAt, r.Created = chat.Kind(kind), fromMillis(post), fromMillis(failed), fromMillis(created)
+	return r, err
+}
+
+// Rooms lists all rooms of Mattermost by name, with their webhooks' addresses.
+func (db *DB) Rooms(ctx context.Context) ([]chat.Room, error) { return readRooms(ctx, db.reads) }
+
+func readRooms(ctx context.Context, q querier) ([]chat.Room, error) {
+	list, err := collect(ctx, q, scanRoom, "SELECT "+roomColumns+" FROM chat_room ORDER BY name_key")
+	if err != nil {
+		return nil, fmt.Errorf("list rooms: %w", err)
+	}
+	return list, nil
+}
+
+// Room answers one room, fault.ErrNotFound if there is none.
+func (db *DB) Room(ctx context.Context, id string) (chat.Room, error) {
+	return find(ctx, db.reads, scanRoom, "room", id, "SELECT "+roomColumns+" FROM chat_room WHERE id = $1", id)
+}
+
+// SaveRoom inserts or updates by ID; fault.ErrTaken when another has the name. An
+// update leaves alone what NoteRoom says, and when the room was made. The id of a
+// bot's channel that is not given is kept while team and channel are the same.
+func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		_, err := w.exec(ctx, `INSERT INTO chat_room (id, name, name_key, kind, webhook_url, override, team, channel, channel_id, everything,
+			disabled, last_post, last_error, last_error_at, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO UPDATE SET
+			name = excluded.name, name_key = excluded.name_key, kind = excluded.kind, webhook_url = excluded.webhook_url,
+			override = excluded.override, team = excluded.team, channel = excluded.channel,
+			channel_id = CASE WHEN excluded.channel_id = '' AND excluded.team = chat_room.team AND excluded.channel = chat_room.channel
+			AND excluded.kind = chat_room.kind THEN chat_room.channel_id ELSE excluded.channel_id END,
+			everything = excluded.everything, disabled = excluded.disabled`,
+			r.ID, r.Name, strings.ToLower(r.Name), string(r.Kind), r.WebhookURL, r.Override, r.Team, r.Channel, r.ChannelID, r.Everything,
+			r.Disabled, millis(r.LastPost), r.LastError, millis(r.LastErrorAt), millis(r.Created))
+		return taken(err, "room", r.Name)
+	})
+}
+
+// FoundRoom notes the id of a bot's channel, unless the room has come to stand
+// for another one meanwhile.
+func (db *DB) FoundRoom(ctx context.Context, id, team, channel, channelID string) error {
+	return db.plain(ctx, "note the id of a room's channel", "UPDATE chat_room SET channel_id = $4 WHERE id = $1 AND team = $2 AND channel = $3 AND channel_id <> $4",
+		id, team, channel, channelID)
+}
+
+// DeleteRoom deletes a room with what is known of its posts, whose buttons act no
+// more, and cancels what waits for it. fault.ErrInUse, with the names, while rules
+// or contacts name it; fault.ErrNotFound if there is none.
+func (db *DB) DeleteRoom(ctx context.Context, id string) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		users, err := w.roomUsers(ctx, id)
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			return fmt.Errorf("room %q is named by %s, so it %w", id, strings.Join(users, ", "), fault.ErrInUse)
+		}
+		if err := w.remove(ctx, "room", "chat_room", id); err != nil {
+			return err
+		}
+		if err := w.each(ctx, id, "DELETE FROM chat_button WHERE destination = $1", "DELETE FROM chat_post WHERE destination = $1"); err != nil {
+			return fmt.Errorf("delete what is known of the posts in room %q: %w", id, err)
+		}
+		now, err := w.db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		_, err = w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = 'the room was deleted', done = $2, room = ''
+			WHERE channel = 'mattermost' AND channel <> 'browser' AND destination = $1 AND `+unfinishedSQL, id, millis(now))
+		if err != nil {
+			return fmt.Errorf("cancel what waits for room %q: %w", id, err)
+		}
+		return nil
+	})
+}
+
+// roomUsers names the rules and the contacts that send alerts to a room.
+func (w *work) roomUsers(ctx context.Context, id string) (names []string, err error) {
+	rules, err := readRules(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		if slices.Contains(r.Rooms, id) {
+			names = append(names, "rule “"+r.Name+"”")
+		}
+	}
+	contacts, err := readContacts(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range contacts {
+		if c.Mattermost == id {
+			names = append(names, "contact “"+c.Name+"”")
+		}
+	}
+	return names, nil
+}
+
+// noteRoomEvery is how often the time alone of a room's last post or trouble is
+// written.
+const noteRoomEvery = time.Minute
+
+// NoteRoom notes how it went with a room: what is wrong there, in a sentence for
+// people, or that a message was taken where problem is empty. It is no change of
+// the configuration. The same again within a minute writes nothing.
+func (db *DB) NoteRoom(ctx context.Context, id string, at time.Time, problem string) error {
+	problem = cleaned(problem, mostDetail)
+	r, err := db.Room(ctx, id)
+	if err != nil {
+		return err
+	}
+	before := r.LastErrorAt
+	if problem == "" {
+		before = r.LastPost
+	}
+	if r.LastError == problem && at.Sub(before).Abs() < noteRoomEvery {
+		return nil
+	}
+	if problem == "" {
+		return db.plain(ctx, "note a room's post", "UPDATE chat_room SET last_post = $2, last_error = '', last_error_at = 0 WHERE id = $1", id, millis(at))
+	}
+	return db.plain(ctx, "note a room's trouble", "UPDATE chat_room SET last_error = $2, last_error_at = $3 WHERE id = $1", id, problem, millis(at))
+}
