@@ -223,3 +223,23 @@ func checkSecret(field, text string, most int) error {
 	}
 	return nil
 }
+
+// ChangedRoom is a room as given says, with what is known of it and the webhook's
+// address that was kept, unless another one is given.
+func ChangedRoom(was, given chat.Room, webhook *string) chat.Room {
+	given.ID, given.Created = was.ID, was.Created
+	given.LastPost, given.LastError, given.LastErrorAt = was.LastPost, was.LastError, was.LastErrorAt
+	if given.Kind == chat.Bot {
+		given.WebhookURL, given.Override = "", ""
+		if was.Kind == chat.Bot && was.Team == given.Team && was.Channel == given.Channel {
+			given.ChannelID = was.ChannelID
+		}
+		return given
+	}
+	given.Team, given.Channel = "", ""
+	given.WebhookURL = was.WebhookURL
+	if webhook != nil {
+		given.WebhookURL = strings.TrimSpace(*webhook)
+	}
+	return given
+}

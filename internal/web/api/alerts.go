@@ -31,13 +31,16 @@ type ObjectOut struct {
 
 // AckOut is an acknowledgement.
 type AckOut struct {
-	Author       string    `json:"author" doc:"Who took it"`
-	UserID       string    `json:"user_id" doc:"The user here; empty when it was made in the engine"`
-	Comment      string    `json:"comment" doc:"What they wrote"`
-	At           time.Time `json:"at"`
-	Origin       string    `json:"origin" enum:"engine,console,api,notification" doc:"Where it was made"`
-	Sticky       bool      `json:"sticky" doc:"Stays until recovery, also when the state changes"`
-	Confirmation string    `json:"confirmation" enum:"local,confirmed" doc:"Whether the engine knows of it"`
+	EventID      string     `json:"event_id" doc:"The entry of the timeline that it came with"`
+	Author       string     `json:"author" doc:"Who took it"`
+	UserID       string     `json:"user_id" doc:"The user here; empty when it was made in the engine, or in Mattermost by somebody who is linked to nobody"`
+	Comment      string     `json:"comment" doc:"What they wrote"`
+	At           time.Time  `json:"at"`
+	Until        *time.Time `json:"until" doc:"When it ends by itself; null: it stays"`
+	Origin       string     `json:"origin" enum:"engine,console,api,notification,mattermost" doc:"Where it was made"`
+	Sticky       bool       `json:"sticky" doc:"Stays until recovery, also when the state changes"`
+	Confirmation string     `json:"confirmation" enum:"local,pending,confirmed,refused,unconfirmed" doc:"Whether the engine knows of it. local: its source takes nothing back; pending: it is being told; unconfirmed: it was not known after a time, which may still change"`
+	Words        string     `json:"engine_words" doc:"What the engine said of it, or why it is not known"`
 }
 
 // AlertOut is an alert as lists show it.
@@ -78,6 +81,10 @@ type EventOut struct {
 	Marks    []string  `json:"marks" doc:"What was sloppy about it"`
 	Outcome  string    `json:"outcome" doc:"What it did" example:"opened"`
 	Why      string    `json:"why" doc:"Why it did that"`
+
+	Until   *time.Time `json:"until" doc:"Of a snooze, an acknowledgement or a downtime asked for: when it ends"`
+	ReplyTo string     `json:"reply_to" doc:"Of ENGINEREPLY: the entry that the engine was asked by"`
+	Reply   string     `json:"reply" enum:",pending,confirmed,refused,unconfirmed" doc:"Of ENGINEREPLY: what became of it; comment has the engine's words"`
 }
 
 // AlertDetail is an alert with all that happened to it and all who were told.
@@ -114,6 +121,7 @@ type ackIn struct {
 type AckBody struct {
 	Comment string `json:"comment,omitempty" maxLength:"2000" doc:"What you do about it" example:"On it, disk is being replaced"`
 	Sticky  *bool  `json:"sticky,omitempty" doc:"Stays until recovery, also when the state changes; none: as in the settings"`
+	Minutes int    `json:"expires_minutes,omitempty" minimum:"0" maximum:"43200" doc:"After how many minutes it ends by itself, and whoever was told hears of the problem again; none or 0: it stays"`
 	Origin  string `json:"origin,omitempty" enum:"console,notification" doc:"Where somebody who is signed in makes it; none: console. Of an API key it is always api, whatever this says"`
 }
 
@@ -164,6 +172,9 @@ func (a *API) alertRoutes() {
 		}
 		r := ackRequest(ctx, said.Origin)
 		r.Comment = said.Comment
+		if said.Minutes > 0 {
+			r.Until = a.d.Now().Add(time.Duration(said.Minutes) * time.Minute)
+		}
 		if said.Sticky != nil {
 			r.Sticky = *said.Sticky
 		} else {
@@ -189,6 +200,7 @@ func (a *API) alertRoutes() {
 		}
 		return give(a.alertOut(got)), nil
 	})
+	a.engineRoutes()
 	object := route("alerts", http.MethodGet, "/objects/{id}", "get-object", "One host or service with its latest events")
 	object.Errors = []int{http.StatusNotFound}
 	register(a, read, object,
@@ -245,8 +257,8 @@ func (a *API) alertOut(x alert.Alert) AlertOut {
 	}
 	if k := x.Ack; k != nil {
 		out.Ack = &AckOut{
-			Author: k.Author, UserID: k.UserID, Comment: k.Comment, At: k.At.UTC(), Origin: string(k.Origin),
-			Sticky: k.Sticky, Confirmation: string(k.Confirmation),
+			EventID: k.EventID, Author: k.Author, UserID: k.UserID, Comment: k.Comment, At: k.At.UTC(), Until: timeOut(k.Until),
+			Origin: string(k.Origin), Sticky: k.Sticky, Confirmation: string(k.Confirmation), Words: k.Words,
 		}
 	}
 	return out
@@ -269,7 +281,7 @@ func eventOut(e alert.Event) EventOut {
 		ID: e.ID, AlertID: e.AlertID, Type: string(e.Type), State: string(e.State), Output: e.Output, Long: e.Long,
 		Author: e.Author, Comment: e.Comment, UserID: e.UserID, Origin: string(e.Origin), Contacts: words(e.Contacts),
 		UserIDs: words(e.UserIDs), Time: e.Time.UTC(), Received: e.Received.UTC(), Marks: words(e.Marks),
-		Outcome: string(e.Outcome), Why: e.Why,
+		Outcome: string(e.Outcome), Why: e.Why, Until: timeOut(e.Until), ReplyTo: e.ReplyTo, Reply: string(e.Reply),
 	}
 }
 
@@ -298,7 +310,7 @@ type DeliveryOut struct {
 	ContactName string       `json:"contact_name"`
 	UserID      string       `json:"user_id"`
 	Channel     string       `json:"channel" example:"browser"`
-	Destination string       `json:"destination" doc:"Of Web Push: the device's id"`
+	Destination string       `json:"destination" doc:"Of Web Push: the device's id; of Mattermost: the room's id, or direct: and a user's; of what an engine is told (channel engine): the source's id"`
 	DestName    string       `json:"destination_name" doc:"The same for people" example:"Firefox on Linux"`
 	Quiet       bool         `json:"quiet" doc:"Brings what the device shows up to date, without a sound"`
 	Notice      string       `json:"notice" doc:"What kind of message" example:"problem"`

@@ -24,6 +24,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
@@ -62,6 +63,9 @@ type Dispatch interface {
 	Unacknowledge(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Snooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (until time.Time, err error)
 	Unsnooze(ctx context.Context, alertID string, r dispatch.SnoozeRequest) (alert.Alert, error)
+	Comment(ctx context.Context, alertID string, r dispatch.CommentRequest) (alert.Alert, error)
+	ScheduleDowntime(ctx context.Context, alertID string, r dispatch.DowntimeRequest) (alert.Alert, error)
+	CancelDowntime(ctx context.Context, alertID string, r dispatch.DowntimeRequest) (alert.Alert, error)
 }
 
 // Streams serves the live channel; *live.Hub is one.
@@ -76,6 +80,13 @@ type Deps struct {
 	Streams  Streams
 	Auth     *auth.Service
 	Kinds    []source.Kind
+	// WriteBacks are the ways of telling engines, in the order in which they are
+	// offered. Probe tries one source's without changing anything: nil, or an
+	// error whose text says the mend.
+	WriteBacks []source.WriteBackKind
+	Probe      func(ctx context.Context, s source.Source) error
+	// TestRoom posts a test message into a room of Mattermost.
+	TestRoom func(ctx context.Context, r chat.Room) (web.RoomTest, error)
 	Health   func(ctx context.Context) health.Report
 	// Pending renders a user's unfinished notifications as the live channel does.
 	Pending func(ctx context.Context, ds []delivery.Delivery) ([]json.RawMessage, error)
@@ -181,6 +192,8 @@ func (a *API) routes() {
 	a.systemRoutes()
 	a.liveRoutes()
 	a.pushRoutes()
+	a.mattermostRoutes()
+	a.roomRoutes()
 }
 
 // crossOrigin keeps other sites from using a person's cookie. A request with
@@ -223,6 +236,15 @@ func (a *API) signedIn(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), p)))
 	})
+}
+
+// sourceToken is the token of a source's call: as Bearer, or as the password of
+// Basic, whatever the user, for engines that can send nothing else.
+func sourceToken(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	return bearer(r.Header.Get("Authorization"))
 }
 
 // bearer is the token of an Authorization header, empty if there is none.

@@ -31,6 +31,7 @@ type ContactIn struct {
 	ServiceNotifications *bool   `json:"service_notifications,omitempty" doc:"Notifications for services at all"`
 	PushHost             *bool   `json:"push_host,omitempty" doc:"In the browser, for hosts"`
 	PushService          *bool   `json:"push_service,omitempty" doc:"In the browser, for services"`
+	Mattermost           string  `json:"mattermost,omitempty" doc:"In Mattermost: direct for direct messages, or the id of a room; none: not there"`
 }
 
 // ContactOut is a contact.
@@ -49,6 +50,7 @@ type ContactOut struct {
 	ServiceNotifications bool   `json:"service_notifications"`
 	PushHost             bool   `json:"push_host"`
 	PushService          bool   `json:"push_service"`
+	Mattermost           string `json:"mattermost" doc:"direct, the id of a room, or empty"`
 }
 
 func contactOut(c contact.Contact) ContactOut {
@@ -58,6 +60,7 @@ func contactOut(c contact.Contact) ContactOut {
 		HostPeriodID: c.HostPeriodID, ServicePeriodID: c.ServicePeriodID,
 		HostNotifications: c.HostNotifications, ServiceNotifications: c.ServiceNotifications,
 		PushHost: c.PushHost, PushService: c.PushService,
+		Mattermost: c.Mattermost,
 	}
 }
 
@@ -189,7 +192,7 @@ func (a *API) contactRoutes() {
 func (a *API) fillContact(ctx context.Context, id string, in ContactIn) (contact.Contact, error) {
 	c := contact.NewContact(in.Name)
 	c.ID, c.DisplayName, c.Email, c.UserID, c.EngineUserID = id, in.DisplayName, in.Email, in.UserID, in.EngineUserID
-	c.HostPeriodID, c.ServicePeriodID = in.HostPeriodID, in.ServicePeriodID
+	c.HostPeriodID, c.ServicePeriodID, c.Mattermost = in.HostPeriodID, in.ServicePeriodID, in.Mattermost
 	for _, s := range []struct{ to, from *bool }{
 		{&c.HostNotifications, in.HostNotifications}, {&c.ServiceNotifications, in.ServiceNotifications},
 		{&c.PushHost, in.PushHost}, {&c.PushService, in.PushService},
@@ -218,5 +221,8 @@ func (a *API) fillContact(ctx context.Context, id string, in ContactIn) (contact
 	if err := exists(ctx, "host_period_id", c.HostPeriodID, "time period", a.d.Store.Period); err != nil {
 		return c, err
 	}
-	return c, exists(ctx, "service_period_id", c.ServicePeriodID, "time period", a.d.Store.Period)
+	if err := exists(ctx, "service_period_id", c.ServicePeriodID, "time period", a.d.Store.Period); err != nil || c.Mattermost == contact.MattermostDirect {
+		return c, err
+	}
+	return c, exists(ctx, "mattermost", c.Mattermost, "room, nor is it “direct”", a.d.Store.Room)
 }

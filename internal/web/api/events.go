@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,7 +22,7 @@ const maxEvents = 1 << 20
 
 // events takes what a source tells us. It answers when it is on disk.
 func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
-	s, status := a.sources.find(r.Context(), name, bearer(r.Header.Get("Authorization")))
+	s, status := a.sources.find(r.Context(), name, sourceToken(r))
 	switch status {
 	case http.StatusOK:
 	case http.StatusForbidden:
@@ -52,7 +53,11 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		a.refuse(w, s, 0, problem(http.StatusForbidden, "The source is of the kind "+s.Kind+", which this version does not know."))
 		return
 	}
-	events, err := kind.Decode(buf.Bytes(), a.d.Now())
+	if err := verify(kind, r.Header, buf.Bytes(), s.Secret, a.d.Now()); err != nil {
+		a.refuse(w, s, 0, problem(http.StatusUnauthorized, "The signature will not do: "+err.Error()+"."))
+		return
+	}
+	events, err := kind.Decode(buf.Bytes(), a.d.Now(), source.Options{Mapping: s.Mapping, Secret: s.Secret})
 	if err != nil {
 		a.refuse(w, s, 0, decodeProblem(err, buf.Bytes()))
 		return
@@ -72,6 +77,14 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		a.d.Ingested(http.StatusOK, len(events))
 	}
 	a.noteSpool(r, s)
+}
+
+// verify checks the signature of a call where one is asked for.
+func verify(kind source.Kind, h http.Header, body []byte, secret string, now time.Time) error {
+	if signed, ok := kind.(source.Signed); ok && secret != "" {
+		return signed.Verify(h, body, secret, now)
+	}
+	return nil
 }
 
 // buffer is for a call's body and its answer; give it back to a.buffers.
@@ -233,7 +246,8 @@ func (a *API) describeEvents() {
 	reg := a.huma.OpenAPI().Components.Schemas
 	op := route("events", http.MethodPost, "/sources/{name}/events", "post-events", "Hand in events")
 	op.Description = "One event, an array of events, or {\"events\":[…]}: at most 1,000 and 1 MiB. Answered when they are on disk together with their deliveries. " +
-		"A call that is repeated with the same `id` changes nothing. `name` may be `-`: the source that the token belongs to."
+		"A call that is repeated with the same `id` changes nothing. `name` may be `-`: the source that the token belongs to.\n\n" +
+		"The token may also be the password of HTTP Basic, with any user. Sources of the kinds alertmanager and grafana, and those of the kind generic that have a mapping, take their engine's own JSON."
 	op.Security = []map[string][]string{{"sourceToken": {}}}
 	op.Parameters = []*huma.Param{
 		{Name: "name", In: "path", Required: true, Description: "The source's name, or -", Schema: &huma.Schema{Type: "string"}, Example: "nagios-berlin"},
@@ -249,7 +263,7 @@ func (a *API) describeEvents() {
 		"200": {Description: "On disk", Content: map[string]*huma.MediaType{"application/json": {Schema: reg.Schema(reflect.TypeFor[ReceiptsOut](), true, "Receipts")}}},
 	}
 	for status, text := range map[int]string{
-		400: "No JSON", 401: "Source not known, or token not its own", 403: "Source disabled",
+		400: "No JSON", 401: "Source not known, or token not its own, or the signature will not do", 403: "Source disabled",
 		413: "Too large", 422: "A field is wrong; nothing of the call was kept", 503: "Too much at once, or the database is away; try again",
 	} {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: text, Content: a.problemContent()}
@@ -276,7 +290,7 @@ type EventIn struct {
 	Time           any               `json:"time,omitempty" doc:"Unix seconds or RFC 3339; none: now" example:"1795300000"`
 	URL            string            `json:"url,omitempty" doc:"The engine's page of the object"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"For rules to choose by"`
-	NoEmoji        bool              `json:"no_emoji,omitempty" doc:"Taken, and of no effect in the browser"`
+	NoEmoji        bool              `json:"no_emoji,omitempty" doc:"Taken, and of no effect: whether there are emoji is a setting of Mattermost here"`
 }
 
 // ReceiptsOut answers a call, in the order of its events.

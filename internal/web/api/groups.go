@@ -68,6 +68,7 @@ type RuleIn struct {
 	Labels     map[string]string `json:"labels,omitempty" doc:"Label to pattern"`
 	ContactIDs []string          `json:"contact_ids,omitempty" doc:"Whom it tells"`
 	GroupIDs   []string          `json:"group_ids,omitempty" doc:"Groups that it tells"`
+	Rooms      []string          `json:"rooms,omitempty" doc:"Ids of rooms of Mattermost that get it"`
 	Channels   []string          `json:"channels,omitempty" doc:"By which channels; none: all that the contact has" example:"[\"browser\"]"`
 	Stop       bool              `json:"stop,omitempty" doc:"Rules after it are not looked at when it fits"`
 }
@@ -85,6 +86,7 @@ type RuleOut struct {
 	Labels     map[string]string `json:"labels"`
 	ContactIDs []string          `json:"contact_ids"`
 	GroupIDs   []string          `json:"group_ids"`
+	Rooms      []string          `json:"rooms"`
 	Channels   []string          `json:"channels"`
 	Stop       bool              `json:"stop"`
 }
@@ -97,7 +99,7 @@ func ruleOut(r rules.Rule) RuleOut {
 	return RuleOut{
 		ID: r.ID, Name: r.Name, Position: r.Position, Enabled: r.Enabled, SourceIDs: words(r.SourceIDs), Hosts: words(r.Hosts),
 		Services: words(r.Services), States: words(r.States), Labels: labels, ContactIDs: words(r.ContactIDs),
-		GroupIDs: words(r.GroupIDs), Channels: words(r.Channels), Stop: r.Stop,
+		GroupIDs: words(r.GroupIDs), Rooms: words(r.Rooms), Channels: words(r.Channels), Stop: r.Stop,
 	}
 }
 
@@ -115,7 +117,7 @@ func (a *API) fillRule(ctx context.Context, id string, in RuleIn) (rules.Rule, e
 		ID: id, Name: strings.TrimSpace(in.Name), Position: in.Position, Enabled: in.Enabled == nil || *in.Enabled,
 		SourceIDs: distinct(in.SourceIDs), Hosts: in.Hosts, Services: in.Services, Labels: in.Labels,
 		States:     each(in.States, func(s string) alert.State { return alert.State(s) }),
-		ContactIDs: distinct(in.ContactIDs), GroupIDs: distinct(in.GroupIDs), Channels: distinct(in.Channels), Stop: in.Stop,
+		ContactIDs: distinct(in.ContactIDs), GroupIDs: distinct(in.GroupIDs), Rooms: distinct(in.Rooms), Channels: distinct(in.Channels), Stop: in.Stop,
 	}
 	if err := r.Validate(); err != nil {
 		return r, err
@@ -126,5 +128,8 @@ func (a *API) fillRule(ctx context.Context, id string, in RuleIn) (rules.Rule, e
 	if err := existAll(ctx, "contact_ids", r.ContactIDs, "contact", a.d.Store.Contact); err != nil {
 		return r, err
 	}
-	return r, existAll(ctx, "group_ids", r.GroupIDs, "group", a.d.Store.Group)
+	if err := existAll(ctx, "group_ids", r.GroupIDs, "group", a.d.Store.Group); err != nil {
+		return r, err
+	}
+	return r, existAll(ctx, "rooms", r.Rooms, "room", a.d.Store.Room)
 }

@@ -71,6 +71,12 @@ func (a *API) refusal(err error) error {
 		return fieldProblem(onPush.Field, onPush.Problem+"; "+onPush.Mend, nil)
 	case errors.Is(err, dispatch.ErrSnoozeLength):
 		return fieldProblem("minutes", err.Error(), nil)
+	case errors.Is(err, dispatch.ErrAckLength):
+		return fieldProblem("expires_minutes", err.Error(), nil)
+	case errors.Is(err, dispatch.ErrDowntimeLength):
+		return fieldProblem("minutes", err.Error(), nil)
+	case errors.Is(err, dispatch.ErrNoComment):
+		return fieldProblem("comment", err.Error(), nil)
 	case errors.Is(err, dispatch.ErrSnoozeContact):
 		return fieldProblem("contacts", err.Error(), nil)
 	case errors.Is(err, fault.ErrNotFound):
@@ -82,7 +88,7 @@ func (a *API) refusal(err error) error {
 	case errors.Is(err, fault.ErrInUse):
 		return problem(http.StatusConflict, "It is in use: "+err.Error()+".")
 	case errors.Is(err, dispatch.ErrAckedBefore), errors.Is(err, dispatch.ErrNotOpen), errors.Is(err, dispatch.ErrNotAcked),
-		errors.Is(err, dispatch.ErrNotSnoozed):
+		errors.Is(err, dispatch.ErrNotSnoozed), errors.Is(err, dispatch.ErrNoEngine):
 		return problem(http.StatusConflict, "Nothing was changed: "+rootText(err)+".")
 	case errors.Is(err, dispatch.ErrBusy):
 		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, "Too much at once; try again in a second."), http.Header{"Retry-After": {"1"}})
@@ -93,7 +99,7 @@ func (a *API) refusal(err error) error {
 
 // rootText is the text of the sentinel behind err.
 func rootText(err error) string {
-	for _, s := range []error{dispatch.ErrAckedBefore, dispatch.ErrNotOpen, dispatch.ErrNotAcked, dispatch.ErrNotSnoozed} {
+	for _, s := range []error{dispatch.ErrAckedBefore, dispatch.ErrNotOpen, dispatch.ErrNotAcked, dispatch.ErrNotSnoozed, dispatch.ErrNoEngine} {
 		if errors.Is(err, s) {
 			return s.Error()
 		}

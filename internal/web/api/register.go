@@ -41,6 +41,7 @@ func describe(version string) huma.Config {
 		{Name: "administration", Description: "Users, API keys, settings."},
 		{Name: "system", Description: "Who am I, and is Tocsin well?"},
 		{Name: "live", Description: "What open tabs use."},
+		{Name: "mattermost", Description: "Mattermost: its settings, the rooms where alerts are posted, who is linked."},
 		{Name: "push", Description: "Web Push: devices, keys, publications to the visitors of public pages."},
 	}
 	return c

@@ -10,6 +10,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
 	"tocsin/internal/source"
+	"tocsin/internal/web"
 )
 
 // SourceIn is what a source is made of.
@@ -20,6 +21,11 @@ type SourceIn struct {
 	ServiceURL string `json:"service_url,omitempty" doc:"Its page of a service, with {host} and {service}"`
 	Straight   bool   `json:"straight,omitempty" doc:"A click on a notification leads straight to that page"`
 	Disabled   bool   `json:"disabled,omitempty" doc:"Its events are refused"`
+
+	WriteBack       *WriteBackIO `json:"write_back,omitempty" doc:"How its engine is told what was done here; left out, it stays as it is, at first none"`
+	WriteBackSecret *string      `json:"write_back_secret,omitempty" writeOnly:"true" maxLength:"2000" doc:"The password, API key or token for that; left out, it stays, empty removes it. Never shown"`
+	Secret          *string      `json:"secret,omitempty" writeOnly:"true" maxLength:"500" doc:"Signs the requests of an engine that can do so (Grafana); left out, it stays, empty removes it. Never shown"`
+	Mapping         *MappingIO   `json:"mapping,omitempty" doc:"Of the kind generic: where its JSON has what; left out, it stays. One without host removes it"`
 }
 
 // SourceOut is one monitoring engine, without its token.
@@ -39,12 +45,18 @@ type SourceOut struct {
 	Spooled     int        `json:"spooled" doc:"Events in the sender's spool, as its last call said"`
 	SpooledAt   *time.Time `json:"spooled_at"`
 	EventsURL   string     `json:"events_url" doc:"Where its events go"`
+
+	WriteBack          WriteBackIO `json:"write_back" doc:"How its engine is told what was done here"`
+	HasWriteBackSecret bool        `json:"has_write_back_secret"`
+	HasSecret          bool        `json:"has_secret" doc:"Its requests must be signed"`
+	Mapping            *MappingIO  `json:"mapping" doc:"Of the kind generic: where its JSON has what; null: it sends canonical JSON"`
 }
 
 // SourceWithToken is answered once, when the token is made.
 type SourceWithToken struct {
 	SourceOut
-	Token string `json:"token" doc:"Shown this once and never again" example:"ts_…"`
+	Token string       `json:"token" doc:"Shown this once and never again" example:"ts_…"`
+	Setup []SnippetOut `json:"setup" doc:"Configuration for the engine, ready to paste, with the token in it"`
 }
 
 func (a *API) sourceOut(s source.Source) SourceOut {
@@ -53,6 +65,7 @@ func (a *API) sourceOut(s source.Source) SourceOut {
 		Straight: s.Straight, Disabled: s.Disabled, CreatedAt: s.CreatedAt.UTC(), LastEventAt: timeOut(s.LastEventAt),
 		LastError: s.LastError, LastErrorAt: timeOut(s.LastErrorAt), Spooled: s.Spooled, SpooledAt: timeOut(s.SpooledAt),
 		EventsURL: a.d.BaseURL + Prefix + "/sources/" + s.Name + "/events",
+		WriteBack: writeBackOut(s.WriteBack), HasWriteBackSecret: s.WriteBack.Secret != "", HasSecret: s.Secret != "", Mapping: mappingOut(s.Mapping),
 	}
 }
 
@@ -76,7 +89,9 @@ func (a *API) sourceRoutes() {
 	create.Errors = []int{http.StatusConflict}
 	register(a, administer(), create, func(ctx context.Context, in *postIn[SourceIn]) (*body[SourceWithToken], error) {
 		s := source.Source{ID: newID(), CreatedAt: a.d.Now()}
-		in.Body.into(&s)
+		if err := in.Body.into(&s); err != nil {
+			return nil, err
+		}
 		return a.saveWithToken(ctx, s)
 	})
 	get := route("sources", http.MethodGet, "/sources/{id}", "get-source", "One source")
@@ -89,13 +104,16 @@ func (a *API) sourceRoutes() {
 		return give(a.sourceOut(s)), nil
 	})
 	put := route("sources", http.MethodPut, "/sources/{id}", "replace-source", "Replace a source; its token stays")
+	put.Description = "Secrets that are left out stay; but one that was given for another address of the engine is asked for again."
 	put.Errors = []int{http.StatusNotFound, http.StatusConflict}
 	register(a, administer(), put, func(ctx context.Context, in *putIn[SourceIn]) (*body[SourceOut], error) {
 		s, err := a.source(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		in.Body.into(&s)
+		if err := in.Body.into(&s); err != nil {
+			return nil, err
+		}
 		if err := a.checkSource(s); err != nil {
 			return nil, err
 		}
@@ -104,6 +122,7 @@ func (a *API) sourceRoutes() {
 		}
 		return give(a.sourceOut(s)), nil
 	})
+	a.sourceKindRoutes()
 	rotate := route("sources", http.MethodPost, "/sources/{id}/token", "rotate-source-token", "Make a new token; the old one is void at once")
 	rotate.Errors = []int{http.StatusNotFound}
 	register(a, administer(), rotate, func(ctx context.Context, in *byID) (*body[SourceWithToken], error) {
@@ -137,9 +156,20 @@ func (a *API) source(ctx context.Context, id string) (source.Source, error) {
 	return s, err
 }
 
-func (in SourceIn) into(s *source.Source) {
+func (in SourceIn) into(s *source.Source) error {
 	s.Name, s.Kind = strings.ToLower(strings.TrimSpace(in.Name)), in.Kind
 	s.HostURL, s.ServiceURL, s.Straight, s.Disabled = strings.TrimSpace(in.HostURL), strings.TrimSpace(in.ServiceURL), in.Straight, in.Disabled
+	given := s.WriteBack
+	if in.WriteBack != nil {
+		given = in.WriteBack.writeBack()
+	}
+	set(&s.Secret, in.Secret)
+	if in.Mapping != nil {
+		s.Mapping = in.Mapping.mapping()
+	}
+	var err error
+	s.WriteBack, err = web.Replaced(s.WriteBack, given, in.WriteBackSecret)
+	return err
 }
 
 func (a *API) saveWithToken(ctx context.Context, s source.Source) (*body[SourceWithToken], error) {
@@ -151,11 +181,11 @@ func (a *API) saveWithToken(ctx context.Context, s source.Source) (*body[SourceW
 	if err := a.d.Store.SaveSource(ctx, s); err != nil {
 		return nil, err
 	}
-	return give(SourceWithToken{SourceOut: a.sourceOut(s), Token: token}), nil
+	return give(SourceWithToken{SourceOut: a.sourceOut(s), Token: token, Setup: a.snippets(s, token)}), nil
 }
 
 func (a *API) checkSource(s source.Source) error {
-	return s.Validate(a.d.Kinds)
+	return web.CheckSource(s, a.d.Kinds, a.d.WriteBacks)
 }
 
 // UserIn is what a new user is made of.

@@ -35,10 +35,12 @@ type SettingsIO struct {
 	WebPush     *bool             `json:"webpush_enabled,omitempty" doc:"Tell devices by Web Push"`
 	PushSubject *string           `json:"push_subject,omitempty" doc:"How push services reach who runs this, mailto: or https:; empty: VAPID_SUBJECT, else the base URL" example:"mailto:ops@example.org"`
 	PushHosts   []string          `json:"push_hosts" required:"false" doc:"Push services besides those of the browsers' makers, host or host:port; given, it replaces the list"`
-	PushProxy   *string           `json:"push_proxy,omitempty" doc:"Outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY, else none"`
+	PushProxy   *string           `json:"push_proxy,omitempty" doc:"Outgoing proxy, http://host:port; empty: TOCSIN_PUSH_PROXY, else none. Mattermost and engines go through it where that is switched on"`
 	PushUrgency map[string]string `json:"push_urgency,omitempty" doc:"very-low, low, normal or high, by state and kind"`
 	PushTTL     *int              `json:"push_ttl_minutes,omitempty" doc:"Minutes that a push service keeps a message for a device that is off, 1 to 40320 (28 days)" example:"240"`
 	PushReady   *int              `json:"push_ready_max,omitempty" doc:"For how many devices the next message is prepared ahead, 1000000 at most; 0: none" example:"20000"`
+
+	MattermostTTL *int `json:"mattermost_ttl_minutes,omitempty" doc:"Minutes that it is tried to post a notification in Mattermost, 1 to 43200 (30 days)" example:"240"`
 }
 
 func settingsOut(s config.Settings) SettingsIO {
@@ -47,6 +49,7 @@ func settingsOut(s config.Settings) SettingsIO {
 		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
+		MattermostTTL: &s.MattermostTTL,
 	}
 }
 
@@ -63,6 +66,7 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.PushProxy, in.PushProxy)
 	set(&s.PushTTL, in.PushTTL)
 	set(&s.PushReady, in.PushReady)
+	set(&s.MattermostTTL, in.MattermostTTL)
 	if in.PushHosts != nil {
 		s.PushHosts = in.PushHosts
 	}

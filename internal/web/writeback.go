@@ -1,0 +1,92 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/source"
+)
+
+// CheckSource says what is wrong with a source and with how its engine is told, as
+// a *source.FieldError. Fields of its write-back are named "write_back.url" and
+// "write_back_secret".
+func CheckSource(s source.Source, kinds []source.Kind, ways []source.WriteBackKind) error {
+	if err := s.Validate(kinds); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(kinds, func(k source.Kind) bool { return k.Name() == s.Kind })
+	if _, signed := kinds[i].(source.Signed); s.Secret != "" && !signed {
+		return &source.FieldError{Field: "secret", Problem: "is given, and " + kinds[i].Title() + " does not sign its requests", Mend: "leave it out"}
+	}
+	if err := checkSecret("secret", s.Secret, 500); err != nil {
+		return &source.FieldError{Field: "secret", Problem: "has blanks or other characters that no secret has, or is too long", Mend: "take up to 500 printable characters without blanks"}
+	}
+	if s.Mapping != nil && s.Kind != "generic" {
+		return &source.FieldError{Field: "mapping", Problem: "is given, and only the kind generic has one", Mend: "leave it out, or take the kind generic"}
+	}
+	return CheckWriteBack(s, ways)
+}
+
+// CheckWriteBack says what is wrong with how a source's engine is told.
+func CheckWriteBack(s source.Source, ways []source.WriteBackKind) error {
+	w := s.WriteBack
+	if !w.On() {
+		return nil
+	}
+	fits := WriteBacksFor(s.Kind, ways)
+	i := slices.IndexFunc(fits, func(k source.WriteBackKind) bool { return k.Name() == w.Kind })
+	if i < 0 {
+		names := []string{"none"}
+		for _, k := range fits {
+			names = append(names, k.Name())
+		}
+		return &source.FieldError{Field: "write_back.kind", Problem: fmt.Sprintf("is %q, which a source of the kind %s does not have", w.Kind, s.Kind), Mend: "use one of: " + strings.Join(names, ", ")}
+	}
+	if w.ConfirmSeconds < 0 || w.ConfirmSeconds > 3600 {
+		return &source.FieldError{Field: "write_back.confirm_seconds", Problem: fmt.Sprintf("is %d", w.ConfirmSeconds), Mend: "take 1 to 3600 seconds, or 0 for 120"}
+	}
+	_, err := fits[i].Open(w, source.EngineOptions{Now: time.Now})
+	var fe *source.FieldError
+	if errors.As(err, &fe) {
+		field := "write_back." + strings.TrimPrefix(fe.Field, "write_back.")
+		if fe.Field == "secret" || fe.Field == "write_back_secret" {
+			field = "write_back_secret"
+		}
+		return &source.FieldError{Field: field, Problem: fe.Problem, Mend: fe.Mend}
+	}
+	return err
+}
+
+// WriteBacksFor are the ways of telling an engine that fit a kind of source.
+func WriteBacksFor(kind string, ways []source.WriteBackKind) []source.WriteBackKind {
+	var out []source.WriteBackKind
+	for _, k := range ways {
+		if slices.Contains(k.For(), kind) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// Replaced is how an engine is told from now on: as given says, with the secret
+// that was kept, unless another one is given; an empty one removes it. The kept one
+// never goes to another address than it was given for: then it is asked for again.
+func Replaced(was, given source.WriteBack, secret *string) (source.WriteBack, error) {
+	if !given.On() {
+		return source.WriteBack{Kind: given.Kind}, nil
+	}
+	switch {
+	case secret != nil:
+		given.Secret = *secret
+	case was.Secret == "":
+		given.Secret = ""
+	case was.Kind != given.Kind || was.URL != given.URL || was.Livestatus != given.Livestatus:
+		return given, &source.FieldError{Field: "write_back_secret", Problem: "is kept for another address", Mend: "give it again, or an empty one to remove it"}
+	default:
+		given.Secret = was.Secret
+	}
+	return given, nil
+}
