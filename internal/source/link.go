@@ -99,6 +99,27 @@ func (s Source) Validate(kinds []Kind) error {
 	if err := validTemplate("service_url", s.ServiceURL, "host", "host_display", "service", "service_display"); err != nil {
 		return err
 	}
+	return s.validOptions(kinds)
+}
+
+// validOptions is Validate for what only some kinds have.
+func (s Source) validOptions(kinds []Kind) error {
+	if s.Mapping != nil {
+		if s.Kind != "generic" {
+			return &FieldError{Field: "mapping", Problem: "is given for the kind " + s.Kind, Mend: "leave it out: only the kind generic has one"}
+		}
+		if err := s.Mapping.Validate(); err != nil {
+			return err
+		}
+	}
+	if s.Secret == "" {
+		return nil
+	}
+	for _, k := range kinds {
+		if _, signs := k.(Signed); k.Name() == s.Kind && !signs {
+			return &FieldError{Field: "secret", Problem: "is given for the kind " + s.Kind, Mend: "leave it out: " + k.Title() + " does not sign its requests"}
+		}
+	}
 	return nil
 }
 

@@ -114,8 +114,8 @@ func (d *decoder) eventType() (alert.Type, *FieldError) {
 	if err != nil {
 		return "", err
 	}
-	t, ok := alert.ParseType(text)
-	if !ok || t == alert.Unacknowledged {
+	t, ok := sentType(text)
+	if !ok {
 		shown, _, _ := Line(text, 40)
 		if shown == "" {
 			return "", d.fail("type", "is empty", "send one of: "+typeNames)
@@ -123,6 +123,18 @@ func (d *decoder) eventType() (alert.Type, *FieldError) {
 		return "", d.fail("type", "is "+shown+", which is no type of event", "send one of: "+typeNames)
 	}
 	return t, nil
+}
+
+// sentType reads a type that a source may send: what people do here, and what
+// becomes of it, are no such types.
+func sentType(text string) (alert.Type, bool) {
+	t, ok := alert.ParseType(text)
+	switch t {
+	case alert.Problem, alert.Recovery, alert.Acknowledgement, alert.FlappingStart, alert.FlappingStop, alert.FlappingDisabled,
+		alert.DowntimeStart, alert.DowntimeEnd, alert.DowntimeCancelled, alert.Custom:
+		return t, ok
+	}
+	return "", false
 }
 
 const typeNames = "PROBLEM, RECOVERY, ACKNOWLEDGEMENT, FLAPPINGSTART, FLAPPINGSTOP, FLAPPINGDISABLED, " +

@@ -1,5 +1,5 @@
 // Package generic is the kind of source for everything else: whatever can
-// POST the canonical event JSON.
+// POST the canonical event JSON, or a JSON of its own that a mapping explains.
 package generic
 
 import (
@@ -21,8 +21,11 @@ func (Kind) Name() string { return "generic" }
 // Title is its name for people.
 func (Kind) Title() string { return "Generic" }
 
-// Decode reads the canonical event JSON.
-func (Kind) Decode(body []byte, now time.Time, _ source.Options) ([]alert.Event, error) {
+// Decode reads the canonical event JSON, or by the source's mapping.
+func (Kind) Decode(body []byte, now time.Time, o source.Options) ([]alert.Event, error) {
+	if o.Mapping != nil {
+		return o.Mapping.Decode(body, now, source.MaxEvents)
+	}
 	return source.DecodeEvents(body, now, source.MaxEvents)
 }
 
