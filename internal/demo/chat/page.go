@@ -1,0 +1,5 @@
+package chat
+
+import "net/http"
+
+func (s *Server) pageRoutes(*http.ServeMux) {}
