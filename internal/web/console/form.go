@@ -74,7 +74,8 @@ func (s section) Lines() []gridLine {
 }
 
 // field is one control. Kind is text, email, number, password, date, textarea,
-// select, checkbox or checks (several checkboxes under one name).
+// select, checkbox, checks (several checkboxes under one name) or static (to be
+// read only).
 type field struct {
 	Name, Label, Kind, Value string
 	Hint                     string
@@ -92,6 +93,8 @@ type field struct {
 	// Secret says that the value is never shown. Stored says that there is one:
 	// what is left empty keeps it, and it can be removed.
 	Secret, Stored bool
+	Keep           bool              // of a stored one: it cannot be removed here
+	Look           *look             // of kind static: how it stands, beside Value
 	For            map[string]string // of a select: by value, when an option can be chosen; as of a section
 	Sample         string            // shown in an empty field
 }

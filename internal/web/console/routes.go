@@ -82,6 +82,18 @@ func (c *console) routes() []routing {
 		{"GET /console/keys/{id}/delete", auth.Administer, c.askRevokeKey},
 		{"POST /console/keys/{id}/delete", auth.Administer, c.revokeKey},
 
+		{"GET " + mattermostPath, auth.ReadConfig, c.mattermost},
+		{"POST " + mattermostPath, auth.Administer, c.saveMattermost},
+		{"POST " + mattermostPath + "/key", auth.Administer, c.makeMattermostKey},
+		{"GET " + mattermostPath + "/rooms/{id}", auth.ReadConfig, c.room},
+		{"POST " + mattermostPath + "/rooms/{id}", auth.Administer, c.saveRoom},
+		{"POST " + mattermostPath + "/rooms/{id}/test", auth.Administer, c.testRoom},
+		{"GET " + mattermostPath + "/rooms/{id}/delete", auth.Administer, c.askDeleteRoom},
+		{"POST " + mattermostPath + "/rooms/{id}/delete", auth.Administer, c.deleteRoom},
+		{"POST " + mattermostPath + "/people/{id}/unlink", auth.ReadAlerts, c.unlink},
+		{"GET " + linkPath, "", c.link},
+		{"POST " + linkPath, "", c.takeLink},
+
 		{"GET /console/settings", auth.ReadConfig, c.settings},
 		{"POST /console/settings", auth.Administer, c.saveSettings},
 		{"GET " + notificationsPath, auth.ReadConfig, c.pushSettings},
@@ -107,6 +119,6 @@ func Paths() []string {
 		"/console/contacts", "/console/contacts/new", "/console/groups", "/console/groups/new",
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
-		"/console/keys", "/console/keys/new", "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
 	}
 }

@@ -126,6 +126,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("The hub", auth.ReadConfig, "Sources", "/console/sources", "sources")
 	add("The hub", auth.Administer, "Users", "/console/users", "users")
 	add("The hub", auth.Administer, "API keys", "/console/keys", "keys")
+	add("The hub", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	add("The hub", auth.ReadConfig, "Settings", "/console/settings", "settings")
 	add("The hub", auth.ReadAlerts, "System health", "/console/health", "health")
 	return s
