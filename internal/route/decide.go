@@ -24,6 +24,9 @@ import (
 // is it in the time period, was this problem snoozed; and each channel: can it
 // be used.
 //
+// Rooms of Mattermost are no contacts: nobody's options and periods keep anything
+// from them, and they get every notice; see rooms.go.
+//
 // Web Push is one decision for each device. A contact who never asked for it
 // and is in no rule that names it does not want a line "no device" at every
 // event: where nobody named the channel, it counts for those alone who have a
@@ -45,9 +48,17 @@ func Decide(d Directory, q Question) []Decision {
 	if q.Notice == alert.NoticeRecovery && q.Event.Type != alert.Recovery {
 		c.toldBefore()
 	}
+	if q.Joined {
+		c.roomsBefore()
+	} else {
+		c.everything()
+	}
 	if len(q.Event.Contacts) == 0 && len(q.Event.UserIDs) == 0 {
 		c.byRules("")
 		return c.out
+	}
+	if !q.Joined {
+		c.roomsOfRules()
 	}
 	if !c.byName() {
 		c.byRules("the engine named nobody who is known here, so the rules were asked: ")
@@ -62,6 +73,7 @@ type decider struct {
 	object  alert.Object
 	refused map[int]bool // contacts that were turned away whatever the channel
 	used    map[use]bool
+	places  map[string]bool // destinations in Mattermost that are decided; nil: none yet
 	out     []Decision
 }
 
@@ -94,13 +106,10 @@ func objectOf(q Question) alert.Object {
 	return o
 }
 
-// here says whether somebody did it here; the engine did all else.
+// here says whether somebody did it here, or asked the engine for it here; the
+// engine did all else.
 func (c *decider) here() bool {
-	switch c.q.Event.Origin {
-	case alert.FromConsole, alert.FromAPI, alert.FromNotification:
-		return true
-	}
-	return false
+	return c.q.Event.Origin.Here() || c.q.Event.Type == alert.EngineReply
 }
 
 // state is the state that options and rules look at.
@@ -116,11 +125,15 @@ func (c *decider) state() alert.State {
 }
 
 // toldBefore decides for those who were told of the problem, in the order of
-// the directory.
+// the directory, and before them for rooms.
 func (c *decider) toldBefore() {
 	var places []int
 	channels := map[int][]string{}
 	for _, t := range c.q.Told {
+		if t.ContactID == "" {
+			c.toldRoom(t.Destination)
+			continue
+		}
 		if i, ok := c.index.contacts[t.ContactID]; ok && !slices.Contains(places, i) {
 			places = append(places, i)
 			channels[i] = t.Channels
@@ -165,21 +178,15 @@ func (c *decider) unknown(name, why string) {
 
 // byRules decides for the contacts that the rules choose.
 func (c *decider) byRules(preface string) {
-	o := c.object
-	f := &facts{
-		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
-		host: strings.ToLower(o.Host), hostShown: strings.ToLower(o.HostName()),
-		service: strings.ToLower(o.Service), serviceShown: strings.ToLower(o.ServiceName()),
-	}
-	if f.source == "" {
-		f.source = c.q.Event.SourceID
-	}
-	fitted, people := "", 0
+	f := c.facts()
+	fitted, people, rooms := "", 0, len(c.places)
 	c.index.fitting(f, func(r *preparedRule) {
 		if fitted == "" {
 			fitted = r.Name
 		}
 		people += len(r.people)
+		rooms += len(r.Rooms)
+		c.roomsOf(r, preface)
 		c.out = slices.Grow(c.out, len(r.people)) // mostly one decision each
 		for _, p := range r.people {
 			why := preface + "rule “" + r.Name + "” chose this contact"
@@ -190,13 +197,28 @@ func (c *decider) byRules(preface string) {
 		}
 	})
 	switch {
+	case rooms > 0: // whoever is in them hears of it
 	case fitted == "":
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Why: preface + "no rule fits " + c.object.Name() +
 			" (" + f.state.Word() + "); make a rule that does, or one at the end that fits everything"})
 	case people == 0:
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
-			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts into it or into its groups"})
+			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts or a room of Mattermost into it, or contacts into its groups"})
 	}
+}
+
+// facts are what rules are compared with.
+func (c *decider) facts() *facts {
+	o := c.object
+	f := &facts{
+		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
+		host: strings.ToLower(o.Host), hostShown: strings.ToLower(o.HostName()),
+		service: strings.ToLower(o.Service), serviceShown: strings.ToLower(o.ServiceName()),
+	}
+	if f.source == "" {
+		f.source = c.q.Event.SourceID
+	}
+	return f
 }
 
 // choice is why a contact came into question.
@@ -225,6 +247,9 @@ func (c *decider) candidate(i int, channels []string, ch choice) {
 		if c.index.devices != nil && len(c.index.devices[i]) > 0 {
 			c.channel(i, Webpush, base, ch)
 		}
+		if who.Mattermost != "" && c.Chat {
+			c.channel(i, Mattermost, base, ch)
+		}
 		return
 	}
 	for _, name := range channels {
@@ -240,6 +265,10 @@ func (c *decider) channel(i int, name string, d Decision, ch choice) {
 	}
 	c.used[use{i, name}] = true
 	d.Channel = name
+	if name == Mattermost {
+		c.chat(i, d, ch)
+		return
+	}
 	if reason, why := c.blocked(i, name); reason != "" {
 		d.Reason, d.Why = reason, ch.why+", but "+why
 		c.out = append(c.out, d)
@@ -310,8 +339,8 @@ func (c *decider) option() (letter byte, what string) {
 	return 0, ""
 }
 
-// blocked says why a channel cannot reach a contact; the empty reason lets it
-// pass.
+// blocked says why a channel of the browser cannot reach a contact; the empty
+// reason lets it pass.
 func (c *decider) blocked(i int, channel string) (Reason, string) {
 	who := &c.Contacts[i]
 	if channel != Browser && channel != Webpush {

@@ -122,7 +122,7 @@ func run(t *testing.T, tests []decideCase) {
 				t.Errorf("got  %q\nwant %q", short(got), tt.want)
 			}
 			for _, d := range got {
-				if d.Why == "" || d.Told && (d.ContactID == "" || d.Channel == "" || d.Destination != "phone of "+d.DestinationName && d.Channel == route.Webpush) {
+				if d.Why == "" || d.Told && (d.ContactID == "" && d.Channel != route.Mattermost || d.Channel == "" || d.Destination != "phone of "+d.DestinationName && d.Channel == route.Webpush) {
 					t.Errorf("incomplete: %+v", d)
 				}
 			}

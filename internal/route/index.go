@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 )
 
@@ -22,6 +23,9 @@ type index struct {
 	periods    map[string]string // id to name
 	rules      []preparedRule    // enabled ones, in order
 	byHost     map[string][]int  // literal host in lower case to places in rules, ascending
+	rooms      map[string]int    // by id to places in Directory.Rooms; nil when there are none
+	everything []int             // places of the rooms that get everything
+	roomRules  bool              // some rule names rooms
 	anyHost    []int             // places of the rules that must be tried for each host, ascending
 }
 
@@ -73,6 +77,15 @@ func (d Directory) Indexed() Directory {
 			}
 		}
 	}
+	if d.Chat && len(d.Rooms) > 0 {
+		x.rooms = make(map[string]int, len(d.Rooms))
+		for i := range d.Rooms {
+			x.rooms[d.Rooms[i].ID] = i
+			if d.Rooms[i].Everything {
+				x.everything = append(x.everything, i)
+			}
+		}
+	}
 	for _, p := range d.Periods {
 		// A period that cannot be read keeps nobody from an alert.
 		if s, err := p.Schedule(); err == nil {
@@ -108,6 +121,7 @@ func (x *index) add(r *Rule, groups map[string]*contact.Group) {
 		p.labels = append(p.labels, labelGlob{name, newGlob(r.Labels[name])})
 	}
 	p.people = x.people(r, groups)
+	x.roomRules = x.roomRules || len(r.Rooms) > 0
 	place := len(x.rules)
 	x.rules = append(x.rules, p)
 	if !literal {
@@ -159,6 +173,42 @@ func (d Directory) Pushes() bool { return d.WebPush && len(d.Devices) > 0 }
 // Reaches says whether Web Push may be used for this device of the user.
 func (d Directory) Reaches(userID, deviceID string) bool {
 	return d.WebPush && d.Users[userID] && slices.ContainsFunc(d.Devices[userID], func(v Device) bool { return v.ID == deviceID })
+}
+
+// Chats says whether Mattermost can reach anybody at all.
+func (d Directory) Chats() bool { return d.Chat && (len(d.Rooms) > 0 || len(d.Direct) > 0) }
+
+// ReachesRoom says whether Mattermost may be used for this destination.
+func (d Directory) ReachesRoom(destination string) bool {
+	if !d.Chat {
+		return false
+	}
+	if user, direct := chat.DirectUser(destination); direct {
+		for _, known := range d.Direct {
+			if known == user {
+				return true
+			}
+		}
+		return false
+	}
+	_, ok := d.Room(destination)
+	return ok
+}
+
+// Room finds a room of Mattermost by its id.
+func (d Directory) Room(id string) (Room, bool) {
+	if d.index != nil {
+		i, ok := d.index.rooms[id]
+		if !ok {
+			return Room{}, false
+		}
+		return d.Rooms[i], true
+	}
+	i := slices.IndexFunc(d.Rooms, func(r Room) bool { return r.ID == id })
+	if i < 0 {
+		return Room{}, false
+	}
+	return d.Rooms[i], true
 }
 
 // named finds a contact by the engine's name of it: as written, else without

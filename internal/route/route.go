@@ -84,7 +84,7 @@ const (
 	ReasonRule  Reason = "rule"            // a rule chose the contact
 	ReasonTold  Reason = "told_before"     // was told of the problem, so also of what became of it
 
-	ReasonRoom  Reason = "room_everything" // the room gets every alert
+	ReasonRoom Reason = "room_everything" // the room gets every alert
 
 	// These three are given by dispatch, not by Decide.
 	ReasonReplace    Reason = "replace"     // quietly replaces what this device, or this post, shows
@@ -118,10 +118,13 @@ type Question struct {
 	// A room of Mattermost stands in it as SnoozedRoom.
 	Snoozed map[string]time.Time
 	// Joined says that this is a further call of an event that was decided before,
-	// for the contacts that it names: rooms that get everything have it.
-	Joined bool
-	Told    []Told // who was told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
-	Now     time.Time
+	// for the contacts that it names: rooms have it. Before and BeforeIDs are those
+	// that the calls before it named.
+	Joined            bool
+	Before, BeforeIDs []string
+
+	Told []Told // who was told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
+	Now  time.Time
 }
 
 // Told is a contact who was told of a problem, and by which channels; or, with no
