@@ -74,17 +74,15 @@ func (s *Server) hooked(id, contentType string, body []byte) *apiError {
 	if len(g.Attachments) > 0 {
 		props["attachments"] = cutAttachments(g.Attachments)
 	}
-	text, rest := slackText(g.Text), ""
-	for first := true; first || text != ""; text, first = rest, false {
-		rest = ""
-		if head := cut(text, maxMessage); head != text {
-			text, rest = head, text[len(head):]
-		}
-		p := &post{Post: Post{ChannelID: r.ID, UserID: h.UserID, Message: text}}
-		if rest != "" { // attachments come with the last part
-			p.setProps(map[string]any{"from_webhook": "true"})
-		} else {
+	text := slackText(g.Text)
+	for {
+		head := cut(text, maxMessage)
+		text = text[len(head):]
+		p := &post{Post: Post{ChannelID: r.ID, UserID: h.UserID, Message: head}}
+		if text == "" { // attachments come with the last part
 			p.setProps(props)
+		} else {
+			p.setProps(map[string]any{"from_webhook": "true"})
 		}
 		if p.Attachments != nil {
 			p.Type = "slack_attachment"
@@ -92,8 +90,10 @@ func (s *Server) hooked(id, contentType string, body []byte) *apiError {
 		if e := s.add(r, p); e != nil {
 			return e
 		}
+		if text == "" {
+			return nil
+		}
 	}
-	return nil
 }
 
 // cutAttachments does what Mattermost does with texts that do not fit and with

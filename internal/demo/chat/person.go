@@ -8,27 +8,27 @@ import (
 	"slices"
 )
 
-// Refused is how the server answers a person whose act did not go well.
-type Refused struct {
+// RefusedError is how the server answers a person whose act did not go well.
+type RefusedError struct {
 	Status  int
 	ID      string // "api.post.do_action.action_id.app_error"
 	Message string // what the client shows
 }
 
-func (r *Refused) Error() string { return r.Message }
+func (r *RefusedError) Error() string { return r.Message }
 
 func refused(e *apiError) error {
 	if e == nil {
 		return nil
 	}
-	return &Refused{e.Status, e.ID, e.Message}
+	return &RefusedError{e.Status, e.ID, e.Message}
 }
 
 // Click presses a button of a post, or chooses the option of its select menu. It
-// returns when the integration has answered; a *Refused is what the person sees.
+// returns when the integration has answered; a *RefusedError is what the person sees.
 func (s *Server) Click(ctx context.Context, userID, postID, actionID, option string) error {
 	if !idForm.MatchString(actionID) {
-		return &Refused{404, "api.context.404.app_error", "Sorry, we could not find the page."}
+		return &RefusedError{404, "api.context.404.app_error", "Sorry, we could not find the page."}
 	}
 	_, e := s.click(ctx, userID, postID, actionID, option)
 	return refused(e)
