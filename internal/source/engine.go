@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -79,6 +80,10 @@ type Reply struct {
 	// would not say so by itself (an Alertmanager that was silenced).
 	Recovered bool
 }
+
+// ErrNotYet is wrapped by the error of a Check, or a Do, that read something older
+// than what it looks for: nothing is known, and nothing is wrong.
+var ErrNotYet = errors.New("not to be seen yet")
 
 // Engine is one source's engine as it is told and read. All of it honours ctx,
 // and is safe for use by several goroutines at once. An error says that nothing
