@@ -9,6 +9,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
+	"tocsin/internal/route"
 	"tocsin/internal/source"
 )
 
@@ -30,13 +31,47 @@ type alertView struct {
 	Snoozed   snoozed
 	Lengths   []option // of a snooze; empty for somebody who cannot
 	Unlinked  bool     // no contact is linked to the visitor, who is not told of it
+
+	Ends    []option // of an acknowledgement
+	Engine  string   // name of the engine that is told what is done here; empty: it is not
+	Says    engineSays
+	Asked   *asked   // the downtime that was asked for here
+	Lasts   []option // of a downtime
+	MayTell bool     // comments, downtimes
 }
 
 // moment is one event of a timeline, with what it made us tell.
 type moment struct {
 	alert.Event
 	Told    int
+	Rooms   int // among those told
 	NotTold int
+	Says    *engineSays // what became of what it asked the engine for
+	Engine  string      // name of the source
+}
+
+// Answers says whether it is the engine's answer to something asked for here.
+func (m moment) Answers() bool { return m.Type == alert.EngineReply && m.Says != nil }
+
+// Does says whether its outcome says more than its type.
+func (m moment) Does() bool {
+	switch m.Type {
+	case alert.Comment, alert.ScheduleDowntime, alert.CancelDowntime, alert.Snooze, alert.Unsnoozed:
+		return false
+	}
+	return true
+}
+
+// ToldWords counts who was told: contacts, and rooms of Mattermost.
+func (m moment) ToldWords() string {
+	var parts []string
+	if n := m.Told - m.Rooms; n > 0 {
+		parts = append(parts, count(n, "contact", "contacts"))
+	}
+	if m.Rooms > 0 {
+		parts = append(parts, count(m.Rooms, "room", "rooms"))
+	}
+	return strings.Join(parts, " and ")
 }
 
 // toldRow is one contact and channel with one message, told or not.
@@ -44,6 +79,17 @@ type toldRow struct {
 	delivery.Delivery
 	First bool // the first row of its contact
 	Span  int  // rows of its contact
+}
+
+// Sort says what else than a contact it is that was told.
+func (r toldRow) Sort() string {
+	switch {
+	case r.Channel == route.Engine:
+		return "engine"
+	case r.Channel == route.Mattermost && r.ContactID == "" && r.ContactName != "":
+		return "room"
+	}
+	return ""
 }
 
 // DoneOrDue is the time that the row is about.
@@ -76,13 +122,22 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: &a, Sticky: s.AckSticky,
 		MayAck:   a.Status == alert.Firing && v.may("alerts:acknowledge"),
 		MayUnack: a.Status == alert.Acknowledged && v.may("alerts:acknowledge"),
-		Timeline: timeline(events, ds), Cut: len(events) == timelineLimit,
+		Cut:      len(events) == timelineLimit, Ends: ackLengths(), Lasts: downtimeLengths(),
+		MayTell: a.Open() && v.may("alerts:acknowledge"),
 	}
 	if !a.Resolved.IsZero() {
 		view.Length = length(a.Resolved.Sub(a.Since))
 	}
 	view.Told, view.NotTold = split(ds)
 	view.Source, view.EngineURL = c.engine(ctx, a.Object)
+	view.Timeline = timeline(events, ds, view.Source.Name)
+	view.Asked = askedOf(events, view.Source.Name, v.now)
+	if tells(view.Source) {
+		view.Engine = view.Source.Name
+	}
+	if a.Ack != nil {
+		view.Says = ackSays(a.Ack, view.Source.Name)
+	}
 	if view.Snoozed, err = c.snoozedNow(v, &a); err != nil {
 		return err
 	}
@@ -112,26 +167,37 @@ func (c *console) engine(ctx context.Context, o alert.Object) (source.Source, st
 }
 
 // timeline turns the events round, the newest first, and counts who was told.
-func timeline(events []alert.Event, ds []delivery.Delivery) []moment {
+func timeline(events []alert.Event, ds []delivery.Delivery, engine string) []moment {
 	out := make([]moment, 0, len(events))
+	answers := replies(events)
 	for _, e := range slices.Backward(events) {
-		m := moment{Event: e}
+		m := moment{Event: e, Engine: engine}
+		if e.Type == alert.EngineReply {
+			s := saysOf(e.Reply, e.Comment, engine, alert.FromConsole)
+			m.Says = &s
+		} else if r, ok := answers[e.ID]; ok {
+			s := saysOf(r.Reply, "", engine, alert.FromConsole)
+			m.Says = &s
+		}
 		// Contacts, not messages: one may have many devices. What quietly brings a
 		// device up to date tells nobody anything.
-		told, not := map[string]bool{}, map[string]bool{}
+		told, not, rooms := map[string]bool{}, map[string]bool{}, map[string]bool{}
 		for _, d := range ds {
 			switch {
-			case d.EventID != e.ID, d.Quiet:
+			case d.EventID != e.ID, d.Quiet, d.Channel == route.Engine:
 			case d.State == delivery.Skipped:
 				not[d.ContactID+d.ContactName] = true
 			default:
 				told[d.ContactID+d.ContactName] = true
+				if d.Channel == route.Mattermost && d.ContactID == "" {
+					rooms[d.ContactName] = true
+				}
 			}
 		}
 		for who := range told {
 			delete(not, who)
 		}
-		m.Told, m.NotTold = len(told), len(not)
+		m.Told, m.Rooms, m.NotTold = len(told), len(rooms), len(not)
 		out = append(out, m)
 	}
 	return out
@@ -211,8 +277,9 @@ func (c *console) object(w http.ResponseWriter, v *visit) error {
 		}
 		ds = append(ds, of...)
 	}
-	view := objectView{shell: c.shell(w, v, "/console/alerts", o.Name()), O: o, Timeline: timeline(events, ds)}
+	view := objectView{shell: c.shell(w, v, "/console/alerts", o.Name()), O: o}
 	view.Source, view.EngineURL = c.engine(ctx, o)
+	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Alerts = c.rowsOf(v, items, []source.Source{view.Source}, v.URL.RequestURI())
 	view.Told, view.NotTold = split(ds)
 	return c.show(w, v, "object", view)
@@ -231,6 +298,12 @@ func (m moment) Icon() string {
 		return "custom"
 	case alert.Snooze, alert.Unsnoozed:
 		return "snooze"
+	case alert.ScheduleDowntime, alert.CancelDowntime:
+		return "downtime"
+	case alert.Comment:
+		return "comment"
+	case alert.EngineReply:
+		return "engine"
 	}
 	return stateOf(m.State).Icon
 }

@@ -49,6 +49,7 @@ type alertRow struct {
 	Source string
 	MayAck bool
 	Back   string
+	Says   engineSays // what the engine made of the acknowledgement
 	// Order sorts as the list does: open ones first, then the newest.
 	Order string
 }
@@ -57,6 +58,14 @@ type alertRow struct {
 func (r alertRow) Short() string {
 	line, _, _ := strings.Cut(r.Output, "\n")
 	return line
+}
+
+// RowSays is what stands of the engine in the list: nothing where it is not told.
+func (r alertRow) RowSays() *engineSays {
+	if r.Ack == nil || !r.Open() || !r.Ack.Origin.Here() || r.Ack.Confirmation == alert.Local || r.Ack.Confirmation == "" {
+		return nil
+	}
+	return &r.Says
 }
 
 type statusTab struct {
@@ -238,8 +247,12 @@ func (c *console) rowsOf(v *visit, items []alert.Alert, sources []source.Source,
 		if !a.Open() {
 			order = "0"
 		}
+		var says engineSays
+		if a.Ack != nil {
+			says = ackSays(a.Ack, names[a.Object.SourceID])
+		}
 		rows = append(rows, alertRow{
-			Alert: a, Source: names[a.Object.SourceID], Back: back, Order: order + a.ID,
+			Says: says, Alert: a, Source: names[a.Object.SourceID], Back: back, Order: order + a.ID,
 			MayAck: a.Status == alert.Firing && v.may("alerts:acknowledge"),
 		})
 	}
@@ -324,6 +337,8 @@ func ackProblem(err error) string {
 		return "It is not acknowledged any more."
 	case errors.Is(err, dispatch.ErrBusy):
 		return "The hub is very busy. Try again in a second."
+	case errors.Is(err, dispatch.ErrAckLength):
+		return "An acknowledgement ends after 1 minute to 30 days, or not by itself."
 	}
 	return ""
 }
@@ -365,9 +380,17 @@ func (c *console) acknowledge(w http.ResponseWriter, v *visit) error {
 			return err
 		}
 		r.Sticky = s.AckSticky
+	} else if d, err := minutesOf(v, "expire"); err != nil {
+		return c.refusedHere(w, v, back, "Until when? Choose one of the list.")
+	} else if d > 0 {
+		r.Until = v.now.Add(d)
 	}
 	a, err := c.Acks.Acknowledge(v.Context(), id, r)
-	return c.answered(w, v, back, err, "Acknowledged "+a.Object.Name()+".")
+	good := "Acknowledged " + a.Object.Name() + "."
+	if err == nil && a.Ack != nil && a.Ack.Confirmation == alert.Pending {
+		good = "Acknowledged " + a.Object.Name() + ". Its engine is being told."
+	}
+	return c.answered(w, v, back, err, good)
 }
 
 func (c *console) unacknowledge(w http.ResponseWriter, v *visit) error {

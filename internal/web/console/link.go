@@ -24,7 +24,7 @@ var errLinkGone = &config.FieldError{
 type linkView struct {
 	shell
 	Token    string // known to be good; empty: it is still to be given
-	Who      string // the Mattermost user
+	Person   string // the Mattermost user
 	Known    string // the contact that they are linked to already
 	Contacts []option
 	Problem  string
@@ -55,7 +55,7 @@ func (c *console) takeLink(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := linkView{Token: token, Who: atName(l.Name, l.UserID)}
+	view := linkView{Token: token, Person: atName(l.Name, l.UserID)}
 	if id := v.PostFormValue("contact_id"); id != "" {
 		var f form
 		p, err := web.LinkPerson(ctx, c.Store, v.who, token, id, v.now)
@@ -67,7 +67,7 @@ func (c *console) takeLink(w http.ResponseWriter, v *visit) error {
 			if err != nil {
 				return err
 			}
-			return done(w, v, "/console/me", view.Who+" in Mattermost is "+contactLabel(k)+" here from now on.")
+			return done(w, v, "/console/me", view.Person+" in Mattermost is "+contactLabel(k)+" here from now on.")
 		case !f.refused(err):
 			return err
 		}

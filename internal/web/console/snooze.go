@@ -143,6 +143,7 @@ type actView struct {
 	Lengths []option
 	Snoozed snoozed
 	Sticky  bool
+	Says    engineSays
 }
 
 // act is where a notification leads whose buttons cannot act by themselves:
@@ -163,6 +164,10 @@ func (c *console) act(w http.ResponseWriter, v *visit) error {
 	view := actView{
 		shell: c.shell(w, v, "/console/alerts", stateOf(a.State).Word+": "+a.Object.Name()), A: &a, Sticky: s.AckSticky,
 		MayAck: a.Status == alert.Firing && v.may("alerts:acknowledge"), Snoozed: now,
+	}
+	if a.Ack != nil {
+		src, _ := c.engine(v.Context(), a.Object)
+		view.Says = ackSays(a.Ack, src.Name)
 	}
 	if view.MayAck {
 		if mine, err := c.ownContacts(v); err != nil {

@@ -83,6 +83,8 @@ func outcomeWord(o alert.Outcome) string {
 		return "acknowledged it"
 	case alert.AckConfirmed:
 		return "confirmed the acknowledgement"
+	case alert.AckAnswered:
+		return "answered for the acknowledgement"
 	case alert.Unacked:
 		return "took the acknowledgement back"
 	case alert.Closed:
@@ -113,6 +115,10 @@ func originWord(o alert.Origin) string {
 		return "by API"
 	case alert.FromNotification:
 		return "from the notification"
+	case alert.FromMattermost:
+		return "in Mattermost"
+	case alert.FromExpiry:
+		return "by the clock"
 	}
 	return ""
 }
@@ -156,6 +162,8 @@ func channelWord(name string) string {
 		return "E-mail"
 	case "webhook":
 		return "Webhook"
+	case route.Engine:
+		return "The engine"
 	}
 	return name
 }
@@ -188,8 +196,14 @@ func reasonWord(r route.Reason) string {
 		return "Snoozed"
 	case route.ReasonSnoozeOver:
 		return "Reminder after a snooze"
+	case route.ReasonRoom:
+		return "The room gets every alert"
+	case route.ReasonWriteBack:
+		return "Tells the engine what was done here"
+	case route.ReasonNoChat:
+		return "Not to be reached in Mattermost"
 	case route.ReasonReplace:
-		return "Replaces what the device shows"
+		return "Replaces what is shown"
 	case route.ReasonNeverTold:
 		return "The problem was never told"
 	case route.ReasonNoUser:
