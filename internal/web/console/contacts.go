@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
 )
@@ -24,6 +25,7 @@ type contactRow struct {
 	Hosts    string // what it hears of hosts
 	Services string
 	Groups   []string
+	Chat     string // how it is told in Mattermost
 	Warning  string // why nothing reaches it
 }
 
@@ -86,12 +88,19 @@ func (c *console) contacts(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
+	now, err := c.chatNow(v)
+	if err != nil {
+		return err
+	}
 	view := contactsView{shell: c.shell(w, v, "/console/contacts", "Contacts")}
 	for _, k := range all {
 		r := contactRow{Contact: k}
 		r.Hosts, r.Services = hearsOfHosts(k), hearsOfServices(k)
+		var reached bool
+		r.Chat, reached = now.words(k)
 		u, known := users[k.UserID]
 		switch {
+		case k.UserID == "" && reached:
 		case k.UserID == "":
 			r.Warning = "No user is linked, so no browser is reached."
 		case !known:
@@ -109,6 +118,92 @@ func (c *console) contacts(w http.ResponseWriter, v *visit) error {
 		view.Rows = append(view.Rows, r)
 	}
 	return c.show(w, v, "contacts", view)
+}
+
+// chatNow is what contacts can be told of in Mattermost.
+type chatNow struct {
+	set    chat.Settings
+	rooms  []chat.Room
+	people []chat.Person
+}
+
+func (c *console) chatNow(v *visit) (now chatNow, err error) {
+	if now.set, err = c.Store.ChatSettings(v.Context()); err != nil {
+		return now, err
+	}
+	if now.rooms, err = c.Store.Rooms(v.Context()); err != nil {
+		return now, err
+	}
+	now.people, err = c.Store.People(v.Context())
+	return now, err
+}
+
+// linked are the Mattermost users who are a contact.
+func (n chatNow) linked(contactID string) []chat.Person {
+	var out []chat.Person
+	for _, p := range n.people {
+		if p.ContactID == contactID && contactID != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// words say how a contact is told in Mattermost, and whether that reaches
+// somebody now.
+func (n chatNow) words(k contact.Contact) (words string, reached bool) {
+	switch k.Mattermost {
+	case "":
+		return "", false
+	case contact.MattermostDirect:
+		who := n.linked(k.ID)
+		switch {
+		case len(who) == 0:
+			return "direct, but nobody is linked", false
+		case n.set.BotToken == "":
+			return "direct, but there is no bot", false
+		}
+		return "direct, " + atName(who[0].Name, who[0].UserID), n.set.Enabled
+	}
+	for _, r := range n.rooms {
+		if r.ID == k.Mattermost {
+			return r.Name, n.set.Enabled && !r.Disabled
+		}
+	}
+	return "a room that is gone", false
+}
+
+// options are the ways of telling a contact in Mattermost, to choose from.
+func (n chatNow) options(k contact.Contact) []option {
+	o := []option{{"", "Not there", k.Mattermost == ""}, {contact.MattermostDirect, "Direct messages", k.Mattermost == contact.MattermostDirect}}
+	for _, r := range n.rooms {
+		title := "In " + r.Name
+		if r.Disabled {
+			title += " (off)"
+		}
+		o = append(o, option{r.ID, title, k.Mattermost == r.ID})
+	}
+	return o
+}
+
+// hint says who is linked, and what direct messages still lack.
+func (n chatNow) hint(k contact.Contact) string {
+	who := n.linked(k.ID)
+	var names []string
+	for _, p := range who {
+		names = append(names, atName(p.Name, p.UserID))
+	}
+	text := "Nobody in Mattermost is linked to this contact yet: /tocsin link there does it."
+	if len(names) > 0 {
+		text = "Linked in Mattermost: " + strings.Join(names, ", ") + "."
+	}
+	switch {
+	case !n.set.Enabled:
+		text += " Mattermost is off for this hub."
+	case n.set.BotToken == "":
+		text += " Direct messages need a bot, which is not set up."
+	}
+	return text
 }
 
 func (c *console) usersByID(v *visit) (map[string]auth.User, error) {
@@ -168,6 +263,10 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 		}
 		userOptions = append(userOptions, option{u.ID, title, u.ID == k.UserID})
 	}
+	now, err := c.chatNow(v)
+	if err != nil {
+		return form{}, err
+	}
 	periodOptions := func(id string) []option {
 		o := []option{{"", "Always", id == ""}}
 		for _, p := range periods {
@@ -193,6 +292,9 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 				{Name: "user_id", Label: "Linked user", Kind: "select", Options: userOptions, Half: true, Hint: "Whose tabs and devices show the notifications."},
 				{Name: "engine_user_id", Label: "The engine's user id", Kind: "text", Value: k.EngineUserID, Half: true, Hint: "What openITCOCKPIT passes as --user-id. Empty if none."},
 			}},
+			{Title: "Mattermost", Fields: []field{
+				{Name: "mattermost", Label: "Told there", Kind: "select", Options: now.options(k), Half: true, Hint: now.hint(k)},
+			}},
 			{Title: "Hosts", Fields: []field{
 				{Name: "host_notifications", Label: "Notifications for hosts", Kind: "checkbox", Checked: k.HostNotifications, Half: true},
 				{Name: "push_host", Label: "By push, for hosts: open tabs and Web Push", Kind: "checkbox", Checked: k.PushHost, Half: true},
@@ -216,6 +318,7 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 func readContact(k contact.Contact, in url.Values) (contact.Contact, error) {
 	k.Name, k.DisplayName, k.Email = text(in, "name"), text(in, "display_name"), text(in, "email")
 	k.UserID, k.EngineUserID = in.Get("user_id"), text(in, "engine_user_id")
+	k.Mattermost = in.Get("mattermost")
 	k.HostPeriodID, k.ServicePeriodID = in.Get("host_period_id"), in.Get("service_period_id")
 	k.HostNotifications, k.ServiceNotifications = in.Get("host_notifications") != "", in.Get("service_notifications") != ""
 	k.PushHost, k.PushService = in.Get("push_host") != "", in.Get("push_service") != ""
@@ -235,6 +338,9 @@ func (c *console) saveContact(w http.ResponseWriter, v *visit) error {
 		err = k.Validate()
 	}
 	if err == nil {
+		err = c.checkRoomOf(v, k)
+	}
+	if err == nil {
 		if k.ID == "" {
 			k.ID = c.NewID()
 		}
@@ -251,6 +357,18 @@ func (c *console) saveContact(w http.ResponseWriter, v *visit) error {
 		return c.showContact(w, v, http.StatusUnprocessableEntity, k, f)
 	}
 	return done(w, v, "/console/contacts", "Saved "+contactLabel(k)+". It is in force with the next event.")
+}
+
+// checkRoomOf refuses a room that there is not: a form may be older than that.
+func (c *console) checkRoomOf(v *visit, k contact.Contact) error {
+	if k.Mattermost == "" || k.Mattermost == contact.MattermostDirect {
+		return nil
+	}
+	_, err := c.Store.Room(v.Context(), k.Mattermost)
+	if errors.Is(err, fault.ErrNotFound) {
+		return &contact.FieldError{Field: "mattermost", Problem: "there is no such room", Mend: "choose one of the list"}
+	}
+	return err
 }
 
 func (c *console) askDeleteContact(w http.ResponseWriter, v *visit) error {

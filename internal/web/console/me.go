@@ -14,6 +14,8 @@ type meView struct {
 	Off      bool   // Web Push is off in the settings
 	Mute     string // why nothing can be sent by Web Push yet, and the mend; empty: nothing is in the way
 	Password form
+	People   []personRow // who in Mattermost is a contact of the visitor
+	Chat     bool        // Mattermost is on
 }
 
 func (c *console) me(w http.ResponseWriter, v *visit) error {
@@ -29,9 +31,19 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 		{Name: "current", Label: "Password now", Kind: "password", Required: true, Half: true, Auto: "current-password"},
 		{Name: "password", Label: "New password", Kind: "password", Required: true, Half: true, Auto: "new-password", Hint: "At least 10 characters. You sign in again with it."},
 	}}}}}
+	now, err := c.chatNow(v)
+	if err != nil {
+		return err
+	}
+	view.Chat = now.set.Enabled
 	for _, k := range contacts {
-		if k.UserID == v.who.UserID {
-			view.Contact = &contactRow{Contact: k, Hosts: hearsOfHosts(k), Services: hearsOfServices(k)}
+		if k.UserID != v.who.UserID {
+			continue
+		}
+		view.Contact = &contactRow{Contact: k, Hosts: hearsOfHosts(k), Services: hearsOfServices(k)}
+		view.Contact.Chat, _ = now.words(k)
+		for _, p := range now.linked(k.ID) {
+			view.People = append(view.People, personRow{Person: p, Contact: contactLabel(k)})
 		}
 	}
 	if why != nil && !view.Password.refused(why) {

@@ -9,6 +9,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/route"
 )
@@ -46,6 +47,10 @@ func (c *console) rules(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
+	rooms, err := c.Store.Rooms(v.Context())
+	if err != nil {
+		return err
+	}
 	view := rulesView{shell: c.shell(w, v, "/console/rules", "Rules")}
 	for i, r := range dir.Rules {
 		row := ruleRow{Rule: r, First: i == 0, Last: i == len(dir.Rules)-1}
@@ -58,6 +63,11 @@ func (c *console) rules(w http.ResponseWriter, v *visit) error {
 		for _, k := range dir.Contacts {
 			if slices.Contains(r.ContactIDs, k.ID) {
 				row.Tells = append(row.Tells, contactLabel(k))
+			}
+		}
+		for _, m := range rooms {
+			if slices.Contains(r.Rooms, m.ID) {
+				row.Tells = append(row.Tells, "Mattermost: "+m.Name)
 			}
 		}
 		view.Rows = append(view.Rows, row)
@@ -119,6 +129,9 @@ func (c *console) directory(v *visit) (route.Directory, error) {
 		}
 		d.Devices[s.UserID] = append(d.Devices[s.UserID], route.Device{ID: s.ID, Name: s.Name})
 	}
+	if err := c.chatDirectory(v, &d); err != nil {
+		return d, err
+	}
 	if d.Contacts, err = c.Store.Contacts(ctx); err != nil {
 		return d, err
 	}
@@ -136,6 +149,54 @@ func (c *console) directory(v *visit) (route.Directory, error) {
 		d.Users[u.ID] = !u.Disabled
 	}
 	return d, err
+}
+
+// chatDirectory fills in what decides who is told in Mattermost.
+func (c *console) chatDirectory(v *visit, d *route.Directory) error {
+	ctx := v.Context()
+	s, err := c.Store.ChatSettings(ctx)
+	if err != nil {
+		return err
+	}
+	d.Chat = s.Enabled
+	rooms, err := c.Store.Rooms(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rooms {
+		if !r.Disabled {
+			d.Rooms = append(d.Rooms, route.Room{ID: r.ID, Name: r.Name, Everything: r.Everything, Bot: r.Kind == chat.Bot})
+		}
+	}
+	if s.BotToken == "" {
+		return nil
+	}
+	people, err := c.Store.People(ctx)
+	if err != nil {
+		return err
+	}
+	d.Direct = map[string]string{}
+	for _, p := range people {
+		d.Direct[p.ContactID] = p.UserID
+	}
+	return nil
+}
+
+// roomOptions are the rooms of Mattermost to choose from.
+func (c *console) roomOptions(v *visit, chosen []string) ([]option, error) {
+	rooms, err := c.Store.Rooms(v.Context())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]option, 0, len(rooms))
+	for _, r := range rooms {
+		title := r.Name
+		if r.Disabled {
+			title += " (off)"
+		}
+		out = append(out, option{r.ID, title, slices.Contains(chosen, r.ID)})
+	}
+	return out, nil
 }
 
 func (c *console) preview(v *visit, dir route.Directory, sources map[string]string) preview {
@@ -196,6 +257,13 @@ func (c *console) rule(w http.ResponseWriter, v *visit) error {
 	return c.showRule(w, v, http.StatusOK, r, strings.Join(labelLines(r.Labels), "\n"), nil)
 }
 
+func roomsHint(rooms []option) string {
+	if len(rooms) == 0 {
+		return ""
+	}
+	return "Posted there also when the engine names contacts itself."
+}
+
 func channelOptions(chosen []string) []option {
 	var out []option
 	for _, name := range route.Channels() {
@@ -221,6 +289,10 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 		return err
 	}
 	names, err := c.sourceNames(v)
+	if err != nil {
+		return err
+	}
+	rooms, err := c.roomOptions(v, r.Rooms)
 	if err != nil {
 		return err
 	}
@@ -253,7 +325,8 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 			{Title: "Tells", Fields: []field{
 				{Name: "group_ids", Label: "Groups", Kind: "checks", Options: groups, Empty: "There are no groups yet."},
 				{Name: "contact_ids", Label: "Contacts", Kind: "checks", Options: contactOptions(dir.Contacts, r.ContactIDs), Empty: "There are no contacts yet. Add some, then come back."},
-				{Name: "channels", Label: "Only by", Kind: "checks", Options: channelOptions(r.Channels), Hint: "None ticked: by every channel that the contact has."},
+				{Name: "rooms", Label: "Rooms of Mattermost", Kind: "checks", Options: rooms, Empty: "There are no rooms yet: see Mattermost.", Hint: roomsHint(rooms)},
+				{Name: "channels", Label: "Only by", Kind: "checks", Options: channelOptions(r.Channels), Hint: "Of the contacts and groups above. None ticked: by every channel that the contact has."},
 				{Name: "stop", Label: "Stop here: rules below this one are not looked at when it fits", Kind: "checkbox", Checked: r.Stop},
 			}},
 		},
@@ -265,7 +338,7 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 		return why
 	}
 	return c.showForm(w, v, status, formView{shell: c.shell(w, v, "/console/rules", heading), Heading: heading,
-		Intro: "Which contacts hear of which alerts, when the engine itself names nobody.", Form: f})
+		Intro: "Which contacts and rooms hear of which alerts. Contacts are chosen when the engine itself names nobody.", Form: f})
 }
 
 // lines are the lines of a text that are not empty; commas divide as well.
@@ -282,6 +355,7 @@ func lines(s string) []string {
 func readRule(r route.Rule, in url.Values) (route.Rule, error) {
 	r.Name, r.Enabled, r.Stop = text(in, "name"), in.Get("enabled") != "", in.Get("stop") != ""
 	r.SourceIDs, r.GroupIDs, r.ContactIDs, r.Channels = chosen(in, "source_ids"), chosen(in, "group_ids"), chosen(in, "contact_ids"), chosen(in, "channels")
+	r.Rooms = chosen(in, "rooms")
 	r.Hosts, r.Services = lines(in.Get("hosts")), lines(in.Get("services"))
 	r.States = []alert.State{}
 	for _, s := range chosen(in, "states") {
