@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
+	"tocsin/internal/web"
 )
 
 type sourceJSON struct {
@@ -28,10 +30,23 @@ type sourceJSON struct {
 	Disabled    bool       `json:"disabled"`
 	CreatedAt   time.Time  `json:"created_at"`
 	LastEventAt *time.Time `json:"last_event_at"`
+
+	WriteBack          source.WriteBack `json:"write_back"` // without its secret
+	HasWriteBackSecret bool             `json:"has_write_back_secret"`
+	HasSecret          bool             `json:"has_secret"`
 }
 
 func sourceOut(s source.Source, token string) sourceJSON {
-	return sourceJSON{s.ID, s.Name, s.Kind, token, s.TokenHint, s.HostURL, s.ServiceURL, s.Disabled, s.CreatedAt.UTC(), maybe(s.LastEventAt)}
+	out := sourceJSON{
+		ID: s.ID, Name: s.Name, Kind: s.Kind, Token: token, TokenHint: s.TokenHint, HostURL: s.HostURL, ServiceURL: s.ServiceURL,
+		Disabled: s.Disabled, CreatedAt: s.CreatedAt.UTC(), LastEventAt: maybe(s.LastEventAt), WriteBack: s.WriteBack,
+		HasWriteBackSecret: s.WriteBack.Secret != "", HasSecret: s.Secret != "",
+	}
+	out.WriteBack.Secret = ""
+	if !s.WriteBack.On() {
+		out.WriteBack.Kind = "none"
+	}
+	return out
 }
 
 func (c *cli) sources() *cobra.Command {
@@ -42,16 +57,22 @@ func (c *cli) sources() *cobra.Command {
 	}
 	var kind, hostURL, serviceURL string
 	var straight bool
+	var back writeBackFlags
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Make a source and print its token", Args: oneName,
-		Example: "  tocsin source add nagios-berlin --kind nagios",
+		Example: "  tocsin source add nagios-berlin --kind nagios\n" +
+			"  tocsin source add nagios-berlin --kind nagios --write-back command_file --command-file /var/lib/nagios4/rw/nagios.cmd --status-file /var/lib/nagios4/status.dat\n" +
+			"  tocsin source add icinga --kind icinga2 --write-back icinga2 --engine-url https://icinga.example.com:5665 --engine-user tocsin --engine-secret-file /etc/tocsin/icinga.secret",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(db *store.DB, _ *auth.Service) error {
 				s := source.Source{
 					ID: newID(), Name: strings.ToLower(args[0]), Kind: kind, HostURL: hostURL, ServiceURL: serviceURL,
 					Straight: straight, CreatedAt: time.Now(),
 				}
-				if err := s.Validate(app.Kinds()); err != nil {
+				if err := back.read(c.in, &s); err != nil {
+					return err
+				}
+				if err := web.CheckSource(s, app.Kinds(), app.WriteBacks()); err != nil {
 					return err
 				}
 				if _, err := db.SourceByName(cmd.Context(), s.Name); !errors.Is(err, fault.ErrNotFound) {
@@ -69,6 +90,7 @@ func (c *cli) sources() *cobra.Command {
 	f.StringVar(&hostURL, "host-url", "", "its page of a host, with {host}")
 	f.StringVar(&serviceURL, "service-url", "", "its page of a service, with {host} and {service}")
 	f.BoolVar(&straight, "straight", false, "a click on a notification leads straight to that page")
+	back.register(add)
 	_ = add.MarkFlagRequired("kind") // fails only for a flag that there is not
 	list := &cobra.Command{
 		Use: "list", Short: "List sources", Args: noArgs,
@@ -79,12 +101,12 @@ func (c *cli) sources() *cobra.Command {
 					return err
 				}
 				out := func(s source.Source) sourceJSON { return sourceOut(s, "") }
-				return answerList(c, all, out, "NAME\tKIND\tTOKEN\tLAST EVENT", func(s source.Source) string {
+				return answerList(c, all, out, "NAME\tKIND\tTOKEN\tLAST EVENT\tWRITE-BACK", func(s source.Source) string {
 					name := s.Name
 					if s.Disabled {
 						name += " (disabled)"
 					}
-					return name + "\t" + s.Kind + "\t…" + s.TokenHint + "\t" + when(s.LastEventAt)
+					return name + "\t" + s.Kind + "\t…" + s.TokenHint + "\t" + when(s.LastEventAt) + "\t" + cmp.Or(s.WriteBack.Kind, "none")
 				})
 			})
 		},
@@ -116,8 +138,9 @@ func (c *cli) sources() *cobra.Command {
 			})
 		},
 	}
-	c.jsonFlag(add, list, remove, token)
-	root.AddCommand(add, list, remove, token)
+	change, setup := c.changeSource(), c.setupSource()
+	c.jsonFlag(add, list, remove, token, change, setup)
+	root.AddCommand(add, list, remove, token, change, setup)
 	return root
 }
 

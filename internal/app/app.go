@@ -31,11 +31,15 @@ import (
 	"tocsin/internal/dispatch"
 	"tocsin/internal/live"
 	"tocsin/internal/source"
+	"tocsin/internal/source/alertmanager"
 	"tocsin/internal/source/generic"
+	"tocsin/internal/source/grafana"
+	"tocsin/internal/source/icinga2"
 	"tocsin/internal/source/nagios"
 	"tocsin/internal/source/openitcockpit"
 	"tocsin/internal/store"
 	"tocsin/internal/web/api"
+	"tocsin/internal/writeback"
 )
 
 // Version is set by the linker: -X tocsin/internal/app.Version=v1.2.3.
@@ -63,6 +67,9 @@ type App struct {
 	worker   *delivery.Worker
 	hub      *live.Hub
 	push     *webPush
+	chat     *mattermostChat
+	engines  *engines
+	channels []channel.Channel
 	api      *api.API
 	links    *links
 	metrics  *metrics
@@ -78,7 +85,9 @@ type App struct {
 
 // Kinds are the kinds of source, in the order in which they are offered.
 func Kinds() []source.Kind {
-	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), generic.New()}
+	return []source.Kind{
+		nagios.New(), nagios.Naemon(), openitcockpit.New(), icinga2.New(), alertmanager.New(), grafana.New(), generic.New(),
+	}
 }
 
 // usualGarbage is how much garbage there may be, in percent of what is in use.
@@ -273,15 +282,22 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	if a.push, err = newWebPush(ctx, a.db, a.cfg, a.log, a.busy); err != nil {
 		return err
 	}
-	a.worker = delivery.NewWorker(a.db, []channel.Channel{tabs, a.push.channel}, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
+	a.chat = newChat(a)
+	a.engines = &engines{links: a.links, counts: map[[2]string]int64{}, Writer: writeback.New(writeback.Options{
+		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Proxy: a.push.proxy, Log: a.log,
+	})}
+	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines}
+	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
 	a.db.OnWake("live", a.hub.Wake)
 	a.db.OnWake("delivery", a.worker.Wake)
 	a.db.OnWake("push", a.push.fanout.Wake)
+	a.db.OnWake("config", a.engines.Wake)
 	a.hub.OnReach(a.worker.Wake)
 
 	a.api = api.New(api.Deps{
-		Store: a.db, Dispatch: a.dispatch, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
+		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
+		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
@@ -316,6 +332,8 @@ func (a *App) run() {
 	loop(work, "committer", a.dispatch.Run)
 	loop(work, "delivery", a.worker.Run)
 	loop(work, "live", a.hub.Run)
+	loop(work, "expiry of acknowledgements", a.dispatch.RunExpiry)
+	loop(work, "write-back", a.engines.Run)
 	loop(work, "push", a.push.fanout.Run)
 	loop(work, "push preparation", a.push.ready.Run)
 	loop(edge, "push figures", a.push.writeFigures)

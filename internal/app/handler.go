@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/channel"
 	"tocsin/internal/web/api"
 	"tocsin/internal/web/console"
 	"tocsin/internal/web/static"
@@ -17,6 +18,7 @@ import (
 func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
 		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
+		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(),
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
 	}))
 	mux := http.NewServeMux()
@@ -31,6 +33,12 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.URL("icons/app.png"), http.StatusFound))
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 
+	for _, ch := range a.channels {
+		if c, ok := ch.(channel.Callback); ok {
+			mux.Handle(callbackPrefix+ch.Name()+"/", heardBack(c.Callback()))
+		}
+	}
+
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
 			a.api.ServeHTTP(w, r)
@@ -40,6 +48,20 @@ func (a *App) handler(patience time.Duration) http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 	return a.calm(a.trust(a.timed(patience, inner)))
+}
+
+// callbackPrefix is below what others call us: /callback/mattermost/action.
+const callbackPrefix = "/callback/"
+
+// heardBack is a channel's handler of what it hears back. No person is behind such
+// a request: it has no session, and no cookie gets there or is set; the handler
+// alone says whom it believes.
+func heardBack(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Cookie")
+		w.Header().Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
 }
 
 // guardHeaders are for every page: nothing from elsewhere, in nobody's frame.
@@ -86,6 +108,8 @@ func area(r *http.Request) string {
 		return "console"
 	case strings.HasPrefix(path, "/static/"):
 		return "static"
+	case strings.HasPrefix(path, callbackPrefix):
+		return "callback"
 	}
 	return "other"
 }

@@ -10,8 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"tocsin/internal/chat"
 	"tocsin/internal/health"
 	"tocsin/internal/source"
+	"tocsin/internal/writeback"
 )
 
 // healthFor is how long a report is good for: every page view asks for one.
@@ -54,6 +56,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Disk = disk(a.cfg.DataDir)
 	a.workerFacts(&f)
 	f.Push = a.pushFacts(ctx)
+	a.chatFacts(ctx, &f)
 
 	q, err := a.db.QueueFigures(ctx)
 	f.Queue = health.Queue{
@@ -68,7 +71,15 @@ func (a *App) facts(ctx context.Context) health.Facts {
 		titles[k.Name()] = k.Title()
 	}
 	sources, _ := a.db.Sources(ctx) // without the database, its part says so
+	states := map[string]writeback.State{}
+	for _, s := range a.engines.States() {
+		states[s.SourceID] = s
+	}
 	for _, s := range sources {
+		if s.WriteBack.On() && !s.Disabled {
+			e := states[s.ID]
+			f.Engines = append(f.Engines, health.Engine{Source: s.Name, LastOK: e.LastOK, Failing: e.Failing, Problem: e.Problem, Waiting: e.Waiting})
+		}
 		f.Sources = append(f.Sources, health.Source{
 			Name: s.Name, Title: titles[s.Kind], Disabled: s.Disabled, LastEvent: s.LastEventAt,
 			LastError: s.LastError, LastErrorAt: s.LastErrorAt, Stranger: s.LastError == source.WrongToken, Spooled: s.Spooled, SpooledAt: s.SpooledAt,
@@ -135,6 +146,31 @@ func (a *App) pushFacts(ctx context.Context) *health.Push {
 		out.Services = append(out.Services, h)
 	}
 	return out
+}
+
+// chatFacts are what is known of Mattermost: of its rooms by all nodes, of direct
+// messages by this one.
+func (a *App) chatFacts(ctx context.Context, f *health.Facts) {
+	s, err := a.chat.get(ctx)
+	if err != nil || !s.Enabled {
+		return // without the database, its part says so
+	}
+	c := &health.Chat{TwoWay: s.TwoWay}
+	if s.TwoWay {
+		c.Key, c.KeyErr = desk{a}.KeyValid(ctx)
+	}
+	rooms, _ := a.db.Rooms(ctx)
+	for _, r := range rooms {
+		if !r.Disabled {
+			c.Rooms = append(c.Rooms, health.Room{Name: r.Name, LastPost: r.LastPost, Problem: r.LastError, ProblemAt: r.LastErrorAt})
+		}
+	}
+	for _, d := range a.chat.channel.States() {
+		if _, direct := chat.DirectUser(d.Room); direct && d.Problem != "" {
+			c.Rooms = append(c.Rooms, health.Room{Name: d.Name, LastPost: d.LastOK, Problem: d.Problem, ProblemAt: d.Since})
+		}
+	}
+	f.Chat = c
 }
 
 func fileSizes(paths ...string) int64 {

@@ -146,6 +146,7 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	count("tocsin_live_dropped_total", "Streams closed because they were too slow.", float64(h.Dropped))
 
 	f.push(count, gauge)
+	f.engines(count, gauge)
 
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -215,6 +216,36 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 	gauge("tocsin_push_prepared_bytes", "Memory for that, about.", float64(r.Bytes))
 	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Used), "used", "yes")
 	count("tocsin_push_prepared_total", "Messages that were prepared when their time came, and that were not.", float64(r.Missed), "used", "no")
+}
+
+// engines collects what engines were told, and what came from Mattermost, since
+// this process began. Its labels are words of this program: kinds and results.
+func (f *figures) engines(count, gauge func(name, help string, v float64, kv ...string)) {
+	for of, n := range f.a.engines.figures() {
+		count("tocsin_writeback_total", "What engines were told of what was done here, by kind and by what became of the attempt.", float64(n), "kind", of[0], "result", of[1])
+	}
+	failing, waiting := 0, 0
+	for _, s := range f.a.engines.States() {
+		waiting += s.Waiting
+		if !s.Failing.IsZero() {
+			failing++
+		}
+	}
+	gauge("tocsin_writeback_waiting", "What engines have neither confirmed nor refused yet.", float64(waiting))
+	gauge("tocsin_writeback_failing", "Sources whose engine cannot be told at present.", float64(failing))
+	s := f.a.chat.channel.Stats()
+	for kind, results := range map[string]map[string]int64{"action": s.Actions, "dialog": s.Dialogs, "command": s.Commands} {
+		for result, n := range results {
+			count("tocsin_mattermost_callbacks_total", "What Mattermost called us for, by what became of it.", float64(n), "kind", kind, "result", result)
+		}
+	}
+	trouble := 0
+	for _, r := range f.a.chat.channel.States() {
+		if r.Problem != "" {
+			trouble++
+		}
+	}
+	gauge("tocsin_mattermost_rooms_failing", "Rooms of Mattermost, and direct messages, where posting failed last.", float64(trouble))
 }
 
 // mostServiceLabels is how many push services have figures of their own. There

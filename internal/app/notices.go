@@ -23,22 +23,55 @@ type links struct {
 	mu      sync.Mutex
 	version int64
 	byID    map[string]source.Source
+	naming  map[string]bool // sources whose engine knows its objects' names
 }
 
 func (l *links) source(ctx context.Context, id string) source.Source {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.read(ctx)
+	return l.byID[id]
+}
+
+// names says whether a source's engine knows its objects' names.
+func (l *links) names(ctx context.Context, id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read(ctx)
+	return l.naming[id]
+}
+
+// read reads the sources when they have changed.
+func (l *links) read(ctx context.Context) {
 	if v := l.db.ConfigVersion(); l.byID == nil || l.version != v {
 		all, err := l.db.Sources(ctx)
 		if err != nil {
-			return source.Source{} // a message without the engine's page is better than none
+			return // a message without the engine's page is better than none
 		}
-		l.version, l.byID = v, make(map[string]source.Source, len(all))
+		l.version, l.byID, l.naming = v, make(map[string]source.Source, len(all)), map[string]bool{}
 		for _, s := range all {
 			l.byID[s.ID] = s
+			if namer(s) {
+				l.naming[s.ID] = true
+			}
 		}
 	}
-	return l.byID[id]
+}
+
+// namer says whether the source's engine is one that can be asked for names. It is
+// opened for that, which touches nothing.
+func namer(s source.Source) bool {
+	if s.Disabled {
+		return false
+	}
+	for _, k := range WriteBacks() {
+		if k.Name() == s.WriteBack.Kind {
+			e, err := k.Open(s.WriteBack, source.EngineOptions{Now: time.Now})
+			_, ok := e.(source.Namer)
+			return err == nil && ok
+		}
+	}
+	return false
 }
 
 // of answers the page that a click opens and the engine's own page. Our own

@@ -128,7 +128,7 @@ func (p *webPush) saveKey(ctx context.Context, k push.Key) error {
 	return nil
 }
 
-// proxy is asked at each dial. The settings are at hand, or read in a moment.
+// proxy is the outgoing proxy, nil when there is none; it is asked at each dial. The settings are at hand, or read in a moment.
 func (p *webPush) proxy() *url.URL {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -143,7 +143,7 @@ func (p *webPush) proxy() *url.URL {
 	if err != nil {
 		// Both were checked when they were given. An address that leads nowhere is
 		// better than going past the proxy.
-		p.log.Error("the proxy of Web Push cannot be read; nothing is sent")
+		p.log.Error("the outgoing proxy cannot be read; nothing is sent through it")
 		return &url.URL{Scheme: "http", Host: "proxy.invalid:1"}
 	}
 	return u

@@ -21,6 +21,8 @@ type Facts struct {
 	Queue     Queue
 	Disk      *Disk // nil where it cannot be told
 	Push      *Push // nil: there is none
+	Engines   []Engine
+	Chat      *Chat // nil: Mattermost is not used
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
@@ -105,6 +107,8 @@ func Assess(f Facts) Report {
 	r.live(f)
 	r.queue(f)
 	r.push(f)
+	r.engines(f)
+	r.chat(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)
 	}
