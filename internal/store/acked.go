@@ -94,24 +94,3 @@ func (db *DB) FindAlerts(ctx context.Context, suffix string, limit int) ([]alert
 	}
 	return list, nil
 }
-
-// Asked answers an event of an alert by which its engine was asked for something,
-// and the newest answer to it; fault.ErrNotFound if there is no such event.
-func (t *tx) Asked(ctx context.Context, alertID, eventID string) (dispatch.Asked, error) {
-	const from = " FROM event e LEFT JOIN object o ON o.id = e.object_id WHERE e.alert_id = $1 AND "
-	columns := "SELECT " + orNone(objectColumns) + ", " + eventColumns
-	e, err := find(ctx, t, scanEvent, "event", eventID, columns+from+"e.id = $2", alertID, eventID)
-	if err != nil {
-		return dispatch.Asked{}, err
-	}
-	replies, err := collect(ctx, t, scanEvent, columns+from+"e.type = $2 AND e.reply_to = $3 ORDER BY e.received DESC, e.id DESC LIMIT 1",
-		alertID, string(alert.EngineReply), eventID)
-	if err != nil {
-		return dispatch.Asked{}, fmt.Errorf("read what the engine answered to event %s: %w", eventID, err)
-	}
-	asked := dispatch.Asked{Event: e}
-	if len(replies) > 0 {
-		asked.Reply = &replies[0]
-	}
-	return asked, nil
-}

@@ -1,0 +1,290 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/chat"
+	"tocsin/internal/contact"
+	"tocsin/internal/fault"
+	"tocsin/internal/store"
+)
+
+func TestPosts(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		id := problem(1).Alerts[0].ID
+		_, err := db.Post(ctx, id, "r1")
+		wants(t, err, fault.ErrNotFound)
+		p, q := post(1, "r1"), post(1, chat.Direct("m1"))
+		q.Created = day().Add(time.Hour)
+		ok(t, db.SavePosts(ctx, nil, nil))
+		ok(t, db.SavePosts(ctx, []chat.Post{q, p, post(2, "r1")}, nil))
+		got, err := db.Post(ctx, id, chat.Direct("m1"))
+		ok(t, err)
+		if d := cmp.Diff(q, got); d != "" {
+			t.Fatal(d)
+		}
+		p = chat.Post{AlertID: id, Destination: "r1", Gone: true, Created: day().Add(time.Minute)}
+		older := p
+		older.Hash = "older"
+		ok(t, db.SavePosts(ctx, []chat.Post{older, p}, nil))
+		list, err := db.PostsOf(ctx, id)
+		ok(t, err)
+		p.Created = day()
+		if d := cmp.Diff([]chat.Post{p, q}, list); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+func TestButtons(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		now := day().Add(time.Minute)
+		of := func(hash string) chat.Button {
+			t.Helper()
+			b, err := db.ButtonByHash(ctx, hash)
+			ok(t, err)
+			return b
+		}
+		use := func(hash, channel, post string, at time.Time) bool {
+			t.Helper()
+			first, err := db.UseButton(ctx, hash, "m1", channel, post, at)
+			ok(t, err)
+			return first
+		}
+		bound := button("bound", 1, "r1")
+		bound.ChannelID, bound.PostID = "ch1", "p1"
+		ok(t, db.SavePosts(ctx, []chat.Post{post(1, "r1")}, []chat.Button{button("free", 1, "r1"), bound}))
+		if d := cmp.Diff(bound, of("bound")); d != "" {
+			t.Fatal(d)
+		}
+		t.Run("a button that is not there is not named", func(t *testing.T) {
+			_, err := db.ButtonByHash(ctx, "nothing")
+			same(t, "said", says(err, fault.ErrNotFound, "nothing"), "")
+			_, err = db.UseButton(ctx, "nothing", "m1", "ch1", "p1", now)
+			same(t, "said of its use", says(err, fault.ErrNotFound, "nothing"), "")
+		})
+		t.Run("elsewhere and too late it is not used", func(t *testing.T) {
+			same(t, "in another channel", use("bound", "ch2", "p1", now), false)
+			same(t, "in another post", use("bound", "ch1", "p2", now), false)
+			same(t, "at its end", use("bound", "ch1", "p1", bound.Expires), false)
+			same(t, "used", of("bound").Used, time.Time{})
+		})
+		t.Run("the first use counts, and binds", func(t *testing.T) {
+			same(t, "first", use("free", "ch7", "p7", now), true)
+			b := of("free")
+			same(t, "used", b.Used, now)
+			same(t, "by", b.UsedBy, "m1")
+			same(t, "channel", b.ChannelID, "ch7")
+			same(t, "post", b.PostID, "p7")
+			same(t, "second", use("free", "ch7", "p7", now), false)
+		})
+		t.Run("what is saved again stays used and bound", func(t *testing.T) {
+			again := button("free", 1, "r1")
+			again.ChannelID, again.PostID, again.Expires = "ch9", "p9", again.Expires.Add(time.Hour)
+			ok(t, db.SavePosts(ctx, nil, []chat.Button{again}))
+			b := of("free")
+			same(t, "post", b.PostID, "p7")
+			same(t, "expires", b.Expires, again.Expires)
+			same(t, "use", use("free", "ch7", "p7", now), false)
+		})
+		t.Run("one that is given back is good again, in its post alone", func(t *testing.T) {
+			ok(t, db.ReleaseButton(ctx, "free"))
+			same(t, "by", of("free").UsedBy, "")
+			same(t, "in another post", use("free", "ch7", "p8", now), false)
+			same(t, "first", use("free", "ch7", "p7", now), true)
+		})
+		t.Run("older renderings' are dropped", func(t *testing.T) {
+			late := button("late", 1, "r1")
+			late.Made = day().Add(time.Second)
+			ok(t, db.SavePosts(ctx, nil, []chat.Button{late, button("other alert", 2, "r1"), button("other room", 1, "r2")}))
+			ok(t, db.DropButtons(ctx, late.AlertID, "r1", late.Made))
+			for _, hash := range []string{"late", "other alert", "other room"} {
+				of(hash)
+			}
+			for _, hash := range []string{"free", "bound"} {
+				_, err := db.ButtonByHash(ctx, hash)
+				wants(t, err, fault.ErrNotFound)
+			}
+		})
+	})
+}
+
+// atOnce runs f on several connections at once, and each some times.
+func atOnce(db *store.DB, open func() *store.DB, f func(db *store.DB, worker int)) {
+	nodes := []*store.DB{db, open()}
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for w := range 6 {
+		wg.Go(func() {
+			<-start
+			f(nodes[w%2], w)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+func TestOfManyWhoPressAButtonExactlyOneIsFirst(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, open func() *store.DB) {
+		const n = 20
+		var buttons []chat.Button
+		for i := range n {
+			buttons = append(buttons, button(fmt.Sprint("b", i), i, "r1"))
+		}
+		ok(t, db.SavePosts(t.Context(), nil, buttons))
+		var firsts [n]atomic.Int64
+		atOnce(db, open, func(db *store.DB, w int) {
+			for i := range n {
+				first, err := db.UseButton(t.Context(), buttons[i].Hash, fmt.Sprint("m", w), "ch1", "p1", day().Add(time.Minute))
+				if err != nil {
+					t.Error(err)
+				}
+				if first {
+					firsts[i].Add(1)
+				}
+			}
+		})
+		for i := range firsts {
+			same(t, "who was first with "+buttons[i].Hash, firsts[i].Load(), 1)
+		}
+	})
+}
+
+func TestALinkIsTakenOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, open func() *store.DB) {
+		ctx := t.Context()
+		const n = 20
+		l := chat.Link{Hash: "h0", UserID: "m1", Name: "jane", Expires: day().Add(10 * time.Minute)}
+		for i := range n {
+			l.Hash = fmt.Sprint("h", i)
+			ok(t, db.SaveLink(ctx, l))
+		}
+		now := day().Add(time.Minute)
+		got, err := db.PeekLink(ctx, "h0", now)
+		ok(t, err)
+		l.Hash = "h0"
+		if d := cmp.Diff(l, got); d != "" {
+			t.Fatal(d)
+		}
+		for _, look := range []func() error{
+			func() error { _, err := db.PeekLink(ctx, "h0", l.Expires); return err },
+			func() error { _, err := db.TakeLink(ctx, "h0", l.Expires); return err },
+			func() error { _, err := db.TakeLink(ctx, "strange", now); return err },
+		} {
+			same(t, "said", says(look(), fault.ErrNotFound, "h0", "strange"), "")
+		}
+		var taken [n]atomic.Int64
+		atOnce(db, open, func(db *store.DB, _ int) {
+			for i := range n {
+				got, err := db.TakeLink(ctx, fmt.Sprint("h", i), now)
+				if err == nil && got.UserID == "m1" {
+					taken[i].Add(1)
+				} else if !errors.Is(err, fault.ErrNotFound) {
+					t.Error(got, err)
+				}
+			}
+		})
+		for i := range taken {
+			same(t, "taken", taken[i].Load(), 1)
+		}
+		same(t, "left", count(t, db, "chat_link"), 0)
+	})
+}
+
+// Two nodes that render the same posts, in any order, neither lose one nor wait
+// for each other for ever; what was pressed meanwhile stays pressed.
+func TestPostsAreSavedByManyAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, open func() *store.DB) {
+		ctx := t.Context()
+		const n = 15
+		var buttons []chat.Button
+		for i := range n {
+			buttons = append(buttons, button(fmt.Sprint("b", i), i, "r1"))
+		}
+		ok(t, db.SavePosts(ctx, nil, buttons))
+		atOnce(db, open, func(db *store.DB, w int) {
+			var posts []chat.Post
+			for i := range n {
+				p := post(i, "r1")
+				p.Hash = fmt.Sprint("by ", w)
+				posts = append(posts, p)
+			}
+			mine := slices.Clone(buttons)
+			if w%2 == 0 {
+				slices.Reverse(posts)
+				slices.Reverse(mine)
+			}
+			for range 3 {
+				if err := db.SavePosts(ctx, posts, mine); err != nil {
+					t.Error(err)
+				}
+				if err := db.DropButtons(ctx, mine[0].AlertID, "r1", day()); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := db.UseButton(ctx, mine[w].Hash, "m1", "ch1", "p1", day().Add(time.Minute)); err != nil {
+				t.Error(err)
+			}
+		})
+		same(t, "posts", count(t, db, "chat_post"), n)
+		same(t, "buttons", count(t, db, "chat_button"), n)
+		by := map[string]bool{}
+		used := 0
+		for i := range n {
+			p, err := db.Post(ctx, problem(i).Alerts[0].ID, "r1")
+			ok(t, err)
+			by[p.Hash] = true
+			b, err := db.ButtonByHash(ctx, buttons[i].Hash)
+			ok(t, err)
+			if !b.Used.IsZero() {
+				used++
+			}
+		}
+		same(t, "those who were last", len(by), 1)
+		same(t, "used", used, 6)
+	})
+}
+
+func TestPeopleOfMattermost(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		for _, id := range []string{"c1", "c2"} {
+			ok(t, db.SaveContact(ctx, contact.Contact{ID: id, Name: id}))
+		}
+		p := chat.Person{UserID: "m1", Name: "jane", ContactID: "c1", Linked: day()}
+		raises(t, db, true, "somebody is linked", func() { ok(t, db.SavePerson(ctx, p)) })
+		raises(t, db, false, "the same again", func() { ok(t, db.SavePerson(ctx, p)) })
+		p.ContactID, p.Linked = "c2", day().Add(time.Hour)
+		raises(t, db, true, "somebody is another contact", func() { ok(t, db.SavePerson(ctx, p)) })
+		second := chat.Person{UserID: "m2", ContactID: "c2", Linked: day()}
+		ok(t, db.SavePerson(ctx, second))
+		got, err := db.Person(ctx, "m1")
+		ok(t, err)
+		if d := cmp.Diff(p, got); d != "" {
+			t.Fatal(d)
+		}
+		list, err := db.People(ctx)
+		ok(t, err)
+		if d := cmp.Diff([]chat.Person{second, p}, list); d != "" {
+			t.Fatal(d)
+		}
+		wants(t, db.SavePerson(ctx, chat.Person{UserID: "m3", ContactID: "nobody"}), fault.ErrNotFound)
+		_, err = db.Person(ctx, "m3")
+		wants(t, err, fault.ErrNotFound)
+		raises(t, db, true, "somebody is unlinked", func() { ok(t, db.DeletePerson(ctx, "m2")) })
+		wants(t, db.DeletePerson(ctx, "m2"), fault.ErrNotFound)
+		ok(t, db.DeleteContact(ctx, "c2"))
+		_, err = db.Person(ctx, "m1")
+		wants(t, err, fault.ErrNotFound)
+	})
+}
