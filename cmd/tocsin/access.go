@@ -16,7 +16,6 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
-	"tocsin/internal/web"
 )
 
 type sourceJSON struct {
@@ -72,7 +71,7 @@ func (c *cli) sources() *cobra.Command {
 				if err := back.read(c.in, &s); err != nil {
 					return err
 				}
-				if err := web.CheckSource(s, app.Kinds(), app.WriteBacks()); err != nil {
+				if err := checkSource(s); err != nil {
 					return err
 				}
 				if _, err := db.SourceByName(cmd.Context(), s.Name); !errors.Is(err, fault.ErrNotFound) {

@@ -84,7 +84,7 @@ func (w *writeBackFlags) read(in io.Reader, s *source.Source) error {
 	var err error
 	if w.given("write-back") {
 		if s.WriteBack, err = web.Replaced(s.WriteBack, w.to, secret); err != nil {
-			return err
+			return &usageError{errors.New("the engine's secret is kept for another address: give it again with --engine-secret-file")}
 		}
 	} else if secret != nil {
 		s.WriteBack.Secret = *secret
@@ -108,6 +108,26 @@ func (w *writeBackFlags) read(in io.Reader, s *source.Source) error {
 		return fmt.Errorf("the mapping in %s cannot be read: %w: write a JSON object with host, state and so on; docs/sources.md has an example", w.mappingFile, err)
 	}
 	return nil
+}
+
+// flagOf answers the flag of a field that a refusal names, empty if it has none.
+func flagOf(field string) string {
+	return map[string]string{
+		"write_back.kind": "--write-back", "write_back.command_file": "--command-file", "write_back.status_file": "--status-file",
+		"write_back.livestatus": "--livestatus", "write_back.url": "--engine-url", "write_back.user": "--engine-user", "write_back.ca": "--ca-file",
+		"write_back.server_name": "--server-name", "write_back.use_proxy": "--use-proxy", "write_back.confirm_seconds": "--confirm-seconds",
+		"write_back_secret": "--engine-secret-file", "secret": "--signing-secret-file", "mapping": "--mapping-file",
+	}[field]
+}
+
+// checkSource says what is wrong with a source in the words of the command.
+func checkSource(s source.Source) error {
+	err := web.CheckSource(s, app.Kinds(), app.WriteBacks())
+	var fe *source.FieldError
+	if errors.As(err, &fe) && flagOf(fe.Field) != "" {
+		return &source.FieldError{Field: flagOf(fe.Field), Problem: fe.Problem, Mend: fe.Mend}
+	}
+	return err
 }
 
 // mostFile is far more than a secret, a chain of certificates or a mapping has.
@@ -159,7 +179,7 @@ func (c *cli) changeSource() *cobra.Command {
 				if err := w.read(c.in, &s); err != nil {
 					return err
 				}
-				if err := web.CheckSource(s, app.Kinds(), app.WriteBacks()); err != nil {
+				if err := checkSource(s); err != nil {
 					return err
 				}
 				if err := db.SaveSource(cmd.Context(), s); err != nil {

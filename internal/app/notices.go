@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func namer(s source.Source) bool {
 	}
 	for _, k := range WriteBacks() {
 		if k.Name() == s.WriteBack.Kind {
-			e, err := k.Open(s.WriteBack, source.EngineOptions{Now: time.Now})
+			e, err := k.Open(s.WriteBack, source.EngineOptions{Now: time.Now, Proxy: &url.URL{Scheme: "http", Host: "proxy.invalid:1"}})
 			_, ok := e.(source.Namer)
 			return err == nil && ok
 		}

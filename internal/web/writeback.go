@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,16 +17,6 @@ import (
 func CheckSource(s source.Source, kinds []source.Kind, ways []source.WriteBackKind) error {
 	if err := s.Validate(kinds); err != nil {
 		return err
-	}
-	i := slices.IndexFunc(kinds, func(k source.Kind) bool { return k.Name() == s.Kind })
-	if _, signed := kinds[i].(source.Signed); s.Secret != "" && !signed {
-		return &source.FieldError{Field: "secret", Problem: "is given, and " + kinds[i].Title() + " does not sign its requests", Mend: "leave it out"}
-	}
-	if err := checkSecret("secret", s.Secret, 500); err != nil {
-		return &source.FieldError{Field: "secret", Problem: "has blanks or other characters that no secret has, or is too long", Mend: "take up to 500 printable characters without blanks"}
-	}
-	if s.Mapping != nil && s.Kind != "generic" {
-		return &source.FieldError{Field: "mapping", Problem: "is given, and only the kind generic has one", Mend: "leave it out, or take the kind generic"}
 	}
 	return CheckWriteBack(s, ways)
 }
@@ -45,19 +36,21 @@ func CheckWriteBack(s source.Source, ways []source.WriteBackKind) error {
 		}
 		return &source.FieldError{Field: "write_back.kind", Problem: fmt.Sprintf("is %q, which a source of the kind %s does not have", w.Kind, s.Kind), Mend: "use one of: " + strings.Join(names, ", ")}
 	}
-	if w.ConfirmSeconds < 0 || w.ConfirmSeconds > 3600 {
-		return &source.FieldError{Field: "write_back.confirm_seconds", Problem: fmt.Sprintf("is %d", w.ConfirmSeconds), Mend: "take 1 to 3600 seconds, or 0 for 120"}
+	if w.ConfirmSeconds < 0 || w.ConfirmSeconds > 86400 {
+		return &source.FieldError{Field: "write_back.confirm_seconds", Problem: fmt.Sprintf("is %d", w.ConfirmSeconds), Mend: "take 1 to 86400 seconds, or 0 for 120"}
 	}
-	_, err := fits[i].Open(w, source.EngineOptions{Now: time.Now})
+	// Whether there is an outgoing proxy now says nothing about the settings: it may
+	// be set later.
+	_, err := fits[i].Open(w, source.EngineOptions{Now: time.Now, Proxy: &url.URL{Scheme: "http", Host: "proxy.invalid:1"}})
 	var fe *source.FieldError
-	if errors.As(err, &fe) {
-		field := "write_back." + strings.TrimPrefix(fe.Field, "write_back.")
-		if fe.Field == "secret" || fe.Field == "write_back_secret" {
-			field = "write_back_secret"
-		}
-		return &source.FieldError{Field: field, Problem: fe.Problem, Mend: fe.Mend}
+	if !errors.As(err, &fe) {
+		return err
 	}
-	return err
+	field := "write_back_secret"
+	if name := strings.TrimPrefix(fe.Field, "write_back."); name != "secret" && name != field {
+		field = "write_back." + name
+	}
+	return &source.FieldError{Field: field, Problem: fe.Problem, Mend: fe.Mend}
 }
 
 // WriteBacksFor are the ways of telling an engine that fit a kind of source.

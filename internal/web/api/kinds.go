@@ -24,7 +24,7 @@ type WriteBackIO struct {
 	Silence        bool   `json:"silence,omitempty" doc:"Alertmanager: an acknowledgement makes a silence"`
 	Expire         bool   `json:"expire,omitempty" doc:"The engine takes acknowledgements that expire"`
 	Notify         bool   `json:"notify,omitempty" doc:"The engine tells its own contacts, too"`
-	ConfirmSeconds int    `json:"confirm_seconds,omitempty" minimum:"0" maximum:"3600" doc:"After how long what the engine did not confirm is shown as not confirmed; 0: 120"`
+	ConfirmSeconds int    `json:"confirm_seconds,omitempty" minimum:"0" maximum:"86400" doc:"After how long what the engine did not confirm is shown as not confirmed; 0: 120"`
 }
 
 func (w WriteBackIO) writeBack() source.WriteBack {
@@ -46,26 +46,26 @@ func writeBackOut(w source.WriteBack) WriteBackIO {
 
 // MappingIO says where a JSON that is not ours has what an event needs.
 type MappingIO struct {
-	Events  string            `json:"events,omitempty" maxLength:"200" doc:"JSON pointer to the array of events; none: the body is one, or an array" example:"/alerts"`
-	ID      string            `json:"id,omitempty" maxLength:"200" doc:"JSON pointers into one event, or =text for a text that is always the same"`
-	Type    string            `json:"type,omitempty" maxLength:"200" doc:"None: RECOVERY for a good state, else PROBLEM"`
+	Events  string            `json:"events,omitempty" maxLength:"500" doc:"JSON pointer to the array of events; none: the body is one, or an array" example:"/alerts"`
+	ID      string            `json:"id,omitempty" maxLength:"500" doc:"JSON pointers into one event, or =text for a text that is always the same"`
+	Type    string            `json:"type,omitempty" maxLength:"500" doc:"None: RECOVERY for a good state, else PROBLEM"`
 	Types   map[string]string `json:"types,omitempty" doc:"From its words to types"`
-	Host    string            `json:"host,omitempty" maxLength:"200" example:"/labels/host"`
-	Service string            `json:"service,omitempty" maxLength:"200" example:"/check"`
-	State   string            `json:"state,omitempty" maxLength:"200" example:"/status"`
+	Host    string            `json:"host,omitempty" maxLength:"500" example:"/labels/host"`
+	Service string            `json:"service,omitempty" maxLength:"500" example:"/check"`
+	State   string            `json:"state,omitempty" maxLength:"500" example:"/status"`
 	States  map[string]string `json:"states,omitempty" doc:"From its words to states: {\"firing\": \"critical\", \"resolved\": \"ok\"}"`
-	Output  string            `json:"output,omitempty" maxLength:"200" example:"/message"`
-	Long    string            `json:"long_output,omitempty" maxLength:"200"`
-	Author  string            `json:"author,omitempty" maxLength:"200"`
-	Comment string            `json:"comment,omitempty" maxLength:"200"`
-	Contact string            `json:"contact,omitempty" maxLength:"200"`
-	Time    string            `json:"time,omitempty" maxLength:"200"`
-	URL     string            `json:"url,omitempty" maxLength:"200"`
-	Labels  string            `json:"labels,omitempty" maxLength:"200" doc:"Pointer to an object of texts"`
+	Output  string            `json:"output,omitempty" maxLength:"500" example:"/message"`
+	Long    string            `json:"long_output,omitempty" maxLength:"500"`
+	Author  string            `json:"author,omitempty" maxLength:"500"`
+	Comment string            `json:"comment,omitempty" maxLength:"500"`
+	Contact string            `json:"contact,omitempty" maxLength:"500"`
+	Time    string            `json:"time,omitempty" maxLength:"500"`
+	URL     string            `json:"url,omitempty" maxLength:"500"`
+	Labels  string            `json:"labels,omitempty" maxLength:"500" doc:"Pointer to an object of texts"`
 }
 
 func (m MappingIO) mapping() *source.Mapping {
-	if m.Host == "" && m.State == "" && m.Events == "" {
+	if m.Host == "" && m.Service == "" && m.State == "" && m.Events == "" {
 		return nil
 	}
 	return &source.Mapping{

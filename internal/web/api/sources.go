@@ -25,7 +25,7 @@ type SourceIn struct {
 	WriteBack       *WriteBackIO `json:"write_back,omitempty" doc:"How its engine is told what was done here; left out, it stays as it is, at first none"`
 	WriteBackSecret *string      `json:"write_back_secret,omitempty" writeOnly:"true" maxLength:"2000" doc:"The password, API key or token for that; left out, it stays, empty removes it. Never shown"`
 	Secret          *string      `json:"secret,omitempty" writeOnly:"true" maxLength:"500" doc:"Signs the requests of an engine that can do so (Grafana); left out, it stays, empty removes it. Never shown"`
-	Mapping         *MappingIO   `json:"mapping,omitempty" doc:"Of the kind generic: where its JSON has what; left out, it stays. One without host removes it"`
+	Mapping         *MappingIO   `json:"mapping,omitempty" doc:"Of the kind generic: where its JSON has what; left out, it stays. An empty one removes it"`
 }
 
 // SourceOut is one monitoring engine, without its token.
