@@ -61,7 +61,7 @@ func Present(m *Message) Text {
 		t.Icon, t.Colour = stateIcon(m.Object.Kind(), t.State), t.State.Colour()
 	case alert.NoticeAck:
 		t.Title = fmt.Sprintf("Acknowledgement for %s (%s)", path(m.Object), word)
-		t.Body = said(m.Event)
+		t.Body = acked(m)
 	case alert.NoticeDowntime, alert.NoticeFlapping:
 		t.Title = m.Event.Type.Word() + " for " + name
 		t.Body = said(m.Event)
@@ -104,21 +104,67 @@ func said(e alert.Event) string {
 	return Cut(e.Output, maxBody)
 }
 
+// acked is what an acknowledgement's message says: who made it, and below whether
+// the engine knows of it, where it is to.
+func acked(m *Message) string {
+	e := m.Event
+	if m.Alert == nil || m.Alert.Status != alert.Acknowledged || m.Alert.Ack == nil || e.Type == alert.Unacknowledged {
+		return said(e)
+	}
+	k := m.Alert.Ack
+	if e.Type == alert.EngineReply {
+		// The event has the engine's words. Who took the alert is said as well,
+		// for this message takes the place of the one that said it first.
+		e.Author, e.Comment = k.Author, k.Comment
+	}
+	if !k.Origin.Here() || k.Confirmation == alert.Local {
+		return said(e)
+	}
+	engine := Cut(EngineSays("the engine", k.Confirmation, k.Words), maxBody/2)
+	if engine == "" {
+		return said(e)
+	}
+	if body := Cut(said(e), maxBody-len([]rune(engine))-1); body != "" {
+		return body + "\n" + engine
+	}
+	return engine
+}
+
+// EngineSays is for people whether an engine knows of an acknowledgement that was
+// made here: "waiting for Nagios to confirm". Empty where it is not told.
+func EngineSays(engine string, c alert.Confirmation, words string) string {
+	s := ""
+	switch c {
+	case alert.Pending:
+		return "waiting for " + engine + " to confirm"
+	case alert.Confirmed:
+		s = "confirmed by " + engine
+	case alert.Refused:
+		s = "refused by " + engine
+	case alert.Unconfirmed:
+		s = "not confirmed by " + engine
+	}
+	if s != "" && words != "" {
+		s += ": " + words
+	}
+	return s
+}
+
 // recoveryBody puts how long it lasted below the output, which is cut to leave
 // room for that.
 func recoveryBody(output string, a *alert.Alert) string {
 	if a == nil || a.Resolved.IsZero() || !a.Worst.Problem() {
 		return Cut(output, maxBody)
 	}
-	lasted := "was " + a.Worst.Word() + " for " + span(a.Resolved.Sub(a.Since))
+	lasted := "was " + a.Worst.Word() + " for " + Span(a.Resolved.Sub(a.Since))
 	if output = Cut(output, maxBody-len(lasted)-1); output == "" {
 		return lasted
 	}
 	return output + "\n" + lasted
 }
 
-// span is a duration for people, in its two largest units at most.
-func span(d time.Duration) string {
+// Span is a duration for people, in its two largest units at most: "3 h 5 min".
+func Span(d time.Duration) string {
 	d = max(d, 0)
 	switch m := int(d / time.Minute); {
 	case m == 0:

@@ -57,7 +57,7 @@ type Channel struct {
 	servers servers
 	queue   queue
 	rooms   rooms
-	door    door
+	door    *door
 	figures figures
 	key     keyring
 }

@@ -1,0 +1,159 @@
+package mattermost
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tocsin/internal/channel"
+)
+
+// gap is a zero-width space. Where Mattermost knows no escape for a character, a
+// gap behind it keeps what follows from being read together with it.
+const gap = '\u200b'
+
+// escape makes a text from outside show as it is written, wherever Mattermost
+// reads Markdown: nobody is mentioned, nothing is set in bold or as a heading,
+// no table, list or block of code begins, and no Slack command such as
+// <!channel>, which incoming webhooks understand, takes effect. Lines stay
+// lines, of blank ones at most one in a row. URLs are shown and lead nowhere.
+func escape(s string) string {
+	var b strings.Builder
+	b.Grow(len(s) + len(s)/8)
+	blank := 1 // lines since the last that was not blank; none at the start
+	for line := range strings.SplitSeq(printable(s), "\n") {
+		line = strings.TrimRight(line, " ")
+		if line == "" {
+			blank++
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+			if blank > 0 {
+				b.WriteByte('\n')
+			}
+		}
+		blank = 0
+		escapeLine(&b, line)
+	}
+	return b.String()
+}
+
+// escapeInline is escape for what must stay in one line.
+func escapeInline(s string) string {
+	return escape(oneLine(s))
+}
+
+// plain makes a text safe where Mattermost reads no Markdown, but may look for
+// people: the title of an attachment that has a link, and its fallback.
+func plain(s string) string {
+	return strings.ReplaceAll(oneLine(s), "@", "@"+string(gap))
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(printable(s)), " ") }
+
+// printable takes out what is not seen but does something: control characters,
+// those that turn the direction of writing, and gaps that are not ours.
+func printable(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\r', r == '\u2028', r == '\u2029', r == '\v', r == '\f', r == '\u0085':
+			return '\n'
+		case r == '\u2424': // Mattermost's Markdown takes it for the end of a line
+			return ' '
+		case unicode.IsControl(r) || unicode.IsSpace(r):
+			return ' '
+		case r == gap, r == '\u2060', r == '\ufeff', r == '\u00ad', r == '\u200e', r == '\u200f', r == '\u061c',
+			r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// escapeLine writes one line that is not blank and has no other white space than
+// blanks, none at its end.
+func escapeLine(b *strings.Builder, line string) {
+	text := strings.TrimLeft(line, " ")
+	// Four blanks begin a block of code.
+	b.WriteString(line[:min(len(line)-len(text), 2)])
+	lineStart(b, &text)
+	prev := ' '
+	for i, r := range text {
+		next, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):])
+		switch r {
+		case '\\', '`', '*', '_', '~', '[', ']', '#', '>', '|':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case '@', '<', '&':
+			b.WriteRune(r)
+			b.WriteRune(gap)
+		case ':':
+			b.WriteRune(r)
+			if !clock(text[i+1:], prev) && next != ' ' && next != utf8.RuneError {
+				b.WriteRune(gap) // an emoji, or the scheme of an URL
+			}
+		case '.':
+			// www.example.com becomes a link by itself.
+			if strings.HasSuffix(strings.ToLower(strings.TrimRight(text[:i], "0123456789")), "www") {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		case '$':
+			b.WriteRune(r)
+			if next == '$' {
+				b.WriteRune(gap)
+			}
+		default:
+			b.WriteRune(r)
+		}
+		prev = r
+	}
+}
+
+// lineStart writes what has a meaning only where a line begins, and takes it off
+// the text: a list, a number of a list, a rule, a heading's underline.
+func lineStart(b *strings.Builder, text *string) {
+	t := *text
+	switch t[0] {
+	case '-', '+':
+		b.WriteByte('\\')
+		b.WriteByte(t[0])
+		*text = t[1:]
+		return
+	case '=':
+		b.WriteRune(gap)
+		return
+	}
+	digits := len(t) - len(strings.TrimLeft(t, "0123456789"))
+	if digits > 0 && digits < len(t) && (t[digits] == '.' || t[digits] == ')') {
+		b.WriteString(t[:digits])
+		b.WriteByte('\\')
+		b.WriteByte(t[digits])
+		*text = t[digits+1:]
+	}
+}
+
+// clock says whether a colon with prev before and after behind it is one of a
+// time, 12:30:45. No emoji has a name of one or two digits.
+func clock(after string, prev rune) bool {
+	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
+	return prev >= '0' && prev <= '9' && digits > 0 && digits <= 2
+}
+
+// escapeCut is escape of as much of s as fits into limit characters of Markdown,
+// with an ellipsis where something is left out.
+func escapeCut(s string, limit int, f func(string) string) string {
+	out := f(s)
+	for keep := limit; utf8.RuneCountInString(out) > limit && keep > 0; {
+		out = f(channel.Cut(s, keep))
+		if over := utf8.RuneCountInString(out) - limit; over > 0 {
+			keep -= max(over/2, 1)
+		}
+	}
+	return out
+}

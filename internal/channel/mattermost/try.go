@@ -1,0 +1,79 @@
+package mattermost
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/chat"
+)
+
+// Test posts a test message into a room, as it is given: it need not be stored.
+// detail says what Mattermost answered; err is about what stands in the way, with
+// what mends it.
+func (c *Channel) Test(ctx context.Context, room chat.Room) (detail string, err error) {
+	s, err := c.sight(ctx)
+	if err != nil {
+		return "", err
+	}
+	d, err := c.roomTarget(s.settings, room)
+	if err != nil {
+		return "", err
+	}
+	c.servers.release(&d.server, d.id) // somebody has mended it, perhaps
+	v := view{emoji: !s.settings.NoEmoji}
+	at := attachment{
+		Fallback: "Test message from Tocsin", Title: v.title("Test message from Tocsin", "🔵"), Color: alert.Information, Footer: "Tocsin",
+		Text: "If you can read this, alerts reach you in this channel.",
+	}
+	detail, err = c.try(ctx, d, at)
+	now := c.o.Now()
+	if err == nil {
+		c.note(ctx, d, "", now)
+		return detail, nil
+	}
+	name := d.name
+	if room.Team != "" {
+		name += " (" + room.Team + "/" + room.Channel + ")"
+	}
+	t := diagnose(err, d.server.host(), name, d.webhook)
+	c.note(ctx, d, t.words, now)
+	return "", errors.New(t.words)
+}
+
+func (c *Channel) try(ctx context.Context, d *target, at attachment) (string, error) {
+	if d.webhook {
+		err := c.client.hook(ctx, &d.server, d.room.WebhookURL, hookPost{Channel: d.room.Override, Attachments: []attachment{at}})
+		return "Mattermost took the message from the webhook.", err
+	}
+	me, err := c.who(ctx, &d.server)
+	if err != nil {
+		return "", err
+	}
+	channelID, err := c.channelOf(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.client.create(ctx, &d.server, newPost{ChannelID: channelID, Props: props{Attachments: []attachment{at}}})
+	return "Posted as @" + me.Username + " in " + d.room.Team + "/" + d.room.Channel + ".", err
+}
+
+// Check answers what a bot's token can see of a server, without changing anything.
+// err says what stands in the way, with what mends it.
+func (c *Channel) Check(ctx context.Context, settings chat.Settings) (Seen, error) {
+	if settings.ServerURL == "" || settings.BotToken == "" {
+		return Seen{}, errors.New("the server’s address and a bot’s token are needed")
+	}
+	sv := c.server(settings)
+	me, err := c.client.me(ctx, &sv)
+	var teams []string
+	if err == nil {
+		teams, err = c.client.teams(ctx, &sv)
+	}
+	if err != nil {
+		return Seen{}, errors.New(diagnose(err, sv.host(), "that", false).words)
+	}
+	slices.Sort(teams)
+	return Seen{UserID: me.ID, UserName: me.Username, Bot: me.Bot, Teams: teams}, nil
+}
