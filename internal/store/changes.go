@@ -58,7 +58,7 @@ func newTables(d dialect) tables {
 		ask:     newUpdate(d, "UPDATE event SET until = v.column2, reply_to = v.column3, reply = v.column4", 4, "event.id", ""),
 		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4, room = ''", 6, "delivery.alert_id",
 			` AND delivery.notice = v.column2 AND delivery.state IN ('waiting', 'handed')
-			AND (v.column5 = '' OR delivery.contact_id = v.column5)
+			AND (v.column5 = '' OR delivery.contact_id = v.column5 OR delivery.channel = 'mattermost' AND v.column5 = 'room:' || delivery.destination)
 			AND (v.column6 = '' OR delivery.quiet AND delivery.attempt = 0 AND delivery.destination = v.column6)
 			RETURNING delivery.alert_id, delivery.contact_id, delivery.channel, delivery.destination, delivery.notice, delivery.attempt`),
 		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tocsin/internal/auth"
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
@@ -286,5 +287,52 @@ func TestPeopleOfMattermost(t *testing.T) {
 		ok(t, db.DeleteContact(ctx, "c2"))
 		_, err = db.Person(ctx, "m1")
 		wants(t, err, fault.ErrNotFound)
+	})
+}
+
+// Whoever is linked acts in the name of the contact's user, and never in that of
+// one who came after.
+func TestALinkEndsWithTheUserThatItWasMadeFor(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		for _, id := range []string{"u1", "u2"} {
+			ok(t, db.SaveUser(ctx, auth.User{ID: id, Name: id}))
+		}
+		c := contact.Contact{ID: "c1", Name: "ann"}
+		other := chat.Person{UserID: "m9", ContactID: "c9", Linked: day()}
+		ok(t, db.SaveContact(ctx, contact.Contact{ID: "c9", Name: "joe", UserID: "u2"}))
+		ok(t, db.SavePerson(ctx, other))
+		for _, step := range []struct {
+			what       string
+			user, next string
+			act        func() error
+			linked     bool
+		}{
+			{"the same user", "u1", "u1", nil, true},
+			{"nobody's becomes somebody's", "", "u1", nil, true},
+			{"somebody else's", "u1", "u2", nil, false},
+			{"nobody's", "u1", "", nil, false},
+			{"a deleted user's", "u1", "", func() error { return db.DeleteUser(ctx, "u1") }, false},
+		} {
+			ok(t, db.SaveContact(ctx, contact.Contact{ID: "c1", Name: "ann"}))
+			c.UserID = step.user
+			ok(t, db.SaveContact(ctx, c))
+			ok(t, db.SavePerson(ctx, chat.Person{UserID: "m1", ContactID: "c1", Linked: day()}))
+			if step.act != nil {
+				ok(t, step.act())
+			} else {
+				c.UserID = step.next
+				ok(t, db.SaveContact(ctx, c))
+			}
+			_, err := db.Person(ctx, "m1")
+			if linked := err == nil; linked != step.linked || err != nil && !errors.Is(err, fault.ErrNotFound) {
+				t.Errorf("%s: linked %t, %v", step.what, linked, err)
+			}
+			got, err := db.Contact(ctx, "c1")
+			ok(t, err)
+			same(t, step.what, got.UserID, step.next)
+			_, err = db.Person(ctx, "m9")
+			ok(t, err)
+		}
 	})
 }

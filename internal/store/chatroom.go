@@ -59,13 +59,6 @@ func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
 	})
 }
 
-// FoundRoom notes the id of a bot's channel, unless the room has come to stand
-// for another one meanwhile.
-func (db *DB) FoundRoom(ctx context.Context, id, team, channel, channelID string) error {
-	return db.plain(ctx, "note the id of a room's channel", "UPDATE chat_room SET channel_id = $4 WHERE id = $1 AND team = $2 AND channel = $3 AND channel_id <> $4",
-		id, team, channel, channelID)
-}
-
 // DeleteRoom deletes a room with what is known of its posts, whose buttons act no
 // more, and cancels what waits for it. fault.ErrInUse, with the names, while rules
 // or contacts name it; fault.ErrNotFound if there is none.

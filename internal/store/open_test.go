@@ -314,6 +314,27 @@ func TestSecondProcessOnOneSQLite(t *testing.T) {
 	}
 }
 
+// A new database is its user's alone, and so are the files beside it, whatever
+// the folder lets in.
+func TestANewDatabaseIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	ok(t, os.Chmod(dir, 0o755))
+	db, err := store.Open(t.Context(), store.Options{DataDir: dir, Exclusive: true})
+	ok(t, err)
+	defer func() { ok(t, db.Close()) }()
+	ok(t, db.SaveUser(t.Context(), auth.User{ID: "u1", Name: "ann"}))
+	files, err := filepath.Glob(filepath.Join(dir, "tocsin.db*"))
+	ok(t, err)
+	if len(files) < 4 { // itself, its WAL with index, and the lock
+		t.Fatal(files)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		ok(t, err)
+		same(t, filepath.Base(f), info.Mode().Perm(), 0o600)
+	}
+}
+
 func TestWakes(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		counts := map[string]*atomic.Int64{"live": {}, "delivery": {}, "config": {}}

@@ -11,7 +11,8 @@ import (
 // that belong to no alert. It answers how many alerts and such events it
 // deleted; call it again while that is limit or more. What Web Push needs no
 // longer goes too, whatever its age is compared with: publications 30 days after
-// their end, tokens, snoozes and subscriptions after theirs.
+// their end, tokens, snoozes and subscriptions after theirs; and of Mattermost
+// buttons and links.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	total := 0
 	err := db.write(ctx, func(ctx context.Context, w *work) error {

@@ -22,7 +22,7 @@ import (
 func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error {
 	db.d = sqliteDialect()
 	db.t = newTables(db.d)
-	// 0700: the database holds password hashes and what people wrote.
+	// 0700: the database holds password hashes, secrets and what people wrote.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
@@ -35,6 +35,9 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 			return err
 		}
 		db.lock = l
+	}
+	if err := makePrivate(path); err != nil {
+		return err
 	}
 	write, err := sql.Open("sqlite", sqliteURL(path, toWrite))
 	if err != nil {
@@ -66,6 +69,17 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		}
 	}
 	return db.start(ctx, func(ctx context.Context) { w.checkpoint(ctx, db.log) })
+}
+
+// makePrivate makes the file, if there is none, for this user alone: it holds
+// tokens and passwords of engines and of Mattermost. SQLite takes an empty file
+// for a new database, and gives the files beside it the same mode.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the database %s: %w", path, err)
+	}
+	return f.Close()
 }
 
 // readSQLite opens a pool of n connections that read.

@@ -65,15 +65,16 @@ func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
 }
 
 // DeleteUser deletes a user, its sessions and its devices, but for what visitors
-// they are as well, and unlinks its contacts;
-// fault.ErrNotFound if there is none.
+// they are as well, and unlinks its contacts, also in Mattermost, where whoever is
+// linked to one acted in the user's name; fault.ErrNotFound if there is none.
 func (db *DB) DeleteUser(ctx context.Context, id string) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
 		if err := w.leaveUser(ctx, "user_id = $1", id); err != nil {
 			return err
 		}
 		if err := w.each(ctx, id, "DELETE FROM session WHERE user_id = $1",
-			"DELETE FROM push_subscription WHERE user_id <> '' AND user_id = $1", "UPDATE contact SET user_id = '' WHERE user_id = $1"); err != nil {
+			"DELETE FROM push_subscription WHERE user_id <> '' AND user_id = $1",
+			"DELETE FROM chat_person WHERE contact_id IN (SELECT id FROM contact WHERE user_id = $1)", "UPDATE contact SET user_id = '' WHERE user_id = $1"); err != nil {
 			return fmt.Errorf("delete what belongs to user %s: %w", id, err)
 		}
 		return w.remove(ctx, "user", "users", id)

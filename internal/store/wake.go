@@ -66,8 +66,9 @@ func (db *DB) OnWake(topic string, f func()) {
 }
 
 // ConfigVersion rises whenever contacts, groups, rules, periods, users,
-// sources, API keys, contacts' devices, server keys or settings were changed: at once for a change made by this
-// DB, within about a second for one made elsewhere. It asks nobody.
+// sources, API keys, contacts' devices, server keys, rooms of Mattermost, who is
+// linked there, or settings were changed: at once for a change made by this DB,
+// within about a second for one made elsewhere. It asks nobody.
 func (db *DB) ConfigVersion() int64 { return db.wakes.version.Load() }
 
 func (db *DB) readConfigVersion(ctx context.Context) error {
