@@ -31,7 +31,9 @@ type ackCall struct {
 // Acknowledge takes an alert for a person: everybody who was told of it hears
 // who has it, and what still waited to be said of the problem is cancelled. It
 // answers the alert as it is then; fault.ErrNotFound, ErrNotOpen,
-// ErrAckedBefore and ErrBusy are the answers when it cannot be.
+// ErrAckedBefore, ErrAckLength and ErrBusy are the answers when it cannot be.
+// Where the source's engine takes it, it is told, and what it makes of that is
+// Pending until Answer says it.
 func (s *Service) Acknowledge(ctx context.Context, alertID string, r AckRequest) (alert.Alert, error) {
 	a, err := s.call(ctx, &request{ack: &ackCall{alertID: alertID, AckRequest: r}})
 	return a.alert, err
@@ -58,9 +60,11 @@ func (w *work) acknowledge(c ackCall) (alert.Alert, error) {
 		return *rec.Alert, ErrAckedBefore
 	case c.undo && !acked:
 		return *rec.Alert, ErrNotAcked
+	case !c.undo && !c.Until.IsZero() && !w.within(c.Until.Sub(w.now)):
+		return *rec.Alert, ErrAckLength
 	}
 	e := c.event(rec.Alert)
-	e.Received, e.Time = w.now, w.now
+	e.Received, e.Time, e.Pending = w.now, w.now, w.hears(rec.Object.SourceID)
 	receipt, err := w.apply(rec, e)
 	if err != nil {
 		return alert.Alert{}, err
@@ -94,8 +98,24 @@ func (c ackCall) event(a *alert.Alert) *alert.Event {
 		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Acknowledgement, State: a.State,
 		UserID: c.UserID, Origin: c.Origin, Sticky: c.Sticky,
 	}
-	author, cleaned, cut := source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
-	comment, moreCleaned, moreCut := source.Text(strings.TrimSpace(c.Comment), source.MaxComment)
+	say(e, c.Author, c.Comment)
+	if c.undo {
+		e.Type, e.Sticky = alert.Unacknowledged, false
+		return e
+	}
+	if !c.Until.IsZero() {
+		e.Until = c.Until.UTC().Truncate(time.Millisecond)
+	}
+	if e.Comment == "" {
+		e.Comment = "Acknowledged by " + named(e.Author)
+	}
+	return e
+}
+
+// say gives an event what a person wrote, cleaned and bounded.
+func say(e *alert.Event, author, comment string) {
+	author, cleaned, cut := source.Line(strings.TrimSpace(author), source.MaxAuthor)
+	comment, moreCleaned, moreCut := source.Text(strings.TrimSpace(comment), source.MaxComment)
 	e.Author, e.Comment = author, comment
 	if cleaned || moreCleaned {
 		mark(e, alert.MarkText)
@@ -103,14 +123,15 @@ func (c ackCall) event(a *alert.Alert) *alert.Event {
 	if cut || moreCut {
 		mark(e, alert.MarkCut)
 	}
-	who := e.Author
-	if who == "" {
-		who = "somebody"
-	}
-	if c.undo {
-		e.Type, e.Sticky = alert.Unacknowledged, false
-	} else if e.Comment == "" {
-		e.Comment = "Acknowledged by " + who
-	}
-	return e
 }
+
+// The bounds of the time of an acknowledgement and of a downtime, and how far the
+// clock of who asks may be from the database's.
+const (
+	shortest = time.Minute
+	longest  = 30 * 24 * time.Hour
+	astray   = 30 * time.Second
+)
+
+// within says whether a time that somebody asks for is one that can be.
+func (w *work) within(d time.Duration) bool { return d >= shortest-astray && d <= longest+astray }

@@ -3,19 +3,25 @@ package dispatch
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
 	"tocsin/internal/route"
 )
 
-// A turn is an alert being taken, given back or closed. What was to be said of
-// it before is no longer true, and what devices show of it is out of date. All of
-// that is worked out once, at the end of the transaction, for all alerts that
-// turned in it: one statement each, however many events came together.
+// A turn is an alert being taken, given back or closed, and what else makes out of
+// date what devices and posts show of it. What was to be said of it before may be
+// no longer true. All of that is worked out once, at the end of the transaction,
+// for all alerts that turned in it: one statement each, however many events came
+// together.
 type turn struct {
 	event   *alert.Event
 	outcome alert.Outcome
+	devices alert.Notice // what devices are brought up to date with; none: they need not be
+	posts   alert.Notice // likewise posts in Mattermost
+	aloud   bool         // posts: people there are to notice
+	wait    time.Duration
 }
 
 // share is what one call has of the deliveries: those from From on, up to the
@@ -26,15 +32,16 @@ type share struct {
 }
 
 // turn notes that an alert turned, and takes back what this transaction itself
-// was about to say of it.
-func (w *work) turn(result alert.Result, e *alert.Event) {
+// was about to say of it. was is the alert before, nil for none.
+func (w *work) turn(was *alert.Alert, result alert.Result, e *alert.Event) {
 	_, before := w.turns[e.AlertID]
-	switch result.Outcome {
-	case alert.Acked, alert.Unacked, alert.Closed, alert.Reopened:
+	if t, ok := w.turnOf(was, result, e); ok {
 		if !before {
 			w.turnOrder = append(w.turnOrder, e.AlertID)
+		} else if t.minor() && !w.turns[e.AlertID].minor() {
+			t.outcome, t.devices = w.turns[e.AlertID].outcome, w.turns[e.AlertID].devices
 		}
-		w.turns[e.AlertID] = turn{e, result.Outcome}
+		w.turns[e.AlertID] = t
 	}
 	notices, why := untrue(result, e)
 	if notices == nil {
@@ -73,14 +80,79 @@ func untrue(result alert.Result, e *alert.Event) (notices []alert.Notice, why st
 	return nil, ""
 }
 
-// unquiet takes back the quiet updates of an event for devices that a further
-// call of it tells aloud.
-func (w *work) unquiet(e *alert.Event, told []delivery.Delivery) {
-	if _, quiet := quietNotice(e.Outcome); !quiet {
-		return
+// turnOf is what an event makes out of date: an alert that was given back is a
+// problem as before. Posts also show states, and what the engine made of an
+// acknowledgement; devices are told that only if it is worth another message. What
+// the engine says at once stands in the acknowledgement's own messages.
+func (w *work) turnOf(was *alert.Alert, result alert.Result, e *alert.Event) (turn, bool) {
+	t := turn{event: e, outcome: result.Outcome}
+	switch result.Outcome {
+	case alert.Acked:
+		t.devices, t.posts = alert.NoticeAck, alert.NoticeAck
+	case alert.Unacked:
+		t.devices, t.posts = alert.NoticeProblem, alert.NoticeProblem
+	case alert.Closed:
+		t.devices, t.posts = alert.NoticeRecovery, alert.NoticeRecovery
+	case alert.Reopened:
+		t.posts = alert.NoticeProblem
+	case alert.Changed:
+		t.posts = alert.NoticeProblem
+		if result.Alert.Status == alert.Acknowledged {
+			t.posts = alert.NoticeAck // a problem that somebody has is told to nobody
+		}
+		return t, w.directory.Chats()
+	case alert.AckAnswered, alert.AckConfirmed:
+		if was == nil || was.Ack == nil || was.Ack.Confirmation == alert.Local {
+			return turn{}, false
+		}
+		t.aloud = result.Alert.Ack.Confirmation != alert.Confirmed
+		if soon := w.answeredSoon(was); !soon {
+			t.devices, t.posts = alert.NoticeAck, alert.NoticeAck
+		} else if t.aloud {
+			t.posts, t.wait = alert.NoticeAck, answerWait // behind the acknowledgement's
+		}
+		return t, t.posts != alert.NoNotice
+	default:
+		return turn{}, false
 	}
+	return t, true
+}
+
+// minor says whether another turn of the same transaction says more.
+func (t turn) minor() bool {
+	return t.outcome == alert.Changed || t.outcome == alert.AckAnswered || t.outcome == alert.AckConfirmed
+}
+
+// shows is what an address is brought up to date with; none if it need not be, or
+// cannot be.
+func (w *work) shows(t turn, x *Address) alert.Notice {
+	switch x.Channel {
+	case route.Webpush:
+		if w.directory.Reaches(x.UserID, x.Destination) {
+			return t.devices
+		}
+	case route.Mattermost:
+		// What a webhook posted cannot be edited.
+		if r, room := w.directory.Room(x.Destination); room && !r.Bot && !t.aloud {
+			return alert.NoNotice
+		}
+		if w.directory.ReachesRoom(x.Destination) {
+			return t.posts
+		}
+	}
+	return alert.NoNotice
+}
+
+// unquiet takes back the quiet updates of an event for devices and posts that a
+// further call of it tells aloud.
+func (w *work) unquiet(e *alert.Event, told []delivery.Delivery) {
 	for i := range told {
-		if d := &told[i]; d.State == delivery.Waiting && d.Channel == route.Webpush {
+		d := &told[i]
+		if d.State != delivery.Waiting || d.Destination == "" {
+			continue
+		}
+		turned := e.Outcome == alert.Acked || e.Outcome == alert.Unacked || e.Outcome == alert.Closed
+		if turned || d.Channel == route.Mattermost && (e.Outcome == alert.Changed || e.Outcome == alert.Reopened) {
 			w.cancels = append(w.cancels, Cancel{AlertID: e.AlertID, Notices: []alert.Notice{d.Notice}, QuietTo: d.Destination,
 				Why: "the same is told to " + d.ContactName + " aloud"})
 		}
@@ -98,11 +170,10 @@ func (w *work) finish() error {
 	}
 	doubtful := w.doubtful(ended)
 	ask := slices.Clone(doubtful)
-	if w.directory.Pushes() {
-		for _, id := range w.turnOrder {
-			if _, ok := quietNotice(w.turns[id].outcome); ok {
-				ask = append(ask, id)
-			}
+	pushes, chats := w.directory.Pushes(), w.directory.Chats()
+	for _, id := range w.turnOrder {
+		if t := w.turns[id]; pushes && t.devices != alert.NoNotice || chats && t.posts != alert.NoNotice {
+			ask = append(ask, id)
 		}
 	}
 	if err := w.loadAddresses(ask); err != nil {
@@ -113,11 +184,23 @@ func (w *work) finish() error {
 	return nil
 }
 
-// place is where messages of one alert go to one contact.
+// place is where messages of one alert go to one contact. A place in Mattermost is
+// the same one for whomever it is told.
 type place struct{ alert, contact, channel, destination string }
 
+func newPlace(alertID, contactID, channel, destination string) place {
+	if channel == route.Mattermost {
+		contactID = ""
+	}
+	return place{alertID, contactID, channel, destination}
+}
+
 func placeOf(d *delivery.Delivery) place {
-	return place{d.AlertID, d.ContactID, d.Channel, d.Destination}
+	return newPlace(d.AlertID, d.ContactID, d.Channel, d.Destination)
+}
+
+func (x *Address) place(alertID string) place {
+	return newPlace(alertID, x.ContactID, x.Channel, x.Destination)
 }
 
 // doubtful answers the alerts of which somebody is about to hear the end who may
@@ -127,7 +210,7 @@ func (w *work) doubtful(ended []Cancelled) []string {
 	unsent := map[place]bool{}
 	for _, c := range ended {
 		if c.Attempt == 0 {
-			unsent[place{c.AlertID, c.ContactID, c.Channel, c.Destination}] = true
+			unsent[newPlace(c.AlertID, c.ContactID, c.Channel, c.Destination)] = true
 		}
 	}
 	for i := range w.changes.Deliveries {
@@ -171,7 +254,8 @@ func (w *work) leaveUntold(doubtful []string) {
 	heard := map[place]bool{} // false: was to be told, and was not
 	for _, id := range doubtful {
 		for _, x := range w.addresses[id] {
-			heard[place{id, x.ContactID, x.Channel, x.Destination}] = x.Heard
+			p := x.place(id)
+			heard[p] = heard[p] || x.Heard
 		}
 	}
 	for i := range w.changes.Deliveries { // what never got as far as the store
@@ -211,14 +295,14 @@ func (w *work) unshare(i int) {
 	w.shares[at].receipt.Deliveries--
 }
 
-// replaceQuietly brings devices up to date that show a message about an alert
-// which has turned, and that nobody tells of it aloud: the phone of whoever took
-// it at the desk, or of somebody who wants to hear of no recoveries.
+// replaceQuietly brings devices and posts up to date that show a message about an
+// alert which has turned, and that nobody tells of it aloud: the phone of whoever
+// took it at the desk, or of somebody who wants to hear of no recoveries.
 func (w *work) replaceQuietly() {
-	if !w.directory.Pushes() || len(w.turnOrder) == 0 {
+	if len(w.turnOrder) == 0 {
 		return
 	}
-	type screen struct{ alert, device string }
+	type screen struct{ alert, destination string }
 	done := map[screen]bool{}
 	for i := range w.changes.Deliveries {
 		if d := &w.changes.Deliveries[i]; d.State == delivery.Waiting && d.Destination != "" {
@@ -227,22 +311,23 @@ func (w *work) replaceQuietly() {
 	}
 	for _, id := range w.turnOrder {
 		t := w.turns[id]
-		notice, ok := quietNotice(t.outcome)
-		if !ok {
-			continue
-		}
 		for _, x := range w.addresses[id] {
-			s := screen{id, x.Destination}
-			if x.Channel != route.Webpush || !x.Heard || done[s] || !w.directory.Reaches(x.UserID, x.Destination) {
+			s, notice := screen{id, x.Destination}, w.shows(t, &x)
+			if notice == alert.NoNotice || !x.Heard || done[s] {
 				continue
 			}
 			done[s] = true
-			d := w.delivery(&route.Decision{
+			c := route.Decision{
 				ContactID: x.ContactID, ContactName: x.ContactName, UserID: x.UserID,
 				Channel: x.Channel, Destination: x.Destination, DestinationName: x.DestinationName,
 				Told: true, Reason: route.ReasonReplace, Why: "replaces what this device shows",
-			}, t.event, t.event.Object.ID, notice)
-			d.Quiet = true
+			}
+			if x.Channel == route.Mattermost {
+				c.Why = "brings the post there up to date"
+			}
+			d := w.delivery(&c, t.event, t.event.Object.ID, notice)
+			d.Quiet = !t.aloud || x.Channel != route.Mattermost
+			d.Due = d.Due.Add(t.wait)
 			if len(t.event.Contacts)+len(t.event.UserIDs) > 0 {
 				// The engine calls once for each contact. This one's call may come
 				// next, and tells it aloud.
@@ -256,20 +341,6 @@ func (w *work) replaceQuietly() {
 // quietAfter is for how long a quiet update waits for the calls of an event's
 // further contacts.
 const quietAfter = joinWithin / 2
-
-// quietNotice is what a device is to show after an outcome: an alert that was
-// given back is a problem as before.
-func quietNotice(o alert.Outcome) (alert.Notice, bool) {
-	switch o {
-	case alert.Acked:
-		return alert.NoticeAck, true
-	case alert.Unacked:
-		return alert.NoticeProblem, true
-	case alert.Closed:
-		return alert.NoticeRecovery, true
-	}
-	return alert.NoNotice, false
-}
 
 // loadAddresses asks the store about those alerts of which it was not asked yet.
 func (w *work) loadAddresses(alertIDs []string) error {
@@ -302,7 +373,7 @@ func (w *work) addressesOf(alertID string) []Address {
 		if d.AlertID != alertID || d.State == delivery.Skipped || !problem && d.Notice != alert.NoticeAck {
 			continue
 		}
-		at := slices.IndexFunc(out, func(x Address) bool { return place{alertID, x.ContactID, x.Channel, x.Destination} == placeOf(d) })
+		at := slices.IndexFunc(out, func(x Address) bool { return x.place(alertID) == placeOf(d) })
 		if at < 0 {
 			out = append(out, Address{ContactID: d.ContactID, ContactName: d.ContactName, UserID: d.UserID,
 				Channel: d.Channel, Destination: d.Destination, DestinationName: d.DestinationName, Problem: problem})

@@ -98,7 +98,8 @@ type Cancel struct {
 	AlertID string
 	// Notices are the kinds of message: problem, or acknowledgement too. Never empty.
 	Notices []alert.Notice
-	// ContactIDs narrows it to messages for these; nil: to everybody.
+	// ContactIDs narrows it to messages for these; nil: to everybody. A place in
+	// Mattermost stands in it as route.SnoozedRoom.
 	ContactIDs []string
 	// QuietTo narrows it to quiet ones for this destination that were never
 	// tried; empty: all, quiet or not.

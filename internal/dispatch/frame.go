@@ -56,8 +56,11 @@ func frame(e *alert.Event, r alert.Result, now time.Time) live.Frame {
 	if a := r.Alert; a != nil {
 		f.ID, f.Status, f.State, f.Worst = a.ID, a.Status, a.State, a.Worst
 		f.Output, f.Since, f.Updated, f.Snoozed = a.Output, a.Since.UTC(), a.Updated.UTC(), a.Snoozed
-		if a.Ack != nil && f.Author == "" {
-			f.Author, f.Comment = a.Ack.Author, a.Ack.Comment
+		if k := a.Ack; k != nil {
+			f.Confirmation, f.EngineWords, f.AckUntil = k.Confirmation, k.Words, k.Until
+			if f.Author == "" || r.Outcome == alert.AckAnswered {
+				f.Author, f.Comment = k.Author, k.Comment
+			}
 		}
 	}
 	f.Output = runes(f.Output, frameOutput)

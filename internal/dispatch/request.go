@@ -20,7 +20,8 @@ type CommentRequest struct {
 // source's takes it. The refusals: fault.ErrNotFound, ErrNotOpen, ErrNoComment,
 // and ErrBusy.
 func (s *Service) Comment(ctx context.Context, alertID string, r CommentRequest) (alert.Alert, error) {
-	return alert.Alert{}, ErrNotOpen
+	return s.request(ctx, alertID, asking{typ: alert.Comment, DowntimeRequest: DowntimeRequest{
+		UserID: r.UserID, Author: r.Author, Comment: r.Comment, Origin: r.Origin}})
 }
 
 // DowntimeRequest is what a person asks for who wants the engine to be quiet
@@ -28,7 +29,7 @@ func (s *Service) Comment(ctx context.Context, alertID string, r CommentRequest)
 type DowntimeRequest struct {
 	UserID  string
 	Author  string
-	Comment string
+	Comment string // empty: "Downtime asked for by AUTHOR"
 	Origin  alert.Origin
 	For     time.Duration // not looked at by CancelDowntime
 }
@@ -37,36 +38,60 @@ type DowntimeRequest struct {
 // began the object says as soon as the engine confirms it. The refusals:
 // fault.ErrNotFound, ErrNotOpen, ErrNoEngine, ErrDowntimeLength, and ErrBusy.
 func (s *Service) ScheduleDowntime(ctx context.Context, alertID string, r DowntimeRequest) (alert.Alert, error) {
-	return alert.Alert{}, ErrNoEngine
+	if r.For < shortest || r.For > longest {
+		return alert.Alert{}, ErrDowntimeLength
+	}
+	return s.request(ctx, alertID, asking{typ: alert.ScheduleDowntime, DowntimeRequest: r})
 }
 
 // CancelDowntime asks the engine to end the downtimes that were scheduled here.
 // The refusals are those of ScheduleDowntime.
 func (s *Service) CancelDowntime(ctx context.Context, alertID string, r DowntimeRequest) (alert.Alert, error) {
-	return alert.Alert{}, ErrNoEngine
+	return s.request(ctx, alertID, asking{typ: alert.CancelDowntime, DowntimeRequest: r})
 }
 
-// Answer is what became of what an engine was asked for.
-type Answer struct {
-	AlertID      string
-	EventID      string // of the event that asked
-	Confirmation alert.Confirmation
-	Words        string // the engine's, for people
+// asking is one of these requests.
+type asking struct {
+	typ alert.Type
+	DowntimeRequest
 }
 
-// Answer notes what became of what the engine was asked for: on the timeline, and
-// where it is the alert's acknowledgement, with that. The same again changes
-// nothing. fault.ErrNotFound if there is no such alert or event.
-func (s *Service) Answer(ctx context.Context, a Answer) error { return nil }
-
-// Gone notes that the engine no longer has an acknowledgement that was made here:
-// the alert fires again, and who was told hears of it. Recovered says that the
-// engine no longer knows the problem at all; then it ends. Nothing changes when
-// eventID is no longer the alert's acknowledgement.
-func (s *Service) Gone(ctx context.Context, alertID, eventID, words string, recovered bool) error {
-	return nil
+func (s *Service) request(ctx context.Context, alertID string, r asking) (alert.Alert, error) {
+	a, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return w.ask(alertID, r) }})
+	return a.alert, err
 }
 
-// RunExpiry ends acknowledgements whose time has run out, until ctx ends. Any
-// number of nodes may do so.
-func (s *Service) RunExpiry(ctx context.Context) error { <-ctx.Done(); return nil }
+// ask answers refusals as errors that refused knows.
+func (w *work) ask(alertID string, r asking) (alert.Alert, error) {
+	rec, err := w.open(alertID)
+	if rec == nil {
+		return alert.Alert{}, err
+	}
+	if err != nil {
+		return *rec.Alert, err
+	}
+	e := &alert.Event{
+		SourceID: rec.Object.SourceID, Object: rec.Object, Type: r.typ, State: rec.Alert.State,
+		UserID: r.UserID, Origin: r.Origin, Received: w.now, Time: w.now, Pending: w.hears(rec.Object.SourceID),
+	}
+	say(e, r.Author, r.Comment)
+	switch {
+	case r.typ == alert.Comment && e.Comment == "":
+		return *rec.Alert, ErrNoComment
+	case r.typ != alert.Comment && !e.Pending:
+		return *rec.Alert, ErrNoEngine
+	case r.typ == alert.ScheduleDowntime:
+		e.Until = w.now.Add(r.For).Truncate(time.Millisecond)
+	}
+	if e.Comment == "" {
+		e.Comment = "Downtime asked for by " + named(e.Author)
+		if r.typ == alert.CancelDowntime {
+			e.Comment = "Downtime ended by " + named(e.Author)
+		}
+	}
+	receipt, err := w.apply(rec, e)
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	return *w.alerts[receipt.AlertID], nil
+}

@@ -80,16 +80,21 @@ func New(st Store, o Options) *Service {
 	return &Service{store: st, o: o, queue: make(chan *request, o.Queue)}
 }
 
-// request is one call of Receive, Acknowledge, Unacknowledge, Snooze or Unsnooze.
+// request is one call of Receive, or of what is done about one alert.
 type request struct {
 	sourceID string
 	events   []alert.Event
 	ack      *ackCall    // instead of events
 	snooze   *snoozeCall // instead of events
+	act      act         // instead of events
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
 }
+
+// act is all else that is done about one alert. It answers the alert as it is
+// then, or an error that refused knows.
+type act func(w *work) (alert.Alert, error)
 
 const (
 	waitingState = iota
@@ -109,7 +114,7 @@ func (r *request) size() int { return max(1, len(r.events)) }
 // alone says whether it wants a transaction of its own: which object it will
 // lock is known only after its alert was read, and locks that are not taken in
 // order could deadlock with another node.
-func (r *request) alone() bool { return r.ack != nil || r.snooze != nil }
+func (r *request) alone() bool { return r.ack != nil || r.snooze != nil || r.act != nil }
 
 // Receive takes events of one source and answers a receipt for each when all
 // of them, and the deliveries that they ask for, are on disk. All or none are
@@ -336,6 +341,8 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 			answers[0].alert, err = w.acknowledge(*r.ack)
 		case r.snooze != nil:
 			answers[0].until, answers[0].alert, err = w.snoozeOrEnd(*r.snooze)
+		case r.act != nil:
+			answers[0].alert, err = r.act(w)
 		default:
 			err = w.receive(group, answers)
 		}
@@ -356,7 +363,8 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 
 // refused says whether err is an answer to the caller rather than a fault.
 func refused(err error) bool {
-	for _, r := range []error{ErrNotOpen, ErrAckedBefore, ErrNotAcked, ErrNotSnoozed, ErrSnoozeContact, fault.ErrNotFound} {
+	for _, r := range []error{ErrNotOpen, ErrAckedBefore, ErrNotAcked, ErrNotSnoozed, ErrSnoozeContact,
+		ErrAckLength, ErrDowntimeLength, ErrNoComment, ErrNoEngine, fault.ErrNotFound} {
 		if errors.Is(err, r) {
 			return true
 		}

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/delivery"
 	"tocsin/internal/route"
-	"tocsin/internal/source"
 )
 
 // The lengths of a snooze.
@@ -35,10 +35,10 @@ type SnoozeRequest struct {
 	// RoomDestinations are places in Mattermost whose messages they are. Of both
 	// together at least one is needed.
 	RoomDestinations []string
-	UserID     string   // the user here; empty for an API key
-	Author     string   // the name that others see
-	For        time.Duration
-	Origin     alert.Origin
+	UserID           string // the user here; empty for an API key
+	Author           string // the name that others see
+	For              time.Duration
+	Origin           alert.Origin
 }
 
 // Snooze keeps problem notices of an alert from contacts for a while, at whose
@@ -91,12 +91,12 @@ func (w *work) snooze(c snoozeCall) (time.Time, error) {
 	if rec.Alert.Status == alert.Acknowledged {
 		return time.Time{}, ErrAckedBefore
 	}
-	people, err := w.people(c.ContactIDs)
+	people, rooms, err := w.asleep(c)
 	if err != nil {
 		return time.Time{}, err
 	}
 	until := w.now.Add(c.For).Truncate(time.Millisecond)
-	e := c.event(rec.Alert, "until "+delivery.Moment(until)+", for "+shownNames(people))
+	e := c.event(rec.Alert, "until "+delivery.Moment(until)+", for "+shownNames(people, rooms))
 	e.Until = until
 	e.Received, e.Time = w.now, w.now
 	if _, err := w.apply(rec, e); err != nil {
@@ -105,11 +105,18 @@ func (w *work) snooze(c snoozeCall) (time.Time, error) {
 	if err := w.loadAddresses([]string{c.alertID}); err != nil {
 		return time.Time{}, err
 	}
-	ids := make([]string, len(people))
+	var ids []string
+	asleep := func(id string) {
+		ids = append(ids, id)
+		w.changes.Snoozes = append(w.changes.Snoozes, Snooze{AlertID: c.alertID, ContactID: id, Until: until, By: e.Author, At: w.now})
+	}
 	for i := range people {
-		ids[i] = people[i].ID
-		w.changes.Snoozes = append(w.changes.Snoozes, Snooze{AlertID: c.alertID, ContactID: ids[i], Until: until, By: e.Author, At: w.now})
-		w.remind(&people[i], e, rec.Alert, until)
+		asleep(people[i].ID)
+		w.remind(w.waysTo(&people[i], e, rec.Alert, until), e, rec.Alert, until)
+	}
+	for _, room := range rooms {
+		asleep(route.SnoozedRoom(room.Destination))
+		w.remind([]route.Decision{room}, e, rec.Alert, until)
 	}
 	w.cancels = append(w.cancels, Cancel{AlertID: c.alertID, Notices: []alert.Notice{alert.NoticeProblem}, ContactIDs: ids,
 		Why: "snoozed by " + named(e.Author) + " before it was sent, until " + delivery.Moment(until)})
@@ -129,22 +136,30 @@ func (w *work) unsnooze(c snoozeCall) (alert.Alert, error) {
 	left = maps.Clone(left)
 	var people []contact.Contact
 	var ids []string
-	for _, id := range c.ContactIDs {
-		if _, ok := left[id]; !ok {
-			continue
+	var rooms []route.Decision
+	end := func(id string) bool {
+		_, ok := left[id]
+		if delete(left, id); ok {
+			ids = append(ids, id)
 		}
-		delete(left, id)
-		ids = append(ids, id)
-		if who, ok := w.directory.Contact(id); ok {
+		return ok
+	}
+	for _, id := range c.ContactIDs {
+		if who, known := w.directory.Contact(id); end(id) && known {
 			people = append(people, who)
+		}
+	}
+	for _, destination := range c.RoomDestinations {
+		if room, known := w.room(destination); end(route.SnoozedRoom(destination)) && known {
+			rooms = append(rooms, room)
 		}
 	}
 	if len(ids) == 0 {
 		return alert.Alert{}, ErrNotSnoozed
 	}
 	comment := ""
-	if len(people) > 0 {
-		comment = "for " + shownNames(people)
+	if len(people)+len(rooms) > 0 {
+		comment = "for " + shownNames(people, rooms)
 	}
 	e := c.event(rec.Alert, comment)
 	e.Type = alert.Unsnoozed
@@ -168,31 +183,64 @@ func (w *work) unsnooze(c snoozeCall) (alert.Alert, error) {
 	return *w.alerts[receipt.AlertID], nil
 }
 
-func shownNames(people []contact.Contact) string {
-	names := make([]string, len(people))
+func shownNames(people []contact.Contact, rooms []route.Decision) string {
+	names := make([]string, 0, len(people)+len(rooms))
 	for i := range people {
-		names[i] = people[i].ShownName()
+		names = append(names, people[i].ShownName())
+	}
+	for i := range rooms {
+		names = append(names, rooms[i].ContactName)
 	}
 	return strings.Join(names, ", ")
 }
 
-// people answers the contacts, each once.
-func (w *work) people(ids []string) ([]contact.Contact, error) {
-	var out []contact.Contact
-	for i, id := range ids {
-		if slices.Contains(ids[:i], id) {
+// asleep answers whose snooze it is to be, each once.
+func (w *work) asleep(c snoozeCall) (people []contact.Contact, rooms []route.Decision, err error) {
+	for i, id := range c.ContactIDs {
+		if slices.Contains(c.ContactIDs[:i], id) {
 			continue
 		}
 		who, ok := w.directory.Contact(id)
 		if !ok {
-			return nil, fmt.Errorf("contact %s: %w", id, ErrSnoozeContact)
+			return nil, nil, fmt.Errorf("contact %s: %w", id, ErrSnoozeContact)
 		}
-		out = append(out, who)
+		people = append(people, who)
 	}
-	if len(out) == 0 {
-		return nil, ErrSnoozeContact
+	for i, destination := range c.RoomDestinations {
+		if slices.Contains(c.RoomDestinations[:i], destination) {
+			continue
+		}
+		room, ok := w.room(destination)
+		if !ok {
+			return nil, nil, fmt.Errorf("place %q in Mattermost: %w", destination, ErrSnoozeContact)
+		}
+		rooms = append(rooms, room)
 	}
-	return out, nil
+	if len(people)+len(rooms) == 0 {
+		return nil, nil, ErrSnoozeContact
+	}
+	return people, rooms, nil
+}
+
+// room is a place in Mattermost as something that is told; false if it is not to
+// be reached.
+func (w *work) room(destination string) (route.Decision, bool) {
+	d := route.Decision{Channel: route.Mattermost, Destination: destination, Told: true}
+	if r, ok := w.directory.Room(destination); ok {
+		d.ContactName, d.DestinationName = r.Name, r.Name
+		return d, true
+	}
+	user, direct := chat.DirectUser(destination)
+	if !direct || !w.directory.Chat {
+		return route.Decision{}, false
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.directory.Direct)) {
+		if who, ok := w.directory.Contact(id); ok && w.directory.Direct[id] == user {
+			d.ContactID, d.ContactName, d.UserID, d.DestinationName = who.ID, who.ShownName(), who.UserID, "direct message"
+			return d, true
+		}
+	}
+	return route.Decision{}, false
 }
 
 // event is the request as an event on the alert's timeline. It carries the state
@@ -202,36 +250,43 @@ func (c snoozeCall) event(a *alert.Alert, comment string) *alert.Event {
 		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Snooze, State: a.State, Output: a.Output,
 		UserID: c.UserID, Origin: c.Origin,
 	}
-	author, cleaned, cut := source.Line(strings.TrimSpace(c.Author), source.MaxAuthor)
-	e.Author = author
-	if cleaned {
-		mark(e, alert.MarkText)
-	}
-	if cut {
-		mark(e, alert.MarkCut)
-	}
-	e.Comment, _, _ = source.Text(comment, source.MaxComment)
+	say(e, c.Author, comment)
 	return e
 }
 
-// remind makes the messages that a contact gets at the end of a snooze: where it
-// was told, or, if it never was, wherever it can be. Whether they are still
-// true is looked at when they are sent.
-func (w *work) remind(who *contact.Contact, e *alert.Event, a *alert.Alert, until time.Time) {
+// waysTo is how a contact is reminded: where it was told, or, if it never was,
+// wherever it can be.
+func (w *work) waysTo(who *contact.Contact, e *alert.Event, a *alert.Alert, until time.Time) []route.Decision {
 	var told []route.Decision
 	for _, x := range w.addressesOf(a.ID) {
-		gone := x.Channel == route.Webpush && !w.directory.Reaches(x.UserID, x.Destination)
-		if x.ContactID == who.ID && x.UserID == who.UserID && x.Problem && !gone {
+		if x.ContactID == who.ID && x.UserID == who.UserID && x.Problem && w.there(&x) {
 			told = append(told, route.Decision{ContactID: who.ID, ContactName: who.ShownName(), UserID: who.UserID,
 				Channel: x.Channel, Destination: x.Destination, DestinationName: x.DestinationName, Told: true})
 		}
 	}
-	if len(told) == 0 {
-		told = route.Decide(w.directory, route.Question{
-			Event: alert.Event{SourceID: e.SourceID, Object: a.Object, Type: alert.Problem, State: a.State, Origin: e.Origin},
-			Alert: a, Notice: alert.NoticeProblem, Told: []route.Told{{ContactID: who.ID}}, Now: until,
-		})
+	if len(told) > 0 {
+		return told
 	}
+	return route.Decide(w.directory, route.Question{
+		Event: alert.Event{SourceID: e.SourceID, Object: a.Object, Type: alert.Problem, State: a.State, Origin: e.Origin},
+		Alert: a, Notice: alert.NoticeProblem, Told: []route.Told{{ContactID: who.ID}}, Now: until,
+	})
+}
+
+// there says whether messages can still go to an address.
+func (w *work) there(x *Address) bool {
+	switch x.Channel {
+	case route.Webpush:
+		return w.directory.Reaches(x.UserID, x.Destination)
+	case route.Mattermost:
+		return w.directory.ReachesRoom(x.Destination)
+	}
+	return true
+}
+
+// remind makes the messages of the end of a snooze. Whether they are still true is
+// looked at when they are sent.
+func (w *work) remind(told []route.Decision, e *alert.Event, a *alert.Alert, until time.Time) {
 	for i := range told {
 		if told[i].Told {
 			told[i].Reason, told[i].Why = route.ReasonSnoozeOver, named(e.Author)+" snoozed it and asked for a reminder at "+delivery.Moment(until)

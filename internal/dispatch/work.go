@@ -192,6 +192,7 @@ func missing(names, known []string) []string {
 // join adds contacts to the object's last event and tells them alone.
 func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark) (Receipt, error) {
 	last := rec.Last
+	before := *last
 	last.Contacts = append(slices.Clone(last.Contacts), contacts...)
 	last.UserIDs = append(slices.Clone(last.UserIDs), userIDs...)
 	for _, m := range marks {
@@ -204,7 +205,7 @@ func (w *work) join(rec *Record, contacts, userIDs []string, marks []alert.Mark)
 	asked := *last
 	asked.Contacts, asked.UserIDs = contacts, userIDs
 	from := len(w.changes.Deliveries)
-	made, err := w.tell(&asked, last, rec.Object, a, noticeOf(last, a))
+	made, err := w.tell(question{asked: &asked, kept: last, before: &before, object: rec.Object, alert: a, notice: noticeOf(last, a)})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -222,28 +223,41 @@ func noticeOf(e *alert.Event, a *alert.Alert) alert.Notice {
 	if a != nil {
 		status = a.Status
 	}
-	for _, t := range alert.Table() {
-		if t.On == e.Type && t.Outcome == e.Outcome && (t.To == alert.Any || t.To == status) {
+	for _, t := range alert.Rows(e.Type) {
+		if t.Outcome == e.Outcome && (t.To == alert.Any || t.To == status) {
 			return t.Notice
 		}
 	}
 	return alert.NoNotice
 }
 
-// apply takes a new event through the state machine and routes it.
-func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
+// apply takes a new event of the object's alert through the state machine and
+// routes it.
+func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) { return w.step(rec, rec.Alert, e) }
+
+// step is apply for an event of a, which is the object's open alert; nil where it
+// is not about that.
+func (w *work) step(rec *Record, a *alert.Alert, e *alert.Event) (Receipt, error) {
 	e.ID = w.s.o.NewID()
 	var before alert.Object // nothing is known of a new one
 	if rec.Known {
 		before = rec.Object
 	}
-	result := alert.Apply(alert.Situation{Object: before, Alert: rec.Alert}, *e, w.s.o.NewID)
+	if err := w.listen(a, e); err != nil {
+		return Receipt{}, err
+	}
+	result := alert.Apply(alert.Situation{Object: before, Alert: a}, *e, w.s.o.NewID)
 	e.Outcome, e.Why, e.Marks, e.Object = result.Outcome, result.Why, result.Marks, result.Object
-	if a := rec.Alert; a != nil && !a.Snoozed.IsZero() && result.Alert != nil && result.Alert.Snoozed.IsZero() {
+	if a != nil && !a.Snoozed.IsZero() && result.Alert != nil && result.Alert.Snoozed.IsZero() {
 		w.changes.EndSnoozes = append(w.changes.EndSnoozes, a.ID)
 	}
-	rec.Object, rec.Known, rec.Last = result.Object, true, e
-	rec.Alert = nil
+	rec.Object, rec.Known = result.Object, true
+	if !e.Type.Ours() {
+		rec.Last = e
+	}
+	if a == rec.Alert {
+		rec.Alert = nil
+	}
 	if result.Alert != nil {
 		e.AlertID = result.Alert.ID
 		w.keep(result.Alert)
@@ -257,11 +271,12 @@ func (w *work) apply(rec *Record, e *alert.Event) (Receipt, error) {
 		w.touched[e.Object.ID] = true
 		w.objects = append(w.objects, e.Object.ID)
 	}
-	w.turn(result, e)
-	made, err := w.tell(e, e, result.Object, result.Alert, result.Notice)
+	w.turn(a, result, e)
+	made, err := w.tell(question{asked: e, kept: e, object: result.Object, alert: result.Alert, notice: result.Notice})
 	if err != nil {
 		return Receipt{}, err
 	}
+	w.writeBack(result, e)
 	w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
 	return Receipt{EventID: e.ID, AlertID: e.AlertID, Outcome: e.Outcome, Deliveries: made, Marks: e.Marks}, nil
 }
@@ -290,31 +305,44 @@ func (w *work) alert(id string) (*alert.Alert, error) {
 	return a, nil
 }
 
-// tell routes asked, which is about the event that is kept, and makes the
-// deliveries; those decided against too, as the record of why. It answers how
-// many will be sent.
-func (w *work) tell(asked, kept *alert.Event, o alert.Object, a *alert.Alert, notice alert.Notice) (int, error) {
-	if notice == alert.NoNotice {
+// question is who is to hear of an event.
+type question struct {
+	asked  *alert.Event // with the contacts that it is about
+	kept   *alert.Event // what is written; of a further call the event that it joins
+	before *alert.Event // of a further call: kept, before it was joined
+	object alert.Object
+	alert  *alert.Alert
+	notice alert.Notice
+}
+
+// tell routes a question and makes the deliveries; those decided against too, as
+// the record of why. It answers how many will be sent.
+func (w *work) tell(q question) (int, error) {
+	if q.notice == alert.NoNotice {
 		return 0, nil
 	}
-	told, err := w.toldOf(asked, a, notice)
+	told, err := w.toldOf(q.asked, q.alert, q.notice)
 	if err != nil {
 		return 0, err
 	}
-	snoozed, err := w.snoozesOf(a, notice)
+	snoozed, err := w.snoozesOf(q.alert, q.notice)
 	if err != nil {
 		return 0, err
 	}
-	asked.Object = o
-	decisions := route.Decide(w.directory, route.Question{Event: *asked, Alert: a, Notice: notice, Told: told, Snoozed: snoozed, Now: w.now})
+	q.asked.Object = q.object
+	ask := route.Question{Event: *q.asked, Alert: q.alert, Notice: q.notice, Told: told, Snoozed: snoozed, Now: w.now}
+	if q.before != nil {
+		ask.Joined, ask.Before, ask.BeforeIDs = true, q.before.Contacts, q.before.UserIDs
+	}
+	decisions := route.Decide(w.directory, ask)
 	made := 0
 	for i := range decisions {
-		d := w.delivery(&decisions[i], kept, o.ID, notice)
+		d := w.delivery(&decisions[i], q.kept, q.object.ID, q.notice)
 		if d.State == delivery.Waiting {
 			made++
 		}
 		if d.Reason == route.ReasonUnknownContact {
-			mark(kept, alert.MarkContact)
+			mark(q.kept, alert.MarkContact)
 		}
 		w.changes.Deliveries = append(w.changes.Deliveries, d)
 	}
@@ -333,14 +361,21 @@ func (w *work) delivery(c *route.Decision, e *alert.Event, objectID string, noti
 	}
 	if !c.Told {
 		d.State, d.Done = delivery.Skipped, w.now
+	} else if notice == alert.NoticeAck && e.Type == alert.Acknowledgement && e.Pending {
+		d.Due = w.now.Add(answerWait)
 	}
 	return d
 }
 
 // lives is for how long a message of the channel may wait to be told.
 func (w *work) lives(channel string) time.Duration {
-	if channel == route.Webpush {
+	switch channel {
+	case route.Webpush:
 		return time.Duration(w.settings.PushTTL) * time.Minute
+	case route.Mattermost:
+		return time.Duration(w.settings.MattermostTTL) * time.Minute
+	case route.Engine:
+		return engineTTL
 	}
 	return time.Duration(w.settings.BrowserTTL) * time.Minute
 }
@@ -349,8 +384,9 @@ func (w *work) lives(channel string) time.Duration {
 // only where route looks at it: an engine that tells an acknowledgement or a
 // recovery says itself whom, or leaves it to the rules.
 func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]route.Told, error) {
-	byEngine := e.Origin == alert.FromEngine && (notice != alert.NoticeRecovery || e.Type == alert.Recovery)
-	if a == nil || byEngine || notice == alert.NoticeProblem {
+	here := e.Origin.Here() || e.Type == alert.EngineReply
+	found := notice == alert.NoticeRecovery && e.Type != alert.Recovery
+	if a == nil || !here && !found {
 		return nil, nil
 	}
 	if err := w.loadAddresses([]string{a.ID}); err != nil {
@@ -358,16 +394,19 @@ func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]ro
 	}
 	var told []route.Told
 	for _, x := range w.addressesOf(a.ID) {
-		if !x.Problem || x.ContactID == "" {
-			continue
-		}
-		i := slices.IndexFunc(told, func(t route.Told) bool { return t.ContactID == x.ContactID })
-		if i < 0 {
-			i = len(told)
-			told = append(told, route.Told{ContactID: x.ContactID})
-		}
-		if !slices.Contains(told[i].Channels, x.Channel) {
-			told[i].Channels = append(told[i].Channels, x.Channel)
+		switch {
+		case !x.Problem:
+		case x.room():
+			told = append(told, route.Told{Destination: x.Destination})
+		case x.ContactID != "":
+			i := slices.IndexFunc(told, func(t route.Told) bool { return t.ContactID == x.ContactID })
+			if i < 0 {
+				i = len(told)
+				told = append(told, route.Told{ContactID: x.ContactID})
+			}
+			if !slices.Contains(told[i].Channels, x.Channel) {
+				told[i].Channels = append(told[i].Channels, x.Channel)
+			}
 		}
 	}
 	return told, nil
