@@ -15,6 +15,7 @@ type User struct {
 	ID, Name, Display string
 	Bot               bool
 	Token             string // of the session in which a person acts; a bot's is answered by AddBot alone
+	About             string // see Describe
 }
 
 // Channel is a channel, or a direct one of two users.
