@@ -15,6 +15,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
@@ -22,6 +23,8 @@ import (
 	"tocsin/internal/route"
 	"tocsin/internal/source"
 	"tocsin/internal/source/generic"
+	"tocsin/internal/source/grafana"
+	"tocsin/internal/source/icinga2"
 	"tocsin/internal/source/nagios"
 	"tocsin/internal/store"
 	"tocsin/internal/web"
@@ -42,6 +45,9 @@ type hub struct {
 	report health.Report
 	acks   *dispatch.Service
 	tested string // id of the device that a test was sent to last
+	posted string // id of the room that a test was posted to last
+	probed source.Source
+	deaf   error // what trying an engine answers
 }
 
 func newHub(t *testing.T) *hub {
@@ -83,7 +89,13 @@ func newHub(t *testing.T) *hub {
 	h.alert, h.object = got[0].AlertID, o.ID
 
 	h.server = httptest.NewServer(users.Sessions(console.New(console.Deps{
-		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New()}, Log: quiet,
+		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New()}, Log: quiet,
+		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
+		Probe:      func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
+		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {
+			h.posted = r.ID
+			return web.RoomTest{OK: true, Detail: "it stands there"}, nil
+		}},
 		Health: func(context.Context) health.Report { return h.report },
 		Now:    func() time.Time { return time.Now().Add(h.ahead) },
 		Push: console.Push{
@@ -342,6 +354,20 @@ func TestRoles(t *testing.T) {
 		{"POST", "/console/rules/r1/switch", "operator admin"},
 		{"POST", "/console/sources/s1", "admin"},
 		{"POST", "/console/sources/s1/token", "admin"},
+		{"POST", "/console/sources/s1/probe", "admin"},
+		{"POST", "/console/sources/s1/try", "admin"},
+		{"GET", "/console/mattermost", "viewer operator admin"},
+		{"POST", "/console/mattermost", "admin"},
+		{"POST", "/console/mattermost/key", "admin"},
+		{"GET", "/console/mattermost/rooms/new", "viewer operator admin"},
+		{"POST", "/console/mattermost/rooms/new", "admin"},
+		{"POST", "/console/mattermost/rooms/none/test", "admin"},
+		{"GET", "/console/mattermost/rooms/none/delete", "admin"},
+		{"POST", "/console/mattermost/rooms/none/delete", "admin"},
+		{"GET", "/console/link/mattermost", "viewer operator admin"},
+		{"POST", "/console/alerts/none/comment", "operator admin"},
+		{"POST", "/console/alerts/none/downtime", "operator admin"},
+		{"POST", "/console/alerts/none/downtime/cancel", "operator admin"},
 		{"GET", "/console/users", "admin"},
 		{"GET", "/console/keys", "admin"},
 		{"POST", "/console/settings", "admin"},

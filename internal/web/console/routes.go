@@ -69,6 +69,8 @@ func (c *console) routes() []routing {
 		{"GET /console/sources", auth.ReadConfig, c.sources},
 		{"GET /console/sources/{id}", auth.ReadConfig, c.source},
 		{"POST /console/sources/{id}", auth.Administer, c.saveSource},
+		{"POST /console/sources/{id}/probe", auth.Administer, c.probeSource},
+		{"POST /console/sources/{id}/try", auth.Administer, c.tryExample},
 		{"POST /console/sources/{id}/token", auth.Administer, c.rotateToken},
 		{"GET /console/sources/{id}/delete", auth.Administer, c.askDeleteSource},
 		{"POST /console/sources/{id}/delete", auth.Administer, c.deleteSource},

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
 	"tocsin/internal/source"
+	"tocsin/internal/web"
 )
 
 type sourcesView struct {
@@ -18,8 +21,9 @@ type sourcesView struct {
 type sourceRow struct {
 	source.Source
 	KindTitle string
-	Quiet     bool // nothing came for longer than the settings allow
-	Still     bool // nothing came for longer than a day, which may be well
+	Tells     string // how its engine is told; empty: not at all
+	Quiet     bool   // nothing came for longer than the settings allow
+	Still     bool   // nothing came for longer than a day, which may be well
 }
 
 // stillAfter is when a source is said to be still. It is no warning: a small
@@ -59,7 +63,7 @@ func (c *console) sourceRow(v *visit, s source.Source) (sourceRow, error) {
 	if err != nil {
 		return sourceRow{}, err
 	}
-	row := sourceRow{Source: s, KindTitle: c.kindTitle(s.Kind)}
+	row := sourceRow{Source: s, KindTitle: c.kindTitle(s.Kind), Tells: c.wayTitle(s.WriteBack)}
 	if !s.LastEventAt.IsZero() {
 		limit, silent := time.Duration(set.SourceQuietMinutes)*time.Minute, v.now.Sub(s.LastEventAt)
 		row.Quiet, row.Still = limit > 0 && silent > limit, silent > stillAfter
@@ -85,12 +89,39 @@ func (c *console) sources(w http.ResponseWriter, v *visit) error {
 
 type sourceView struct {
 	shell
-	Row     sourceRow
-	New     bool
-	Form    form
-	Token   string // shown once
-	Steps   []step
-	Address string // of its events
+	Row      sourceRow
+	New      bool
+	Form     form
+	Token    string // shown once
+	Snippets []source.Snippet
+	Address  string // of its events
+	Tells    string // how its engine is told; empty: not at all
+	Arrival  *arrival
+}
+
+// arrival says whether the first event of a young source has come.
+type arrival struct {
+	Class, Icon, Title, Text string
+}
+
+// young is for how long a source's page greets its first event.
+const young = 24 * time.Hour
+
+// arrivalOf is what to say of it, nil for a source that is long at work.
+func (r sourceRow) arrivalOf(now time.Time) *arrival {
+	switch {
+	case r.Disabled:
+		return nil
+	case r.LastEventAt.IsZero() && r.LastError == source.WrongToken:
+		return &arrival{"warn", "warn", "A call came with a wrong token", "The engine reaches this hub. Give it the token of this source, or make a new one below."}
+	case r.LastEventAt.IsZero() && r.LastError != "":
+		return &arrival{"bad", "no", "A call came, and was refused", r.LastError}
+	case r.LastEventAt.IsZero():
+		return &arrival{"wait", "wait", "Waiting for its first event", "This turns green by itself when it comes."}
+	case now.Sub(r.CreatedAt) < young:
+		return &arrival{"good", "ok", "It works: events arrive", "The engine is connected."}
+	}
+	return nil
 }
 
 func (c *console) base(v *visit) string {
@@ -120,10 +151,19 @@ func (c *console) source(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.showSource(w, v, http.StatusOK, s, "", nil)
+	return c.showSource(w, v, http.StatusOK, s, sourcePage{})
 }
 
-func (c *console) showSource(w http.ResponseWriter, v *visit, status int, s source.Source, token string, why error) error {
+// sourcePage is what a source's page shows besides what is stored.
+type sourcePage struct {
+	Token string     // shown once
+	In    url.Values // what was typed; nil: what is stored
+	Why   error      // that refused it
+	Said  *sourceSaid
+}
+
+// showSource draws the page of a source as it is stored.
+func (c *console) showSource(w http.ResponseWriter, v *visit, status int, s source.Source, p sourcePage) error {
 	row, err := c.sourceRow(v, s)
 	if err != nil {
 		return err
@@ -132,42 +172,45 @@ func (c *console) showSource(w http.ResponseWriter, v *visit, status int, s sour
 	if s.ID != "" {
 		id = s.ID
 	}
-	view := sourceView{Row: row, New: id == "new", Token: token, Address: c.base(v) + "/api/v1/sources/" + s.Name + "/events",
-		Steps: setup(s.Kind, c.base(v), s.Name, token)}
+	in := p.In
+	if in == nil {
+		in = c.sourceTexts(s)
+	}
+	view := sourceView{Row: row, New: id == "new", Token: p.Token, Address: c.base(v) + "/api/v1/sources/" + s.Name + "/events"}
 	heading := "New source"
 	if !view.New {
 		heading = s.Name
+		view.Arrival = row.arrivalOf(v.now)
+		view.Snippets = c.snippets(v, s, p.Token)
+		view.Tells = c.wayTitle(s.WriteBack)
 	}
-	var kinds []option
-	for _, k := range c.Kinds {
-		kinds = append(kinds, option{k.Name(), k.Title(), k.Name() == s.Kind})
-	}
-	view.Form = form{
-		Action: "/console/sources/" + id, Submit: "Save source", Cancel: "/console/sources", Locked: !v.may(auth.Administer),
-		Sections: []section{
-			{Fields: []field{
-				{Name: "name", Label: "Name", Kind: "text", Value: s.Name, Required: true, Half: true, Auto: "off", Hint: "Part of its address: small letters, digits and hyphens."},
-				{Name: "kind", Label: "Kind of engine", Kind: "select", Options: kinds, Half: true},
-				{Name: "disabled", Label: "Disabled: its events are refused", Kind: "checkbox", Checked: s.Disabled},
-			}},
-			{Title: "The engine's own pages", Hint: "Alerts link to them. {host}, {host_display}, {service} and {service_display} stand for the names.", Fields: []field{
-				{Name: "host_url", Label: "Page of a host", Kind: "text", Value: s.HostURL, Mono: true, Auto: "off", Hint: c.templateHint(s.Kind, true)},
-				{Name: "service_url", Label: "Page of a service", Kind: "text", Value: s.ServiceURL, Mono: true, Auto: "off", Hint: c.templateHint(s.Kind, false)},
-				{Name: "straight", Label: "A click on a notification leads straight to the engine's page", Kind: "checkbox", Checked: s.Straight},
-			}},
-		},
-	}
-	if view.New {
-		view.Form.Submit = "Create source and show its token"
-	} else {
-		view.Form.Delete = "/console/sources/" + id + "/delete"
-	}
-	if why != nil && !view.Form.refused(why) {
-		return why
+	view.Form = c.sourceForm(v, id, s, in, p.Said)
+	if p.Why != nil && !blameSource(&view.Form, in.Get("write_back"), p.Why) {
+		return p.Why
 	}
 	view.shell = c.shell(w, v, "/console/sources", heading)
 	c.write(w, v.Request, status, "source", "shell", view)
 	return nil
+}
+
+// snippets are what to paste at the engine, where its kind knows.
+func (c *console) snippets(v *visit, s source.Source, token string) []source.Snippet {
+	for _, k := range c.Kinds {
+		if g, ok := k.(source.Guided); ok && k.Name() == s.Kind {
+			return g.Snippets(source.Setup{BaseURL: c.base(v), Source: s.Name, Token: token})
+		}
+	}
+	return nil
+}
+
+// wayTitle is how an engine is told, in words.
+func (c *console) wayTitle(w source.WriteBack) string {
+	for _, k := range c.WriteBacks {
+		if k.Name() == w.Kind {
+			return k.Title()
+		}
+	}
+	return ""
 }
 
 // templateHint is the usual address of the engine's pages.
@@ -187,20 +230,16 @@ func (c *console) templateHint(kind string, host bool) string {
 	return "Empty: no link."
 }
 
-func readSource(s source.Source, in url.Values) source.Source {
-	s.Name, s.Kind = text(in, "name"), in.Get("kind")
-	s.HostURL, s.ServiceURL = text(in, "host_url"), text(in, "service_url")
-	s.Straight, s.Disabled = in.Get("straight") != "", in.Get("disabled") != ""
-	return s
-}
-
 func (c *console) saveSource(w http.ResponseWriter, v *visit) error {
 	old, err := c.loadSource(v)
 	if err != nil {
 		return err
 	}
-	s, token := readSource(old, v.PostForm), ""
-	err = s.Validate(c.Kinds)
+	token := ""
+	s, err := c.readSource(old, v.PostForm)
+	if err == nil {
+		err = web.CheckSource(s, c.Kinds, c.WriteBacks)
+	}
 	if err == nil {
 		if s.ID == "" {
 			s.ID, s.CreatedAt = c.NewID(), v.now
@@ -209,14 +248,74 @@ func (c *console) saveSource(w http.ResponseWriter, v *visit) error {
 		err = c.Store.SaveSource(v.Context(), s)
 	}
 	if err != nil {
-		s.ID = old.ID
-		return c.showSource(w, v, http.StatusUnprocessableEntity, s, "", err)
+		return c.showSource(w, v, http.StatusUnprocessableEntity, old, sourcePage{In: v.PostForm, Why: err})
 	}
 	if token != "" {
 		// The token is nowhere but in this answer.
-		return c.showSource(w, v, http.StatusOK, s, token, nil)
+		return c.showSource(w, v, http.StatusOK, s, sourcePage{Token: token})
 	}
-	return done(w, v, "/console/sources", "Saved the source "+s.Name+".")
+	return done(w, v, "/console/sources/"+s.ID, "Saved the source "+s.Name+".")
+}
+
+// probePatience is how long an engine may take to be tried.
+const probePatience = 10 * time.Second
+
+// probeSource tries how the engine is told as the form has it, and keeps nothing.
+func (c *console) probeSource(w http.ResponseWriter, v *visit) error {
+	old, err := c.loadSource(v)
+	if err != nil {
+		return err
+	}
+	s, err := c.readSource(old, v.PostForm)
+	if err == nil {
+		if s.Name == "" {
+			s.Name = "new" // the name does not matter yet
+		}
+		err = web.CheckWriteBack(s, c.WriteBacks)
+	}
+	if err != nil {
+		return c.showSource(w, v, http.StatusUnprocessableEntity, old, sourcePage{In: v.PostForm, Why: err})
+	}
+	said := &sourceSaid{About: "tell", flash: flash{Kind: "good", Text: "It works: the engine can be reached, and lets Tocsin in. Nothing was changed there."}}
+	ctx, cancel := context.WithTimeout(v.Context(), probePatience)
+	defer cancel()
+	switch err := c.Probe(ctx, s); {
+	case errors.Is(err, context.DeadlineExceeded):
+		said.Kind, said.Text = "bad", "There is no answer after "+length(probePatience)+". Is the address right, and does a firewall let this machine through?"
+	case err != nil:
+		said.Kind, said.Text = "bad", sentence(err.Error())
+	}
+	return c.showSource(w, v, http.StatusOK, old, sourcePage{In: v.PostForm, Said: said})
+}
+
+// tryExample says what an example body would be understood as, and keeps nothing.
+func (c *console) tryExample(w http.ResponseWriter, v *visit) error {
+	old, err := c.loadSource(v)
+	if err != nil {
+		return err
+	}
+	s, err := c.readSource(old, v.PostForm)
+	if err == nil && s.Mapping != nil {
+		err = s.Mapping.Validate()
+	}
+	if err != nil {
+		return c.showSource(w, v, http.StatusUnprocessableEntity, old, sourcePage{In: v.PostForm, Why: err})
+	}
+	said := &sourceSaid{About: "example", flash: flash{Kind: "bad", Text: "There is no example. Paste a body as the engine sends it."}}
+	if body := text(v.PostForm, "example"); body != "" {
+		for _, k := range c.Kinds {
+			if k.Name() != s.Kind {
+				continue
+			}
+			events, err := k.Decode([]byte(body), v.now, source.Options{Mapping: s.Mapping})
+			if err != nil {
+				said.Text = sentence(err.Error())
+			} else {
+				said.Kind, said.Text = "good", decodedWords(events)
+			}
+		}
+	}
+	return c.showSource(w, v, http.StatusOK, old, sourcePage{In: v.PostForm, Said: said})
 }
 
 func (c *console) rotateToken(w http.ResponseWriter, v *visit) error {
@@ -229,7 +328,7 @@ func (c *console) rotateToken(w http.ResponseWriter, v *visit) error {
 	if err := c.Store.SaveSource(v.Context(), s); err != nil {
 		return err
 	}
-	return c.showSource(w, v, http.StatusOK, s, token, nil)
+	return c.showSource(w, v, http.StatusOK, s, sourcePage{Token: token})
 }
 
 func (c *console) askDeleteSource(w http.ResponseWriter, v *visit) error {

@@ -7,6 +7,7 @@ import { keepTimes } from './console-times.js';
 import { toast } from './console-toast.js';
 import { startAlerts } from './console-alerts.js';
 import { startPage } from './console-page.js';
+import { startForms } from './console-form.js';
 import { startPush } from './console-push.js';
 import { startWorker } from './console-worker.js';
 
@@ -16,6 +17,7 @@ const { user, collapse } = root.dataset;
 keepTimes();
 theme();
 copyButtons();
+startForms();
 waiting();
 help();
 
@@ -30,6 +32,7 @@ const live = startLive({
     notes.frame(frame);
     hubWorker.frame(frame);
     if (frame.kind === 'health') warnings.hub(frame.data.warnings);
+    refusals(frame);
     for (const p of parts) p.frame(frame);
   },
   onState(now) {
@@ -48,16 +51,31 @@ function followUp({ state, leader }) {
   if (!leader) for (const p of parts) p.frame({ kind: 'reset', data: {} });
 }
 
+// refusals says aloud what the page shows and the engine did not take: whoever
+// acknowledged has turned to something else by then.
+function refusals({ kind, data, replayed }) {
+  if (kind !== 'alert' || replayed || data.outcome !== 'ack_answered') return;
+  if (data.confirmation !== 'refused' && data.confirmation !== 'unconfirmed') return;
+  const here = document.getElementById(`alert-${data.id}`) || document.querySelector(`[data-alert="${CSS.escape(data.id)}"]`);
+  if (!here) return;
+  toast({
+    title: `${data.confirmation === 'refused' ? 'The engine refused' : 'Not confirmed'}: ${data.name}`,
+    text: data.engine_words || 'The engine does not show the acknowledgement.',
+    icon: '/static/icons/engine.svg', url: `/console/alerts/${data.id}`, seconds: 20,
+  });
+}
+
 // waiting says on a button that its form is on its way, where that may take a
 // while, and keeps it from being pressed twice.
 function waiting() {
   document.addEventListener('submit', (event) => {
-    const word = event.target.dataset.wait;
-    const button = word && event.target.querySelector('button');
+    const word = event.submitter?.dataset.wait || event.target.dataset.wait;
+    const button = word && (event.submitter || event.target.querySelector('button'));
     if (!button) return;
     const was = button.textContent;
     button.textContent = word;
-    button.disabled = true;
+    // Not before the form is on its way: a button that is off sends it elsewhere.
+    setTimeout(() => { button.disabled = true; });
     window.addEventListener('pageshow', () => { button.textContent = was; button.disabled = false; }, { once: true });
   });
 }
@@ -232,8 +250,10 @@ function copyButtons() {
     b.hidden = false;
     b.addEventListener('click', async () => {
       await navigator.clipboard.writeText(document.querySelector(b.dataset.copy).textContent);
+      const name = b.getAttribute('aria-label');
       b.textContent = 'Copied';
-      setTimeout(() => { b.textContent = 'Copy'; }, 2000);
+      if (name) b.setAttribute('aria-label', name.replace(/^Copy/, 'Copied'));
+      setTimeout(() => { b.textContent = 'Copy'; if (name) b.setAttribute('aria-label', name); }, 2000);
     });
   }
 }
