@@ -1,4 +1,6 @@
 // Package alertmanager is the kind of source that is Prometheus' Alertmanager.
+// Its webhook sends groups of alerts; its API shows which it knows, and takes
+// silences.
 package alertmanager
 
 import (

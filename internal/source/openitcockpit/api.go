@@ -219,8 +219,11 @@ func (e *engine) status(ctx context.Context, o alert.Object) (s status, readable
 	if err != nil {
 		return s, false, fmt.Errorf("openITCOCKPIT: %w", err)
 	}
-	if a.Status >= 500 || a.Status == http.StatusUnauthorized {
-		return s, false, errors.Join(denied(a), fmt.Errorf("openITCOCKPIT: answered %d", a.Status))
+	if a.Status == http.StatusUnauthorized {
+		return s, false, denied(a)
+	}
+	if a.Status >= 500 {
+		return s, false, fmt.Errorf("openITCOCKPIT: answered %d", a.Status)
 	}
 	var page struct {
 		Host    *status `json:"hoststatus"`
