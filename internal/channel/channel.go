@@ -70,6 +70,12 @@ type Persistent interface {
 	MaxAttempts() int
 }
 
+// Exact is what a channel implements that knows best when to try again: where it
+// gives a time, the worker's back-off does not make it longer.
+type Exact interface {
+	Exact()
+}
+
 // Parallel is what a channel implements whose SendAll may wait long for one
 // destination while others answer at once: so many calls of it run at the same
 // time, and one that waits does not hold up the messages that come after it. The

@@ -14,13 +14,16 @@ import (
 // own message says more; and a quiet one is about what the device shows, which
 // follows the alert. A recovery stays true.
 func (c *Claimed) Untrue() string {
+	if c.Notice == alert.NoticeEngine {
+		return c.unasked()
+	}
 	if c.Alert == nil || c.Notice != alert.NoticeProblem && c.Notice != alert.NoticeAck {
 		return ""
 	}
 	switch status := c.Alert.Status; {
 	case status == alert.Resolved:
 		return "recovered before it was sent, at " + Moment(c.Alert.Resolved)
-	case status == alert.Acknowledged && c.Notice == alert.NoticeProblem:
+	case status == alert.Acknowledged && c.Notice == alert.NoticeProblem && !c.edits():
 		a := c.Alert.Ack
 		if a == nil {
 			return "acknowledged before it was sent"
@@ -30,8 +33,40 @@ func (c *Claimed) Untrue() string {
 			who = "somebody"
 		}
 		return "acknowledged by " + who + " before it was sent, at " + Moment(a.At)
-	case status == alert.Firing && c.Notice == alert.NoticeAck && c.Quiet:
+	case status == alert.Firing && c.Notice == alert.NoticeAck && (c.Quiet || c.Event.Type == alert.EngineReply):
 		return "the acknowledgement did not last until it was sent"
+	}
+	return ""
+}
+
+// edits says whether it only brings a post in Mattermost up to date, which then
+// says what is true by then.
+func (c *Claimed) edits() bool { return c.Quiet && c.Channel == route.Mattermost }
+
+// unasked says why an engine need no longer be told what was done here; empty if
+// it must be. Comments, downtimes and what it is to let go of stay wanted, and so
+// does that an acknowledgement was taken back, unless somebody made one again.
+func (c *Claimed) unasked() string {
+	a := c.Alert
+	if a == nil {
+		return ""
+	}
+	before := "before the engine was told"
+	if c.Handed {
+		before = "before the engine confirmed it"
+	}
+	switch c.Event.Type {
+	case alert.Acknowledgement:
+		switch {
+		case a.Status == alert.Resolved:
+			return "recovered " + before + ", at " + Moment(a.Resolved)
+		case a.Ack == nil || a.Ack.EventID != c.EventID:
+			return "the acknowledgement was taken back " + before
+		}
+	case alert.Unacknowledged:
+		if a.Status == alert.Acknowledged {
+			return "it was acknowledged again " + before
+		}
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,7 @@ type WorkerOptions struct {
 	Poll        time.Duration // the safety net behind Wake; 1 s
 	Sweep       time.Duration // how often expired ones are ended; 10 s
 	MaxAttempts int           // failures until a delivery is dead; 12, which is about an hour
-	MaxHandings int           // handings without a receipt until no more are made; 5
+	MaxHandings int           // handings without a receipt until no more are made; 5. A channel.Persistent goes on
 	Log         *slog.Logger
 	// Links are where a click on a message about an object leads, and the
 	// engine's own page of it; nil, or empty, for none.
@@ -81,10 +82,11 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 	}
 	w := &Worker{store: st, o: o}
 	for _, c := range chs {
-		l := &loop{w: w, channel: c, attempts: o.MaxAttempts, wake: make(chan struct{}, 1)}
+		l := &loop{w: w, channel: c, attempts: o.MaxAttempts, handings: o.MaxHandings, wake: make(chan struct{}, 1)}
 		if p, ok := c.(channel.Persistent); ok {
-			l.attempts = p.MaxAttempts()
+			l.attempts, l.handings = p.MaxAttempts(), p.MaxAttempts()
 		}
+		_, l.exact = c.(channel.Exact)
 		if p, ok := c.(channel.Parallel); ok {
 			l.lanes = make(chan struct{}, p.Lanes())
 		}
@@ -150,6 +152,8 @@ type loop struct {
 	w        *Worker
 	channel  channel.Channel
 	attempts int           // until a delivery is dead
+	handings int           // without a receipt until no more are made
+	exact    bool          // the channel's waits are as it says
 	lanes    chan struct{} // has room for as many batches as are sent at the same time; nil for one after the other
 	wake     chan struct{}
 	sending  sync.WaitGroup // batches in lanes
@@ -354,6 +358,10 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 	}
 	e := channel.As(err)
 	done.Detail = e.Error()
+	if e.Note != "" && e.Note != c.Note {
+		note := cut(e.Note, mostNote)
+		done.Note = &note
+	}
 	switch {
 	case e.Accepted:
 		done.State, done.Result = Sent, "sent"
@@ -367,17 +375,30 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 		done.State, done.Result = Dead, "failed"
 		done.Detail = fmt.Sprintf("given up after %d attempts: %s", c.Attempt, done.Detail)
 	default:
-		return again(c, e, done)
+		return l.again(c, e, done)
 	}
 	return done
+}
+
+// mostNote is how many bytes a channel may keep with a delivery.
+const mostNote = 500
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
+	}
+	return s
 }
 
 // again sets the next attempt. None is made after the message's time has run
 // out: where the channel asks for a longer wait it ends here, and where only the
 // back-off is longer there is a last attempt shortly before the end.
-func again(c *Claimed, e *channel.SendError, done Completion) Completion {
+func (l *loop) again(c *Claimed, e *channel.SendError, done Completion) Completion {
 	done.State, done.Result = Waiting, "failed"
 	wait := max(e.After, backOff(c.Attempt))
+	if l.exact && e.After > 0 {
+		wait = e.After
+	}
 	if left := c.Expires.Sub(done.At); !c.Expires.IsZero() && wait >= left {
 		last := left - lastChance
 		if last < max(e.After, firstWait) {
@@ -396,8 +417,12 @@ func again(c *Claimed, e *channel.SendError, done Completion) Completion {
 // asks for what is unfinished, or until its time runs out.
 func (l *loop) handedOver(c *Claimed, e *channel.SendError, done Completion) Completion {
 	done.State, done.Result = Handed, "handed"
-	done.Due = done.At.Add(max(e.After, firstWait))
-	if c.Attempt >= l.w.o.MaxHandings {
+	wait := max(e.After, firstWait)
+	if l.exact && e.After > 0 {
+		wait = e.After
+	}
+	done.Due = done.At.Add(wait)
+	if c.Attempt >= l.handings {
 		done.Due = c.Expires
 		if done.Due.IsZero() {
 			done.Due = done.At.Add(longestWait)

@@ -72,7 +72,7 @@ func (w *work) writeBack(result alert.Result, e *alert.Event) {
 	}
 	switch {
 	case e.Origin.Here() && e.Pending && asksEngine(e):
-	case engine.Releases && result.Outcome == alert.Closed && result.Alert.Ack != nil && result.Alert.Ack.Origin.Here():
+	case engine.Releases && e.Type == alert.Recovery && result.Outcome == alert.Closed && result.Alert.Ack != nil && result.Alert.Ack.Origin.Here():
 	default:
 		return
 	}
