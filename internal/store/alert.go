@@ -130,7 +130,7 @@ type situationRow struct {
 }
 
 func (r *situationRow) scan(s scanner) (o alert.Object, a *alert.Alert, e *alert.Event, err error) {
-	if err = s.Scan(r.e.dest(r.a.dest(r.o.dest(make([]any, 0, 48))))...); err != nil {
+	if err = s.Scan(r.e.dest(r.a.dest(r.o.dest(make([]any, 0, 50))))...); err != nil {
 		return o, nil, nil, err
 	}
 	if o, err = r.o.value(); err != nil {
