@@ -105,7 +105,7 @@ func (w *writeBackFlags) read(in io.Reader, s *source.Source) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(s.Mapping); err != nil {
-		return fmt.Errorf("the mapping in %s cannot be read: %w: write a JSON object with host, state and so on; docs/sources.md has an example", w.mappingFile, err)
+		return fmt.Errorf("the mapping in %s cannot be read: %w: write a JSON object with host, state and so on; docs/api.md has an example", w.mappingFile, err)
 	}
 	return nil
 }

@@ -92,6 +92,10 @@ func (d desk) Snooze(ctx context.Context, alertID string, who mattermost.Actor, 
 		r.RoomDestinations = []string{destination}
 	}
 	until, err := d.a.dispatch.Snooze(ctx, alertID, r)
+	if errors.Is(err, dispatch.ErrSnoozeContact) && len(r.ContactIDs) > 0 && len(r.RoomDestinations) > 0 {
+		r.RoomDestinations = nil // the room is one that nothing is posted to any more
+		until, err = d.a.dispatch.Snooze(ctx, alertID, r)
+	}
 	return until, refusal(err)
 }
 
