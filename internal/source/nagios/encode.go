@@ -139,7 +139,7 @@ func form(c source.Command, o Encoding) (verb string, fields []string, err error
 		}
 		return "DEL_DOWNTIME_BY_HOST_NAME", append(fields, start), nil
 	}
-	return "", nil, fmt.Errorf("Nagios has no command for %q", c.Verb)
+	return "", nil, fmt.Errorf("no command of Nagios does %q", c.Verb)
 }
 
 // comment is a command's last field; ok is false for a command without one.

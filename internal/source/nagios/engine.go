@@ -68,7 +68,7 @@ func (e *engine) lines(ctx context.Context, c source.Command, now time.Time) ([]
 	ours := v.of(keyOf(c.Object)).tagged(c.AlertID)
 	if len(ours) == 0 {
 		if !after(v.at, c.From) {
-			return nil, nil, e.older(v, c.From)
+			return nil, nil, e.older(&v, c.From)
 		}
 		r := confirmed(e.looks.name() + " shows no downtime that was scheduled here")
 		return nil, &r, nil
@@ -110,7 +110,7 @@ func notYet(words string) source.Reply {
 func after(at, moment time.Time) bool { return at.Unix() > moment.Unix() }
 
 // older is the error of a view that is older than what is to be seen in it.
-func (e *engine) older(v view, than time.Time) error {
+func (e *engine) older(v *view, than time.Time) error {
 	return fmt.Errorf("%w: %s is of %s, and the command of %s", source.ErrNotYet, e.looks.name(), clock(v.at), clock(than))
 }
 
@@ -138,17 +138,19 @@ func (e *engine) Check(ctx context.Context, c source.Command) (source.Reply, err
 	case ok:
 		return reply, nil
 	case !after(v.at, handed):
-		return source.Reply{}, e.older(v, handed)
+		return source.Reply{}, e.older(&v, handed)
 	case !v.of(k).known && !v.at.Before(handed.Add(grace)):
 		return refused(fmt.Sprintf("%s does not know %s", e.looks.name(), k)), nil
 	}
-	return e.missing(c, v, handed), nil
+	return e.missing(c, &v, handed), nil
 }
 
 // judge says whether what is seen shows that the command was done. It looks at
 // what only the command can have caused, so the view may be of any time.
 func (e *engine) judge(c source.Command, s *sight) (source.Reply, bool) {
-	l, err := encode(c, e.enc) // the texts as they were handed over
+	enc := e.enc
+	enc.At = e.now()         // as long as it was, or a text would be cut elsewhere
+	l, err := encode(c, enc) // for the texts as they were handed over
 	if err != nil && c.Verb != source.CancelDowntime {
 		return refused(err.Error()), true
 	}
@@ -171,7 +173,7 @@ func (e *engine) judge(c source.Command, s *sight) (source.Reply, bool) {
 
 // missing is the reply for a command whose trace is not in a view that was made
 // after it was handed over.
-func (e *engine) missing(c source.Command, v view, handed time.Time) source.Reply {
+func (e *engine) missing(c source.Command, v *view, handed time.Time) source.Reply {
 	k := keyOf(c.Object)
 	s := v.of(k)
 	settled := !v.at.Before(handed.Add(grace))

@@ -251,7 +251,7 @@ func question(table string, keys []key) string {
 }
 
 // addRow takes over one object.
-func (v view) addRow(table string, row []json.RawMessage) error {
+func (v *view) addRow(table string, row []json.RawMessage) error {
 	var k key
 	names := []*string{&k.host}
 	if table == "services" {

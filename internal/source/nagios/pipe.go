@@ -25,7 +25,7 @@ func (p pipe) tell(_ context.Context, line string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer shut(fd)
 	for {
 		n, err := unix.Write(fd, []byte(line))
 		switch {
@@ -75,11 +75,11 @@ func (p pipe) open() (fd int, err error) {
 	}
 	// It may have been exchanged in between.
 	if err := unix.Fstat(fd, &st); err != nil {
-		unix.Close(fd)
+		shut(fd)
 		return -1, fmt.Errorf("look at the command file %s: %w", p.path, err)
 	}
 	if err := p.fifo(&st); err != nil {
-		unix.Close(fd)
+		shut(fd)
 		return -1, err
 	}
 	return fd, nil
@@ -87,7 +87,7 @@ func (p pipe) open() (fd int, err error) {
 
 // fifo says what is wrong with a file that is none.
 func (p pipe) fifo(st *unix.Stat_t) error {
-	what := ""
+	what := "a device"
 	switch uint32(st.Mode) & unix.S_IFMT { //nolint:unconvert // it has another type on other systems
 	case unix.S_IFIFO:
 		return nil
@@ -100,8 +100,6 @@ func (p pipe) fifo(st *unix.Stat_t) error {
 		return fmt.Errorf("the command file %s is a directory: give the path of the FIFO in it, the engine's setting command_file", p.path)
 	case unix.S_IFSOCK:
 		what = "a socket; for Livestatus choose that way of telling"
-	default:
-		what = "a device"
 	}
 	return fmt.Errorf("the command file %s is no FIFO but %s: give the path of the engine's setting command_file", p.path, what)
 }
@@ -132,6 +130,9 @@ func (p pipe) why(err error, st *unix.Stat_t) error {
 	}
 	return fmt.Errorf("open the command file %s: %w", p.path, err)
 }
+
+// shut closes what was written to whole or not at all: closing tells nothing new.
+func shut(fd int) { _ = unix.Close(fd) }
 
 // userName is the user that this program runs as.
 func userName() string {

@@ -46,7 +46,7 @@ type view struct {
 }
 
 // of is what is seen of an object; never nil.
-func (v view) of(k key) *sight {
+func (v *view) of(k key) *sight {
 	if s := v.objects[k]; s != nil {
 		return s
 	}

@@ -90,7 +90,7 @@ func (f *statusFile) read(ctx context.Context, want map[key]bool) (view, error) 
 	if err != nil {
 		return view{}, readable("status file", f.path, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	st, err := file.Stat()
 	if err != nil {
 		return view{}, readable("status file", f.path, err)
@@ -172,7 +172,7 @@ func parseStatus(ctx context.Context, r io.Reader, want map[key]bool) (view, err
 				b = &one
 			}
 		case len(line) == 1 && line[0] == '}':
-			v.add(b, want)
+			v.take(b, want)
 			b = nil
 		case !b.skip:
 			if name, value, ok := bytes.Cut(line, []byte("=")); ok {
@@ -242,8 +242,8 @@ func (b *block) set(name string, value []byte, v *view, hosts map[string]bool) {
 // ackEntry is the entry_type of a comment that came with an acknowledgement.
 const ackEntry = "4"
 
-// add takes over a block that has ended.
-func (v *view) add(b *block, want map[key]bool) {
+// take takes over a block that has ended.
+func (v *view) take(b *block, want map[key]bool) {
 	k := key{b.host, b.service}
 	if b.skip || !want[k] {
 		return

@@ -1,0 +1,34 @@
+package nagios
+
+import "tocsin/internal/source"
+
+// Snippets are how its notifications come here: credentials for `tocsin notify`,
+// its commands, a contact that uses them, and a trial.
+func (k Kind) Snippets(s source.Setup) []source.Snippet {
+	user, file := "nagios", "/etc/nagios4/conf.d/tocsin.cfg"
+	if k.name == "naemon" {
+		user, file = "naemon", "/etc/naemon/conf.d/tocsin.cfg"
+	}
+	return []source.Snippet{
+		source.NotifyEnvironment(s, user),
+		{
+			Title: "Define the commands and a contact", Where: file,
+			Why: "Give the contact, or a contact template, to the hosts and services that are meant, and reload " + k.title + ".",
+			Text: `define command {
+  command_name  tocsin-host
+  command_line  /usr/local/bin/tocsin notify --type=Host --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --state="$HOSTSTATEID$" --output="$HOSTOUTPUT$" --longoutput="$LONGHOSTOUTPUT$" --ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$"
+}
+define command {
+  command_name  tocsin-service
+  command_line  /usr/local/bin/tocsin notify --type=Service --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" --hostdisplayname="$HOSTDISPLAYNAME$" --service="$SERVICEDESC$" --servicedisplayname="$SERVICEDISPLAYNAME$" --state="$SERVICESTATEID$" --output="$SERVICEOUTPUT$" --longoutput="$LONGSERVICEOUTPUT$" --ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$"
+}
+define contact {
+  contact_name                   ops
+  use                            generic-contact
+  host_notification_commands     tocsin-host
+  service_notification_commands  tocsin-service
+}`,
+		},
+		source.NotifyTrial(user),
+	}
+}
