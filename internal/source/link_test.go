@@ -100,7 +100,7 @@ func TestTheTemplatesOfEveryKindAreValid(t *testing.T) {
 			t.Errorf("kind %q, title %q", k.Name(), k.Title())
 		}
 		seen[k.Name()] = true
-		events, err := k.Decode([]byte(typical), now)
+		events, err := k.Decode([]byte(typical), now, source.Options{})
 		if err != nil || len(events) != 1 || events[0].Object.Host != "web01.example.com" {
 			t.Errorf("%s: %v, %v", k.Name(), events, err)
 		}
@@ -110,7 +110,7 @@ func TestTheTemplatesOfEveryKindAreValid(t *testing.T) {
 func TestOpenITCOCKPITKnowsObjectsByUUID(t *testing.T) {
 	events, err := openitcockpit.New().Decode([]byte(`{"type":"PROBLEM","state":"2",
 		"host":"C36B8048-93CE-4385-AC19-AB5C90574B77","host_display":"default host",
-		"service":"74f14950-a58f-4f18-b6c3-5cfa9dffef4e","service_display":"74F14950-A58F-4F18-B6C3-5CFA9DFFEF4E"}`), now)
+		"service":"74f14950-a58f-4f18-b6c3-5cfa9dffef4e","service_display":"74F14950-A58F-4F18-B6C3-5CFA9DFFEF4E"}`), now, source.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestOpenITCOCKPITKnowsObjectsByUUID(t *testing.T) {
 	if o.Host != "c36b8048-93ce-4385-ac19-ab5c90574b77" || o.HostDisplay != "default host" || o.ServiceDisplay != "" {
 		t.Errorf("got %+v", o)
 	}
-	if _, err := openitcockpit.New().Decode([]byte(`{}`), now); err == nil {
+	if _, err := openitcockpit.New().Decode([]byte(`{}`), now, source.Options{}); err == nil {
 		t.Error("an empty event was taken")
 	}
 }

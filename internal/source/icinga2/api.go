@@ -116,6 +116,9 @@ func (e *engine) Do(ctx context.Context, c source.Command) (source.Reply, error)
 func (e *engine) acknowledge(ctx context.Context, c source.Command) (source.Reply, error) {
 	more := map[string]any{"author": author(c), "comment": comment(c), "sticky": c.Sticky, "notify": e.notify, "persistent": true}
 	if !c.Until.IsZero() {
+		if !c.Until.After(e.now()) {
+			return refused("its time is over already"), nil // Icinga would take it and drop it at once
+		}
 		more["expiry"] = c.Until.Unix()
 	}
 	return e.act(ctx, c, "acknowledge-problem", more)
@@ -138,7 +141,7 @@ func (e *engine) act(ctx context.Context, c source.Command, action string, more 
 	case http.StatusConflict:
 		return e.conflict(ctx, c, words)
 	case http.StatusNotFound:
-		return refused("Icinga 2 has no such object, or its API user may not see it (404)"), nil
+		return refused("Icinga 2 has no such object, or its API user lacks a permission for it (404)"), nil
 	}
 	return refused(words), nil
 }

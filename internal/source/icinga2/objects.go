@@ -36,8 +36,11 @@ func (e *engine) post(ctx context.Context, path string, body any) (code int, wor
 		return 0, "", fmt.Errorf("icinga 2: %w", err)
 	}
 	code, words = a.Status, answer.Status
-	if len(answer.Results) > 0 {
+	switch {
+	case len(answer.Results) > 0:
 		code, words = int(answer.Results[0].Code), answer.Results[0].Status
+	case answer.Results != nil: // seen on 2.13: 500 and no results where the host is there and its service is not
+		code = http.StatusNotFound
 	}
 	if code >= 500 || code == http.StatusTooManyRequests || code == 0 {
 		return 0, "", fmt.Errorf("icinga 2: answered %d: %s", code, source.ReplyWords(words))
