@@ -61,9 +61,6 @@ func (w *Writer) Name() string { return route.Engine }
 // Lanes is how many batches may be with engines at the same time.
 func (w *Writer) Lanes() int { return lanes }
 
-// Exact says that the waits of answers are meant as they are given.
-func (w *Writer) Exact() {}
-
 // MaxAttempts is how often a delivery is tried: its time ends it, not failures.
 func (w *Writer) MaxAttempts() int { return maxAttempts }
 
