@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -84,7 +85,7 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 	for _, c := range chs {
 		l := &loop{w: w, channel: c, attempts: o.MaxAttempts, handings: o.MaxHandings, wake: make(chan struct{}, 1)}
 		if p, ok := c.(channel.Persistent); ok {
-			l.attempts, l.handings = p.MaxAttempts(), p.MaxAttempts()
+			l.attempts, l.handings = p.MaxAttempts(), math.MaxInt
 		}
 		_, l.exact = c.(channel.Exact)
 		if p, ok := c.(channel.Parallel); ok {
@@ -320,7 +321,7 @@ func (l *loop) judge(c *Claimed, now time.Time) (Completion, bool) {
 		done.Detail = "its time ran out at " + c.Expires.UTC().Format(time.RFC3339)
 		return done, true
 	}
-	if c.Attempt > l.attempts {
+	if c.Attempt > l.attempts && !c.Handed {
 		// Nobody wrote down what became of the attempts before: a delivery that
 		// kills its worker must end, too.
 		done.State, done.Result = Dead, "failed"
@@ -371,7 +372,7 @@ func (l *loop) outcome(c *Claimed, err error, now time.Time) Completion {
 		done.State, done.Result = Cancelled, "cancelled"
 	case e.Permanent:
 		done.State, done.Result = Dead, "refused"
-	case c.Attempt >= l.attempts:
+	case c.Attempt >= l.attempts && !c.Handed:
 		done.State, done.Result = Dead, "failed"
 		done.Detail = fmt.Sprintf("given up after %d attempts: %s", c.Attempt, done.Detail)
 	default:

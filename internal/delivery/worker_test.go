@@ -51,6 +51,7 @@ func (o *outbox) ClaimDeliveries(_ context.Context, c delivery.Claim) ([]deliver
 			(c.Users == nil || slices.Contains(c.Users, r.UserID)) {
 			r.Due = time.Now().Add(c.Lease)
 			r.Attempt++
+			r.Handed = r.State == delivery.Handed
 			out = append(out, r.Claimed)
 		}
 	}
@@ -72,6 +73,9 @@ func (o *outbox) CompleteDeliveries(_ context.Context, _ string, cs []delivery.C
 	for _, c := range cs {
 		if r := o.rows[c.ID]; open(r.State) && r.Attempt == c.Attempt {
 			r.State, r.Due, r.Detail = c.State, c.Due, c.Detail
+			if c.Note != nil {
+				r.Note = *c.Note
+			}
 			r.history = append(r.history, c)
 		}
 	}
