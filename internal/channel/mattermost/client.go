@@ -155,7 +155,7 @@ func (c *client) do(ctx context.Context, s *server, method, address string, in a
 	case res.StatusCode >= 200 && res.StatusCode < 300 && !isHTML(res, raw):
 		return raw, nil
 	}
-	return nil, c.refusal(res, raw)
+	return nil, c.refusal(res, raw, s.token, req.URL.Path, req.URL.Path[strings.LastIndex(req.URL.Path, "/")+1:])
 }
 
 // withoutAddress takes the address off an error of net/http: that of a webhook is
@@ -176,17 +176,29 @@ func isHTML(res *http.Response, raw []byte) bool {
 	return kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(raw[:min(len(raw), 512)]), []byte("<"))
 }
 
-func (c *client) refusal(res *http.Response, raw []byte) *answerError {
+// refusal is an answer that says no. Its words are shown to people: what is secret
+// of the request is not among them, should a server, or a proxy before it, repeat
+// what it was asked for.
+func (c *client) refusal(res *http.Response, raw []byte, secrets ...string) *answerError {
 	e := &answerError{status: res.StatusCode, html: isHTML(res, raw), after: c.after(res.Header)}
 	var body struct {
 		ID      string `json:"id"`
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(raw[:min(len(raw), 64<<10)], &body) == nil {
+		for _, secret := range secrets {
+			if len(secret) >= shortestSecret {
+				body.Message, body.ID = strings.ReplaceAll(body.Message, secret, "…"), strings.ReplaceAll(body.ID, secret, "…")
+			}
+		}
 		e.id, e.words = body.ID, channel.Cut(oneLine(body.Message), 200)
 	}
 	return e
 }
+
+// shortestSecret keeps words like "posts", the ends of addresses that are no
+// secrets, in what people read.
+const shortestSecret = 12
 
 // after is how long a server asks to be left alone. X-Ratelimit-Reset has the
 // seconds until then, or by its documentation the time itself.
