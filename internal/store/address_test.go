@@ -9,8 +9,10 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/chat"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
+	"tocsin/internal/route"
 	"tocsin/internal/store"
 )
 
@@ -98,6 +100,42 @@ func TestCancel(t *testing.T) {
 					}
 				}
 			})
+		}
+	})
+}
+
+// A room of Mattermost is named where a contact is, and is only the room.
+func TestCancelForARoom(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		c := problem(1, "", "", "", "")
+		for i, d := range []delivery.Delivery{
+			{Channel: route.Mattermost, Destination: "r1"},
+			{Channel: route.Mattermost, Destination: "r2"},
+			{Channel: route.Mattermost, Destination: chat.Direct("m1"), ContactID: "c1"},
+			{Channel: route.Webpush, Destination: "r1", ContactID: "c1"},
+		} {
+			at := &c.Deliveries[i]
+			at.Channel, at.Destination, at.ContactID = d.Channel, d.Destination, d.ContactID
+		}
+		write(t, db, c)
+		cancel := func(places ...string) (destinations []string) {
+			inTx(t, db, func(ctx context.Context, tx dispatch.Tx) error {
+				ended, err := tx.Cancel(ctx, []dispatch.Cancel{{AlertID: c.Alerts[0].ID, Notices: []alert.Notice{alert.NoticeProblem}, ContactIDs: places, Why: "snoozed"}})
+				for _, e := range ended {
+					destinations = append(destinations, e.Channel+" "+e.Destination)
+				}
+				return err
+			})
+			return destinations
+		}
+		if d := cmp.Diff([]string{"mattermost r1"}, cancel(route.SnoozedRoom("r1"))); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff([]string{"mattermost direct:m1"}, cancel(route.SnoozedRoom(chat.Direct("m1")), "c9")); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff([]string{"webpush r1"}, cancel("c1")); d != "" {
+			t.Error(d)
 		}
 	})
 }
