@@ -316,9 +316,10 @@ type question struct {
 }
 
 // tell routes a question and makes the deliveries; those decided against too, as
-// the record of why. It answers how many will be sent.
+// the record of why. It answers how many will be sent. What became of something
+// that was asked for while an alert was open is told to nobody after it.
 func (w *work) tell(q question) (int, error) {
-	if q.notice == alert.NoNotice {
+	if q.notice == alert.NoNotice || q.asked.Type == alert.EngineReply && q.alert == nil {
 		return 0, nil
 	}
 	told, err := w.toldOf(q.asked, q.alert, q.notice)
