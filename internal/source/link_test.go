@@ -7,13 +7,16 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/source"
+	"tocsin/internal/source/alertmanager"
 	"tocsin/internal/source/generic"
+	"tocsin/internal/source/grafana"
+	"tocsin/internal/source/icinga2"
 	"tocsin/internal/source/nagios"
 	"tocsin/internal/source/openitcockpit"
 )
 
 func kinds() []source.Kind {
-	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), generic.New()}
+	return []source.Kind{nagios.New(), nagios.Naemon(), openitcockpit.New(), icinga2.New(), alertmanager.New(), grafana.New(), generic.New()}
 }
 
 func TestLinkEscapesWhatItPutsIn(t *testing.T) {
@@ -100,6 +103,9 @@ func TestTheTemplatesOfEveryKindAreValid(t *testing.T) {
 			t.Errorf("kind %q, title %q", k.Name(), k.Title())
 		}
 		seen[k.Name()] = true
+		if k.Name() == "alertmanager" || k.Name() == "grafana" {
+			continue // they send what is theirs
+		}
 		events, err := k.Decode([]byte(typical), now, source.Options{})
 		if err != nil || len(events) != 1 || events[0].Object.Host != "web01.example.com" {
 			t.Errorf("%s: %v, %v", k.Name(), events, err)
@@ -120,5 +126,50 @@ func TestOpenITCOCKPITKnowsObjectsByUUID(t *testing.T) {
 	}
 	if _, err := openitcockpit.New().Decode([]byte(`{}`), now, source.Options{}); err == nil {
 		t.Error("an empty event was taken")
+	}
+}
+
+func TestEveryKindSaysHowItIsSetUp(t *testing.T) {
+	for _, k := range kinds() {
+		g, ok := k.(source.Guided)
+		if !ok {
+			t.Errorf("%s does not say how it is set up", k.Name())
+			continue
+		}
+		var with, without string
+		for _, s := range g.Snippets(source.Setup{BaseURL: "https://hub.example.com/", Source: "prod", Token: "ts_secret"}) {
+			if s.Title == "" || s.Where == "" || s.Text == "" || strings.HasSuffix(s.Text, "\n") {
+				t.Errorf("%s: %+v", k.Name(), s)
+			}
+			with += s.Text
+		}
+		for _, s := range g.Snippets(source.Setup{BaseURL: "https://hub.example.com", Source: "prod"}) {
+			without += s.Text
+		}
+		if !strings.Contains(with, "ts_secret") || !strings.Contains(with, "https://hub.example.com") || !strings.Contains(with, "prod") || strings.Contains(with, "com//") {
+			t.Errorf("%s: token, hub or source is missing:\n%s", k.Name(), with)
+		}
+		if strings.ReplaceAll(with, "ts_secret", "ts_the-token-that-was-shown-once") != without {
+			t.Errorf("%s: without a token more than that differs", k.Name())
+		}
+	}
+}
+
+func TestValidateKnowsWhatOnlySomeKindsHave(t *testing.T) {
+	for _, c := range []struct {
+		s     source.Source
+		field string
+	}{
+		{source.Source{Name: "x", Kind: "generic", Mapping: &source.Mapping{Host: "/host"}}, ""},
+		{source.Source{Name: "x", Kind: "generic", Mapping: &source.Mapping{}}, "mapping.host"},
+		{source.Source{Name: "x", Kind: "nagios", Mapping: &source.Mapping{Host: "/host"}}, "mapping"},
+		{source.Source{Name: "x", Kind: "grafana", Secret: "s"}, ""},
+		{source.Source{Name: "x", Kind: "generic", Secret: "s"}, "secret"},
+	} {
+		var f *source.FieldError
+		err := c.s.Validate(kinds())
+		if errors.As(err, &f); (f == nil) != (c.field == "") || f != nil && f.Field != c.field {
+			t.Errorf("%+v: got %v, want %q", c.s, err, c.field)
+		}
 	}
 }

@@ -210,7 +210,9 @@ func (a *webhookAlert) fingerprint() string {
 func Fingerprint(labels map[string]string) string {
 	h := fnv.New64a()
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		_, _ = io.WriteString(h, name+"\xff"+labels[name]+"\xff") // it never fails
+		if labels[name] != "" { // an empty label is none
+			_, _ = io.WriteString(h, name+"\xff"+labels[name]+"\xff") // it never fails
+		}
 	}
 	return fmt.Sprintf("%016x", h.Sum64())
 }
