@@ -45,32 +45,79 @@ const exe = "/usr/sbin/nagios4"
 // Start writes the configuration, starts Nagios and waits until it takes
 // commands.
 func Start(ctx context.Context, c Config) (*Nagios, error) {
-	n := &Nagios{c: c, exited: make(chan struct{})}
+	n := &Nagios{c: c}
 	if err := n.configure(); err != nil {
 		return nil, err
 	}
+	if err := n.Again(ctx); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Again starts a Nagios that was ended, with what it kept, and waits until it
+// takes commands.
+func (n *Nagios) Again(ctx context.Context) error {
+	n.exited = make(chan struct{})
+	launched := strings.Count(n.Log(), launch)
 	n.cmd = exec.Command(exe, n.path("nagios.cfg"))
-	n.cmd.Env = append(os.Environ(), c.Env...)
-	n.cmd.Dir = c.Dir
+	n.cmd.Env = append(os.Environ(), n.c.Env...)
+	n.cmd.Dir = n.c.Dir
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
 	// Its workers and the commands they run are in its group.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := n.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start nagios: %w", err)
+		return fmt.Errorf("start nagios: %w", err)
 	}
-	go func() { _ = n.cmd.Wait(); close(n.exited) }()
+	go func(cmd *exec.Cmd, exited chan struct{}) { _ = cmd.Wait(); close(exited) }(n.cmd, n.exited)
 	if err := n.until(ctx, func() bool {
 		// The pipe takes no writer before Nagios reads from it.
 		f, err := os.OpenFile(n.path("nagios.cmd"), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return false
 		}
-		return f.Close() == nil && strings.Contains(n.Log(), "Successfully launched command file worker")
+		return f.Close() == nil && strings.Count(n.Log(), launch) > launched
 	}); err != nil {
 		n.Stop()
-		return nil, fmt.Errorf("nagios takes no commands: %w: %s%s", err, n.out.String(), n.Log())
+		return fmt.Errorf("nagios takes no commands: %w: %s%s", err, n.out.String(), n.Log())
 	}
-	return n, nil
+	return nil
+}
+
+// launch is logged when the command file is read.
+const launch = "Successfully launched command file worker"
+
+// CommandFile and StatusFile are its settings of these names.
+func (n *Nagios) CommandFile() string { return n.path("nagios.cmd") }
+
+// StatusFile is where it writes its status.dat, every second.
+func (n *Nagios) StatusFile() string { return n.path("status.dat") }
+
+// End ends Nagios as `kill` does, so that it keeps what it knows for Again, and
+// waits until nobody reads its command file any more.
+func (n *Nagios) End(ctx context.Context) error {
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("end nagios: %w", err)
+	}
+	select {
+	case <-n.exited:
+	case <-ctx.Done():
+		return fmt.Errorf("end nagios: %w", ctx.Err())
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, err := os.OpenFile(n.CommandFile(), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return nil // the worker that reads it has noticed
+		}
+		_ = f.Close()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("nagios' command file is still read: %w", ctx.Err())
+		}
+	}
 }
 
 func (n *Nagios) path(name string) string { return filepath.Join(n.c.Dir, name) }
@@ -168,6 +215,8 @@ precached_object_file=DIR/objects.precache
 status_file=DIR/status.dat
 status_update_interval=1
 state_retention_file=DIR/retention.dat
+retain_state_information=1
+use_retained_program_state=1
 lock_file=DIR/nagios.lock
 temp_file=DIR/nagios.tmp
 temp_path=DIR

@@ -46,3 +46,37 @@ func TestNagiosRunsTheCommand(t *testing.T) {
 	}
 	t.Logf("command ran after %v", time.Since(begin))
 }
+
+func TestNagiosKeepsWhatItKnows(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n, err := nagios.Start(ctx, nagios.Config{
+		Dir: t.TempDir(), Contacts: []string{"anna"}, Hosts: []string{"web01"}, Services: []nagios.Service{{Host: "web01", Name: "HTTP Check"}},
+		HostCommand: "/bin/true", ServiceCommand: "/bin/true",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { n.Stop() }()
+	if err := n.Service("web01", "HTTP Check", 2, "CRITICAL - no answer"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.UntilLogged(ctx, "SERVICE NOTIFICATION: anna;web01;HTTP Check;CRITICAL", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.End(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Command("DISABLE_NOTIFICATIONS"); err == nil {
+		t.Error("a Nagios that has ended takes a command")
+	}
+	if err := n.Again(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Command("ACKNOWLEDGE_SVC_PROBLEM", "web01", "HTTP Check", "2", "1", "1", "anna", "On it"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.UntilLogged(ctx, "ACKNOWLEDGEMENT (CRITICAL)", 1); err != nil {
+		t.Error(err)
+	}
+}
