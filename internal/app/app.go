@@ -68,7 +68,7 @@ type App struct {
 	hub      *live.Hub
 	push     *webPush
 	chat     *mattermostChat
-	engines  *writeback.Writer
+	engines  *engines
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -283,7 +283,9 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		return err
 	}
 	a.chat = newChat(a)
-	a.engines = writeback.New(writeback.Options{Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Proxy: a.push.proxy, Log: a.log})
+	a.engines = &engines{links: a.links, counts: map[[2]string]int64{}, Writer: writeback.New(writeback.Options{
+		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Proxy: a.push.proxy, Log: a.log,
+	})}
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
@@ -295,7 +297,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
-		WriteBacks: WriteBacks(), Probe: a.probe, TestRoom: a.chat.test,
+		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})

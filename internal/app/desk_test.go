@@ -143,6 +143,9 @@ func TestWhatMattermostDoesHere(t *testing.T) {
 		if err := h.app.Store().SaveRoom(t.Context(), room); err != nil {
 			t.Fatal(err)
 		}
+		if err := h.app.Store().SaveChatSettings(t.Context(), chat.Settings{Enabled: true}); err != nil {
+			t.Fatal(err)
+		}
 		until, err := d.Snooze(t.Context(), worse, olga, room.ID, time.Hour)
 		if err != nil || time.Until(until) < 59*time.Minute {
 			t.Errorf("%s, %v", until, err)

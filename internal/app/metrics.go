@@ -221,8 +221,8 @@ func (f *figures) push(count, gauge func(name, help string, v float64, kv ...str
 // engines collects what engines were told, and what came from Mattermost, since
 // this process began. Its labels are words of this program: kinds and results.
 func (f *figures) engines(count, gauge func(name, help string, v float64, kv ...string)) {
-	for _, c := range f.a.engines.Counts() {
-		count("tocsin_writeback_total", "What engines were asked for, by the way of telling them and by what became of it.", float64(c.Total), "kind", c.Kind, "result", c.Result)
+	for of, n := range f.a.engines.figures() {
+		count("tocsin_writeback_total", "What engines were asked for, by the way of telling them and by what became of the attempt.", float64(n), "kind", of[0], "result", of[1])
 	}
 	failing, waiting := 0, 0
 	for _, s := range f.a.engines.States() {

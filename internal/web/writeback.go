@@ -67,6 +67,7 @@ func WriteBacksFor(kind string, ways []source.WriteBackKind) []source.WriteBackK
 // Replaced is how an engine is told from now on: as given says, with the secret
 // that was kept, unless another one is given; an empty one removes it. The kept one
 // never goes to another address than it was given for: then it is asked for again.
+// Another kind begins without one.
 func Replaced(was, given source.WriteBack, secret *string) (source.WriteBack, error) {
 	if !given.On() {
 		return source.WriteBack{Kind: given.Kind}, nil
@@ -74,9 +75,9 @@ func Replaced(was, given source.WriteBack, secret *string) (source.WriteBack, er
 	switch {
 	case secret != nil:
 		given.Secret = *secret
-	case was.Secret == "":
-		given.Secret = ""
-	case was.Kind != given.Kind || was.URL != given.URL || was.Livestatus != given.Livestatus:
+	case was.Secret == "" || was.Kind != given.Kind:
+		given.Secret = "" // that of another way of telling is of no use in this one
+	case was.URL != given.URL || was.Livestatus != given.Livestatus:
 		return given, &source.FieldError{Field: "write_back_secret", Problem: "is kept for another address", Mend: "give it again, or an empty one to remove it"}
 	default:
 		given.Secret = was.Secret

@@ -68,7 +68,7 @@ func TestReplaced(t *testing.T) {
 		"an empty one removes it":                   {func(*source.WriteBack) {}, text(""), "", false},
 		"what is kept goes to no other address":     {func(w *source.WriteBack) { w.URL = "https://two.example.com" }, nil, "", true},
 		"nor to another socket":                     {func(w *source.WriteBack) { w.Livestatus = "tcp:two:1" }, nil, "", true},
-		"nor by another way":                        {func(w *source.WriteBack) { w.Kind = "other" }, nil, "", true},
+		"another way begins without one":            {func(w *source.WriteBack) { w.Kind = "other" }, nil, "", false},
 		"unless it is given for it":                 {func(w *source.WriteBack) { w.URL = "https://two.example.com" }, text("new"), "new", false},
 		"what is told nothing keeps nothing either": {func(w *source.WriteBack) { *w = source.WriteBack{Kind: "none", URL: "x"} }, nil, "", false},
 	} {

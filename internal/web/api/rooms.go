@@ -80,7 +80,7 @@ func (a *API) roomRoutes() {
 func (a *API) fillRoom(ctx context.Context, id string, in RoomIn) (chat.Room, error) {
 	was, err := a.d.Store.Room(ctx, id)
 	if errors.Is(err, fault.ErrNotFound) {
-		was = chat.Room{ID: id, Created: a.d.Now()}
+		was = chat.Room{ID: id, Created: a.d.Now().Truncate(time.Millisecond)}
 	} else if err != nil {
 		return was, err
 	}
