@@ -82,7 +82,6 @@ func escapeLine(b *strings.Builder, line string) {
 	// Four blanks begin a block of code.
 	b.WriteString(line[:min(len(line)-len(text), 2)])
 	lineStart(b, &text)
-	prev := ' '
 	for i, r := range text {
 		next, _ := utf8.DecodeRuneInString(text[i+utf8.RuneLen(r):])
 		switch r {
@@ -94,7 +93,7 @@ func escapeLine(b *strings.Builder, line string) {
 			b.WriteRune(gap)
 		case ':':
 			b.WriteRune(r)
-			if !clock(text[i+1:], prev) && next != ' ' && next != utf8.RuneError {
+			if !clock(text[:i], text[i+1:]) && next != ' ' && next != utf8.RuneError {
 				b.WriteRune(gap) // an emoji, or the scheme of an URL
 			}
 		case '.':
@@ -111,7 +110,6 @@ func escapeLine(b *strings.Builder, line string) {
 		default:
 			b.WriteRune(r)
 		}
-		prev = r
 	}
 }
 
@@ -138,11 +136,20 @@ func lineStart(b *strings.Builder, text *string) {
 	}
 }
 
-// clock says whether a colon with prev before and after behind it is one of a
-// time, 12:30:45. No emoji has a name of one or two digits.
-func clock(after string, prev rune) bool {
-	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
-	return prev >= '0' && prev <= '9' && digits > 0 && digits <= 2
+// clock says whether a colon between two texts is one of a time, 12:30:45. No
+// emoji has a name of one or two digits, and no scheme of an URL begins with one.
+func clock(before, after string) bool {
+	left, right := strings.TrimRight(before, "0123456789"), strings.TrimLeft(after, "0123456789")
+	l, r := len(before)-len(left), len(after)-len(right)
+	if l == 0 || l > 2 || r == 0 || r > 2 {
+		return false
+	}
+	return (left == "" || !nameByte(left[len(left)-1])) && (right == "" || !nameByte(right[0]))
+}
+
+// nameByte says whether a character may be part of a name of an emoji or a scheme.
+func nameByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || b == '+' || b == '-' || b == '.'
 }
 
 // escapeCut is escape of as much of s as fits into limit characters of Markdown,
