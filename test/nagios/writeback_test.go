@@ -159,7 +159,7 @@ func TestNagiosConfirmsEachVerb(t *testing.T) {
 	var both sync.WaitGroup
 	for _, o := range []alert.Object{host, service} {
 		both.Go(func() {
-			c := source.Command{Object: o, AlertID: "0198c1d2", Author: "jane.doe", Comment: "Looking; into it", Sticky: true}
+			c := source.Command{Object: o, AlertID: "0198-" + string(o.Kind()), Author: "jane.doe", Comment: "Looking; into it", Sticky: true}
 			for _, verb := range []source.Verb{source.Acknowledge, source.Comment, source.ScheduleDowntime, source.CancelDowntime, source.Unacknowledge} {
 				c.Verb = verb
 				if reply := r.answer(r.hand(c)); reply.Confirmation != alert.Confirmed {
