@@ -180,7 +180,7 @@ func (c *decider) unknown(name, why string) {
 func (c *decider) byRules(preface string) {
 	f := c.facts()
 	fitted, people, rooms := "", 0, len(c.places)
-	c.index.fitting(f, func(r *preparedRule) {
+	c.index.fitting(&f, func(r *preparedRule) {
 		if fitted == "" {
 			fitted = r.Name
 		}
@@ -208,9 +208,9 @@ func (c *decider) byRules(preface string) {
 }
 
 // facts are what rules are compared with.
-func (c *decider) facts() *facts {
+func (c *decider) facts() facts {
 	o := c.object
-	f := &facts{
+	f := facts{
 		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
 		host: strings.ToLower(o.Host), hostShown: strings.ToLower(o.HostName()),
 		service: strings.ToLower(o.Service), serviceShown: strings.ToLower(o.ServiceName()),

@@ -22,7 +22,8 @@ func (c *decider) everything() {
 // named the contacts: it cannot name rooms.
 func (c *decider) roomsOfRules() {
 	if c.index.roomRules {
-		c.index.fitting(c.facts(), func(r *preparedRule) { c.roomsOf(r, "") })
+		f := c.facts()
+		c.index.fitting(&f, func(r *preparedRule) { c.roomsOf(r, "") })
 	}
 }
 
@@ -129,7 +130,8 @@ func (c *decider) roomsBefore() {
 		c.taken(c.Rooms[i].ID)
 	}
 	if c.index.roomRules {
-		c.index.fitting(c.facts(), func(r *preparedRule) {
+		f := c.facts()
+		c.index.fitting(&f, func(r *preparedRule) {
 			for _, id := range r.Rooms {
 				c.taken(id)
 			}
