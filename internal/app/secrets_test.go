@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -45,7 +46,9 @@ func echo(t *testing.T) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(w, `{"id":"api.refused","message":"refused %s for %s","status_code":401}`, r.URL, r.Header.Get("Authorization"))
+		_, password, _ := r.BasicAuth()
+		said := fmt.Sprintf("refused %s for %s %s", r.URL, r.Header.Get("Authorization"), password)
+		fmt.Fprintf(w, `{"id":"api.refused","message":%[1]q,"status_code":401,"error":401,"status":%[1]q}`, said)
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
@@ -102,6 +105,7 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 		secrets = append(secrets, secret, auth.Hash(secret))
 		return secret
 	}
+	probes := ""                 // what was answered when rooms and engines were tried
 	shown := map[string]string{} // answers that show a secret this once
 	icinga := do("POST", "/sources", `{"name":"icinga","kind":"icinga2","write_back":{"kind":"icinga2","url":"`+away+`","user":"tocsin","confirm_seconds":1},"write_back_secret":"`+keep("secret-of-icinga")+`"}`, http.StatusCreated)
 	grafana := do("POST", "/sources", `{"name":"grafana","kind":"grafana","secret":"`+keep("secret-of-grafana")+`"}`, http.StatusCreated)
@@ -111,6 +115,9 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 		}
 		shown[made.field(t, "id")] = keep(made.field(t, "token"))
 	}
+	do("POST", "/sources", `{"name":"am","kind":"alertmanager","write_back":{"kind":"alertmanager","url":"`+away+`","silence":true},"write_back_secret":"`+keep("secret-of-alertmanager")+`"}`, http.StatusCreated)
+	do("POST", "/sources", `{"name":"oitc","kind":"openitcockpit","write_back":{"kind":"openitcockpit","url":"`+away+`"},"write_back_secret":"`+keep("secret-of-openitcockpit")+`"}`, http.StatusCreated)
+	secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte("tocsin:secret-of-icinga")))
 	do("PUT", "/mattermost", `{"enabled":true,"two_way":true,"server_url":"`+away+`","bot_token":"`+keep("secretofthebotsecretofthebo")+`","command_tokens":["`+keep("secretofthecommand")+`"]}`, http.StatusOK)
 	keep(do("POST", "/mattermost/key", "", http.StatusCreated).field(t, "key"))
 	do("POST", "/mattermost/rooms", `{"name":"Hook","kind":"webhook","everything":true,"webhook_url":"`+away+`/hooks/`+keep("secretofthehook")+`"}`, http.StatusCreated)
@@ -121,10 +128,16 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 	for _, i := range []string{"0", "1"} {
 		if got := do("POST", "/mattermost/rooms/"+rooms.field(t, "items."+i+".id")+"/test", "", http.StatusOK); got.field(t, "ok") != "false" || got.field(t, "detail") == "" {
 			t.Errorf("a room that refuses is tested: %s", got.body)
+		} else {
+			probes += got.body
 		}
 	}
-	if got := do("POST", "/sources/icinga/probe", "", http.StatusOK); got.field(t, "ok") != "false" || got.field(t, "detail") == "" {
-		t.Errorf("an engine that refuses is tried: %s", got.body)
+	for _, name := range []string{"icinga", "am", "oitc"} {
+		got := do("POST", "/sources/"+name+"/probe", "", http.StatusOK)
+		if got.field(t, "ok") != "false" || got.field(t, "detail") == "" {
+			t.Errorf("an engine that refuses is tried: %s", got.body)
+		}
+		probes += got.body
 	}
 	told := h.call("POST", "/api/v1/sources/icinga/events", shown[icinga.field(t, "id")], problem)
 	if told.status != http.StatusOK {
@@ -164,6 +177,7 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 			}
 		}
 	}
+	look("a try", probes)
 	t.Run("not by the API", func(t *testing.T) {
 		var doc struct {
 			Paths map[string]map[string]any `json:"paths"`

@@ -22,6 +22,8 @@ func well() health.Facts {
 			Services: []health.PushService{{Origin: "https://push.example.com", LastFailure: now.Add(-time.Hour)}}},
 		Disk:    &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
 		Sources: []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
+		Engines: []health.Engine{{Source: "lab", LastOK: now.Add(-time.Minute), Waiting: 1}, {Source: "new"}},
+		Chat:    &health.Chat{TwoWay: true, Key: true, Rooms: []health.Room{{Name: "Operations", LastPost: now.Add(-time.Minute)}}},
 	}
 }
 
@@ -54,6 +56,11 @@ func TestAssess(t *testing.T) {
 		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},
 		"calls are refused":         {func(f *health.Facts) { f.Sources[0].LastError = "no token."; f.Sources[0].LastErrorAt = f.Now }, "source:lab", "refused a moment ago: no token.", true},
 		"a spool waits":             {func(f *health.Facts) { f.Sources[0].Spooled = 1 }, "source:lab", "1 event waits", true},
+		"an engine is away": {func(f *health.Facts) {
+			f.Engines[0].Failing, f.Engines[0].Problem = f.Now.Add(-10*time.Minute), "dial: connection refused."
+		}, "engines", "lab could not be told what was done here for 10 minutes: dial: connection refused.", true},
+		"buttons without a key":     {func(f *health.Facts) { f.Chat.Key = false }, "mattermost", "key in whose name they act is missing", true},
+		"a room that is gone":       {func(f *health.Facts) { f.Chat.Rooms[0].Problem = "the channel is archived" }, "mattermost", "posted to Operations: the channel is archived.", true},
 		"fan-out stopped":           {func(f *health.Facts) { f.Push.Stopped = true }, "push", "has stopped", true},
 		"fan-out stuck":             {func(f *health.Facts) { f.Push.Last = f.Now.Add(-time.Minute) }, "push", "sign of life for 60 seconds", true},
 		"fan-out met an error":      {func(f *health.Facts) { f.Push.Err, f.Push.ErrAt = "disk full.", f.Now }, "push", "an error: disk full.", true},
@@ -158,6 +165,40 @@ func TestAssess(t *testing.T) {
 		f.Queue.Waiting, f.Queue.Oldest, f.Queue.Ends = 5, f.Now.Add(-27*24*time.Hour), f.Now.Add(time.Hour)
 		if r := health.Assess(f); !r.OK {
 			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+}
+
+func TestEnginesAndMattermost(t *testing.T) {
+	t.Run("an engine that reloads its configuration warns nobody", func(t *testing.T) {
+		f := well()
+		f.Engines[0].Failing, f.Engines[0].Problem = f.Now.Add(-30*time.Second), "it is reloading"
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+	t.Run("where no engine is told and no room is there, no part tells of it", func(t *testing.T) {
+		f := well()
+		f.Engines, f.Chat = nil, nil
+		if r := health.Assess(f); r.Part("engines") != nil || r.Part("mattermost") != nil {
+			t.Errorf("parts %+v", r.Parts)
+		}
+	})
+	t.Run("an unknown state of the key is not said to be a bad one", func(t *testing.T) {
+		f := well()
+		f.Chat.Key, f.Chat.KeyErr = false, errors.New("the database is away")
+		if r := health.Assess(f); !r.OK {
+			t.Errorf("warnings %+v", r.Warnings)
+		}
+	})
+	t.Run("many rooms with a problem do not fill the page", func(t *testing.T) {
+		f := well()
+		for range 200 {
+			f.Chat.Rooms = append(f.Chat.Rooms, health.Room{Name: "x", Problem: "gone"})
+		}
+		r := health.Assess(f)
+		if n := len(r.Warnings); n != 11 || !strings.Contains(r.Warnings[10].Problem, "190 more rooms") {
+			t.Errorf("%d warnings, the last %+v", n, r.Warnings[n-1])
 		}
 	})
 }
