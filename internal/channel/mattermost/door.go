@@ -10,10 +10,11 @@ import (
 const (
 	// maxInside is how many callbacks are answered at the same time.
 	maxInside = 64
-	// One person clicks less than this in a minute; a whole Mattermost, which is
-	// one address, less than that.
+	// One person clicks less than this in a minute. A whole Mattermost is one
+	// address, and one behind a proxy that is not trusted shares it with everybody:
+	// its bound only keeps strangers from being looked up without end.
 	perUser   = 30
-	perRemote = 600
+	perRemote = 6000
 	// maxKnown is of how many people and addresses is known how often they came.
 	maxKnown = 10_000
 )
