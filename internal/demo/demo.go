@@ -1,7 +1,8 @@
 // Package demo is `tocsin demo`: the whole of Tocsin on an embedded database,
-// with a made-up company, its people, and a simulated monitoring engine that
-// tells of its troubles by the same way as a real one: the code of
-// `tocsin notify`, over HTTP.
+// with a made-up company, its people, its team chat, and a simulated monitoring
+// engine. The engine tells of its troubles by the same way as a real one, the code
+// of `tocsin notify`, over HTTP; and it is told what people do, and confirms it, by
+// a command file and a status.dat.
 package demo
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/config"
+	"tocsin/internal/demo/station"
 )
 
 // Options are how the demo runs.
@@ -28,8 +30,14 @@ type Options struct {
 	First   time.Duration // from the first sign-in to the first problem; 0: 6 s
 	Pace    time.Duration // between events, on average; 0: 25 s
 	Log     *slog.Logger
-	// Ready is called with the address and the sign-in once it serves; nil: nobody.
-	Ready func(url, name, password string)
+	// Ready is called once it serves; nil: nobody.
+	Ready func(Access)
+}
+
+// Access is how the demo is reached.
+type Access struct {
+	URL, ChatURL   string
+	Name, Password string // for the sign-in
 }
 
 // Run runs the demo until ctx ends.
@@ -54,40 +62,56 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	// A demo that takes any port, as tests do, leaves the chat's usual one alone.
+	chat, err := newTeam(strings.HasSuffix(o.Listen, ":0"))
+	if err != nil {
+		return err
+	}
+	defer chat.Close()
+	inside, err := station.New(filepath.Join(dir, "engine"))
+	if err != nil {
+		return err
+	}
 	a, err := app.Start(ctx, cfg, app.Options{Log: o.Log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Stop()) }()
 
-	password := passphrase()
-	token, err := furnish(ctx, a, password)
+	access := Access{URL: a.URL(), ChatURL: chat.URL(), Name: userName, Password: passphrase()}
+	token, err := furnish(ctx, a, access.Password, inside)
 	if err != nil {
 		return fmt.Errorf("make the sample data: %w", err)
 	}
-	greet(o.Out, a.URL(), password, o.DataDir)
-	if o.Ready != nil {
-		o.Ready(a.URL(), userName, password)
+	chat.people(a.URL())
+	if err := chat.furnish(ctx, a); err != nil {
+		return fmt.Errorf("make the team chat known: %w", err)
 	}
-	e := newEngine(a.URL(), token, filepath.Join(dir, "spool"), o)
-	return e.run(ctx, func() bool { return a.Hub().Stats().Users > 0 })
+	greet(o.Out, access, o.DataDir)
+	if o.Ready != nil {
+		o.Ready(access)
+	}
+	e := newEngine(a.URL(), token, filepath.Join(dir, "spool"), inside, o)
+	return e.run(ctx, func() bool { return a.Hub().Stats().Users > 0 || chat.Visitors() > 0 })
 }
 
-func greet(out io.Writer, url, password, keep string) {
+func greet(out io.Writer, at Access, keep string) {
 	if out == nil {
 		return
 	}
 	fmt.Fprintf(out, `
-  Tocsin's demo runs at
+  Tocsin's demo runs at                %s
+  The company's team chat runs at      %s
 
-      %s
+  Sign in to Tocsin as      %s
+  with password             %s
+  (The chat asks for none: there you choose who you are.)
 
-  Sign in as      %s
-  with password   %s
-
-  Press “Turn on notifications” there. The first problem comes some seconds
-  after that, then one every half minute or so.
-`, url, userName, password)
+  1. Press “Turn on notifications” in Tocsin. The first problem comes some
+     seconds after that, then one every half minute or so.
+  2. Open the chat and click Acknowledge below a problem. The monitoring engine
+     is told, and the post says when the engine has confirmed it.
+`, at.URL, at.ChatURL, at.Name, at.Password)
 	if keep != "" {
 		fmt.Fprintf(out, "  Its data stays in %s.\n", keep)
 	}

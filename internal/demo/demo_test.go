@@ -18,17 +18,16 @@ import (
 func TestDemoShowsAProblemToWhoSignsIn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	type access struct{ url, name, password string }
-	ready, done := make(chan access, 1), make(chan error, 1)
+	ready, done := make(chan demo.Access, 1), make(chan error, 1)
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
 	go func() {
 		done <- demo.Run(ctx, demo.Options{
 			Listen: "127.0.0.1:0", Out: &out, First: 50 * time.Millisecond, Pace: 50 * time.Millisecond,
-			Ready: func(u, n, p string) { ready <- access{u, n, p} },
+			Ready: func(a demo.Access) { ready <- a },
 		})
 	}()
-	var a access
+	var a demo.Access
 	select {
 	case a = <-ready:
 	case err := <-done:
@@ -40,7 +39,7 @@ func TestDemoShowsAProblemToWhoSignsIn(t *testing.T) {
 	}
 	client := &http.Client{Jar: jar, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	signIn, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+"/console/sign-in", strings.NewReader(url.Values{"name": {a.name}, "password": {a.password}}.Encode()))
+	signIn, err := http.NewRequestWithContext(ctx, http.MethodPost, a.URL+"/console/sign-in", strings.NewReader(url.Values{"name": {a.Name}, "password": {a.Password}}.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +49,7 @@ func TestDemoShowsAProblemToWhoSignsIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	tab, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/api/v1/live", nil)
+	tab, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+"/api/v1/live", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +69,7 @@ func TestDemoShowsAProblemToWhoSignsIn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if text := out.String(); !strings.Contains(text, a.url) || !strings.Contains(text, a.password) {
+	if text := out.String(); !strings.Contains(text, a.URL) || !strings.Contains(text, a.Password) || !strings.Contains(text, a.ChatURL) {
 		t.Errorf("the demo says %q", text)
 	}
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))

@@ -3,11 +3,13 @@ package demo
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
 
+	"tocsin/internal/demo/station"
 	"tocsin/internal/notify"
 )
 
@@ -89,14 +91,15 @@ func troubles() []trouble {
 
 // engine tells of troubles, as a monitoring engine does.
 type engine struct {
-	env  map[string]string
-	o    Options
-	log  *slog.Logger
-	tell func(ctx context.Context, args []string) // one call of the notification command
+	env    map[string]string
+	o      Options
+	log    *slog.Logger
+	inside *station.Station
+	tell   func(ctx context.Context, args []string) // one call of the notification command
 }
 
-func newEngine(url, token, spool string, o Options) *engine {
-	e := &engine{o: o, log: o.Log, env: map[string]string{
+func newEngine(url, token, spool string, s *station.Station, o Options) *engine {
+	e := &engine{o: o, log: o.Log, inside: s, env: map[string]string{
 		"TOCSIN_URL": url, "TOCSIN_TOKEN": token, "TOCSIN_SOURCE": sourceName, "TOCSIN_SPOOL": spool,
 	}}
 	e.tell = e.notify
@@ -114,11 +117,27 @@ func (e *engine) notify(ctx context.Context, args []string) {
 // call is a step whose time has been set.
 type call struct {
 	at   time.Time
-	args []string
+	of   trouble
+	step step
 }
 
-// run waits until somebody looks, then tells until ctx ends.
+// run takes what it is told, waits until somebody looks, then tells until ctx
+// ends.
 func (e *engine) run(ctx context.Context, somebody func() bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.inside.Told = func(kind, host, service, author, comment string) {
+		e.tell(ctx, args(trouble{host: host, service: service}, step{kind: kind, state: e.inside.Word(host, service), output: "(as before)", author: author, comment: comment}))
+	}
+	done := make(chan error, 1)
+	go func() { done <- e.inside.Run(ctx) }()
+	err := e.story(ctx, somebody)
+	cancel()
+	return errors.Join(err, <-done)
+}
+
+// story tells of troubles.
+func (e *engine) story(ctx context.Context, somebody func() bool) error {
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
 	for !somebody() {
@@ -146,7 +165,9 @@ func (e *engine) run(ctx context.Context, somebody func() bool) error {
 			return nil
 		case <-wait.C:
 		}
-		e.tell(ctx, planned[0].args)
+		of, now := planned[0].of, planned[0].step
+		e.inside.See(now.kind, of.host, of.service, now.state, now.author, now.comment)
+		e.tell(ctx, args(of, now))
 		planned = planned[1:]
 	}
 }
@@ -161,7 +182,7 @@ func plan(planned []call, t trouble, at time.Time, pace time.Duration) []call {
 		}
 		planned = append(planned, call{})
 		copy(planned[i+1:], planned[i:])
-		planned[i] = call{at, args(t, s)}
+		planned[i] = call{at, t, s}
 	}
 	return planned
 }

@@ -11,6 +11,7 @@ import (
 	"tocsin/internal/app"
 	"tocsin/internal/auth"
 	"tocsin/internal/contact"
+	"tocsin/internal/demo/station"
 	"tocsin/internal/fault"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
@@ -22,12 +23,19 @@ const userName = "demo"
 // sourceName is the simulated engine's.
 const sourceName = "lighthouse"
 
+// What the chat refers to: the visitor's contact, a rule, and a room for it.
+const (
+	opsName  = "ops"
+	shopRule = "Shop problems to the shop team"
+	shopRoom = "Web shop"
+)
+
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// furnish makes people, contacts, rules and the source, and answers the
-// source's token. On a folder that was used before it only makes a new
-// password and token.
-func furnish(ctx context.Context, a *app.App, password string) (token string, err error) {
+// furnish makes people, contacts, rules and the source, which is told by the
+// station's files, and answers the source's token. On a folder that was used
+// before it only makes a new password and token.
+func furnish(ctx context.Context, a *app.App, password string, engine *station.Station) (token string, err error) {
 	db := a.Store()
 	u, err := db.UserByName(ctx, userName)
 	switch {
@@ -52,6 +60,7 @@ func furnish(ctx context.Context, a *app.App, password string) (token string, er
 	if err != nil {
 		return "", err
 	}
+	s.WriteBack = source.WriteBack{Kind: "command_file", CommandFile: engine.Commands, StatusFile: engine.Status}
 	token, s.TokenHash, s.TokenHint = auth.NewToken(auth.SourcePrefix)
 	return token, db.SaveSource(ctx, s)
 }
@@ -71,7 +80,7 @@ func people(ctx context.Context, a *app.App, visitor auth.User) error {
 	if err := db.SavePeriod(ctx, office); err != nil {
 		return err
 	}
-	you := contact.NewContact("ops")
+	you := contact.NewContact(opsName)
 	you.ID, you.DisplayName, you.UserID = newID(), "Operations (you)", visitor.ID
 
 	web := contact.NewContact("mira")
@@ -93,7 +102,7 @@ func people(ctx context.Context, a *app.App, visitor auth.User) error {
 		return err
 	}
 	rules := []route.Rule{
-		{ID: newID(), Name: "Shop problems to the shop team", Position: 10, Enabled: true, Hosts: []string{"shop*", "db*"}, GroupIDs: []string{shop.ID}},
+		{ID: newID(), Name: shopRule, Position: 10, Enabled: true, Hosts: []string{"shop*", "db*"}, GroupIDs: []string{shop.ID}},
 		{ID: newID(), Name: "What is down to the head of IT", Position: 20, Enabled: true, States: []alert.State{alert.Down, alert.Critical}, ContactIDs: []string{boss.ID}},
 		{ID: newID(), Name: "Everything to operations", Position: 30, Enabled: true, ContactIDs: []string{you.ID}},
 	}

@@ -57,3 +57,10 @@ func (s *Server) unwatch(w *watcher) {
 		close(w.frames)
 	}
 }
+
+// Visitors is how many pages are open.
+func (s *Server) Visitors() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.watchers)
+}

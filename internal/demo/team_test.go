@@ -1,0 +1,92 @@
+package demo_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/internal/demo"
+)
+
+// Somebody opens the chat, and nothing else: problems come, a click on
+// Acknowledge goes to the simulated engine by its command file, and the post says
+// that the engine has confirmed it.
+func TestDemoClickIsConfirmed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ready, done := make(chan demo.Access, 1), make(chan error, 1)
+	t.Setenv("TMPDIR", t.TempDir())
+	go func() {
+		done <- demo.Run(ctx, demo.Options{
+			Listen: "127.0.0.1:0", First: 50 * time.Millisecond, Pace: 4 * time.Second, Ready: func(a demo.Access) { ready <- a },
+		})
+	}()
+	var a demo.Access
+	select {
+	case a = <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	ask := func(method, path, token, body string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, method, a.ChatURL+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	var people []struct{ Name, About, Token string }
+	if err := json.NewDecoder(ask(http.MethodGet, "/chat/people", "", "").Body).Decode(&people); err != nil {
+		t.Fatal(err)
+	}
+	if len(people) != 2 || people[0].Name != "dana" {
+		t.Fatalf("got %v", people)
+	}
+	live := bufio.NewScanner(ask(http.MethodGet, "/chat/live", people[0].Token, "").Body)
+	live.Buffer(nil, 1<<20)
+	clicked := ""
+	var seen bytes.Buffer
+	for live.Scan() {
+		data, ok := strings.CutPrefix(live.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		seen.WriteString(data + "\n")
+		var e struct {
+			Event string
+			Post  struct{ ID string }
+		}
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			t.Fatal(err)
+		}
+		if clicked == "" && strings.Contains(data, `"id":"ack"`) {
+			clicked = e.Post.ID
+			if resp := ask(http.MethodPost, "/api/v4/posts/"+clicked+"/actions/ack", people[0].Token, "{}"); resp.StatusCode != http.StatusOK {
+				t.Fatal(resp.Status)
+			}
+		}
+		if e.Post.ID == clicked && strings.Contains(data, "ACKNOWLEDGED") && strings.Contains(data, "confirmed by lighthouse") {
+			break
+		}
+	}
+	if err := live.Err(); err != nil {
+		t.Errorf("%v; the chat said\n%s", err, seen.String())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,91 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+
+	"tocsin/internal/demo/chat"
+	"tocsin/test/browser"
+	"tocsin/test/browser/axe"
+	"tocsin/test/team"
+)
+
+// A newcomer opens the chat in a real browser, clicks Acknowledge, and sees that
+// the engine has confirmed it; then the dialog, a thread and the command. Along
+// the way the page is looked at, light and dark, wide and narrow.
+func TestMattermostNewcomer(t *testing.T) {
+	f := newOffice(t, team.Options{Chat: chat.Options{Page: true}})
+	f.must(f.LinkJane(f.ctx))
+	b, err := browser.Chromium(f.ctx, browser.Options{Dir: t.TempDir()})
+	f.must(err)
+	t.Cleanup(b.Close)
+	tab, err := b.Open(f.ctx, f.Chat.URL()+"/")
+	f.must(err)
+	look := func(what string) {
+		t.Helper()
+		for _, dark := range []bool{false, true} {
+			for _, width := range []int{1280, 390} {
+				f.must(tab.Dark(f.ctx, dark))
+				f.must(tab.Size(f.ctx, width, 900))
+				found, err := axe.Check(f.ctx, tab)
+				f.must(err)
+				for _, v := range found {
+					t.Errorf("%s, dark %v, %d wide: %s", what, dark, width, v)
+				}
+				var over int
+				f.must(tab.Eval(f.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
+				if over > 0 {
+					t.Errorf("%s, %d wide: the page is %d pixels wider than the screen", what, width, over)
+				}
+			}
+		}
+		f.must(tab.Size(f.ctx, 1280, 900))
+	}
+	see := func(expr string) {
+		t.Helper()
+		if err := browser.Until(f.soon(), tab, expr); err != nil {
+			text, _ := browser.Text(f.ctx, tab, "body")
+			t.Fatalf("%v; the page reads:\n%s", err, text)
+		}
+	}
+	reads := func(text string) { t.Helper(); see(fmt.Sprintf("document.body.innerText.includes(%q)", text)) }
+
+	reads("Nothing was said here yet")
+	p := f.alerts("web01")
+	reads("PROBLEM")
+	look("an alert")
+	f.must(browser.Click(f.ctx, tab, "[data-action=ack]"))
+	reads("You have acknowledged")
+	reads("confirmed by nagios")
+	see("document.querySelector('[data-action=unack]') && !document.querySelector('[data-action=ack]')")
+	look("an acknowledged alert")
+
+	f.must(browser.Click(f.ctx, tab, "[data-action=unack]"))
+	f.must(browser.Click(f.ctx, tab, "[data-action=ackdialog]"))
+	see("document.querySelector('dialog[open]')")
+	look("the dialog")
+	f.must(browser.Click(f.ctx, tab, "#dialogsubmit"))
+	reads("This is needed.")
+	f.must(browser.Type(f.ctx, tab, "#dialogfields textarea", "a disk is full"))
+	f.must(browser.Click(f.ctx, tab, "#dialogsubmit"))
+	see("!document.querySelector('dialog[open]')")
+	reads("a disk is full")
+	f.line("ACKNOWLEDGE_SVC_PROBLEM;web01;HTTP;", ";a disk is full")
+
+	f.must(browser.Click(f.ctx, tab, fmt.Sprintf("article[data-id=%q] .replies", p.ID)))
+	see("!document.querySelector('#thread').hidden && document.querySelectorAll('#threadposts article').length > 1")
+	look("a thread")
+	f.must(browser.Click(f.ctx, tab, "#threadclose"))
+	f.must(browser.Click(f.ctx, tab, "[data-say='/tocsin list']"))
+	reads("1 open:")
+	look("the command's answer")
+
+	// Another person, who is linked to nobody, sees the same post and is told why
+	// nothing happens.
+	var eve string
+	f.must(tab.Eval(f.ctx, "[...document.querySelectorAll('#who option')].find(o => o.text.startsWith('Eve')).value", &eve))
+	f.must(tab.Eval(f.ctx, fmt.Sprintf("(() => { const w = document.querySelector('#who'); w.value = %q; w.dispatchEvent(new Event('change')); return true })()", eve), nil))
+	see("!document.body.innerText.includes('1 open:')")
+	f.must(browser.Click(f.ctx, tab, "[data-action=unack]"))
+	reads("/tocsin link")
+}
