@@ -138,12 +138,12 @@ func (e *engine) readBack(ctx context.Context, id string) (source.Reply, error) 
 		return source.Reply{}, fmt.Errorf("alertmanager: %w", err)
 	}
 	var s silence
-	if a.Status != http.StatusOK || a.JSON(&s) != nil || !s.stands() {
-		r := pending("Alertmanager does not show the silence")
-		r.Note = id
-		return r, nil
+	if a.Status == http.StatusOK && a.JSON(&s) == nil && s.stands() {
+		return hushed(s), nil
 	}
-	return hushed(s), nil
+	r := pending("Alertmanager does not show the silence")
+	r.Note = id
+	return r, nil
 }
 
 func hushed(s silence) source.Reply {

@@ -229,8 +229,8 @@ func (e *engine) status(ctx context.Context, o alert.Object) (s status, readable
 		Host    *status `json:"hoststatus"`
 		Service *status `json:"servicestatus"`
 	}
-	if a.Status != http.StatusOK || a.JSON(&page) != nil {
-		return s, false, nil
+	if a.Status == http.StatusOK {
+		_ = a.JSON(&page) // a page that is none shows nothing
 	}
 	found := page.Service
 	if o.Kind() == alert.Host {
@@ -251,8 +251,8 @@ func (e *engine) Probe(ctx context.Context) error {
 	if err := denied(a); err != nil {
 		return err
 	}
-	var any map[string]any
-	if err := a.JSON(&any); err != nil {
+	var body map[string]any
+	if err := a.JSON(&body); err != nil {
 		return fmt.Errorf("openITCOCKPIT: %w", err)
 	}
 	if a.Status != http.StatusOK {
