@@ -63,7 +63,7 @@ func Present(m *Message) Text {
 		t.Title = fmt.Sprintf("Acknowledgement for %s (%s)", path(m.Object), word)
 		t.Body = acked(m)
 	case alert.NoticeDowntime, alert.NoticeFlapping:
-		t.Title = m.Event.Type.Word() + " for " + name
+		t.Title = began(m.Event) + " for " + name
 		t.Body = said(m.Event)
 	default:
 		t.Title = fmt.Sprintf("Custom notification for %s (%s)", path(m.Object), word)
@@ -91,6 +91,17 @@ func path(o alert.Object) string {
 	return o.HostName() + "/" + o.ServiceName()
 }
 
+// began is what happened to the object, also where the engine's answer told it.
+func began(e alert.Event) string {
+	switch {
+	case e.Type != alert.EngineReply:
+		return e.Type.Word()
+	case e.Outcome == alert.DowntimeBegan:
+		return alert.DowntimeStart.Word()
+	}
+	return alert.DowntimeEnd.Word()
+}
+
 // said is "author: comment", or the check's output where nobody said anything.
 func said(e alert.Event) string {
 	switch {
@@ -112,7 +123,7 @@ func acked(m *Message) string {
 		return said(e)
 	}
 	k := m.Alert.Ack
-	if e.Type == alert.EngineReply {
+	if e.Type == alert.EngineReply || e.Outcome == alert.AckConfirmed {
 		// The event has the engine's words. Who took the alert is said as well,
 		// for this message takes the place of the one that said it first.
 		e.Author, e.Comment = k.Author, k.Comment
