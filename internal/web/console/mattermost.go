@@ -35,6 +35,7 @@ type mattermostView struct {
 	People []personRow
 	Hints  []hint
 	Admin  bool
+	Tested bool // a test's answer stands beside its room, and is not drawn over
 }
 
 // working is one thing that Mattermost can do here, and whether it does.
@@ -199,7 +200,7 @@ func (c *console) showMattermost(w http.ResponseWriter, v *visit, status int, no
 	view.shell = c.shell(w, v, mattermostPath, "Mattermost")
 	view.Rooms = roomRows(now, view.Flash)
 	if slices.ContainsFunc(view.Rooms, func(r roomRow) bool { return r.Said != nil }) {
-		view.Flash = nil
+		view.Flash, view.Tested = nil, true
 	}
 	view.Works = works(v, now, len(view.People))
 	view.Hints = mattermostHints(c.callbackBase(v, now.chat))
