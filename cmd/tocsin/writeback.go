@@ -139,7 +139,7 @@ func readSmall(in io.Reader, name string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // only read
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, mostFile+1))
