@@ -445,3 +445,32 @@ func TestTabsFollowWhatTheEngineMakesOfIt(t *testing.T) {
 		}
 	})
 }
+
+func TestAnEngineLetsGoOfWhatItKeptForAnAlertThatIsOver(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := newRig(t, db)
+		for i, c := range []struct {
+			silence, taken bool
+			want           []string
+		}{
+			{true, true, []string{"ACKNOWLEDGEMENT", "RECOVERY"}},
+			{true, false, nil},
+			{false, true, []string{"ACKNOWLEDGEMENT"}},
+		} {
+			must(t, db.SaveSource(t.Context(), source.Source{ID: sourceID, Name: "prometheus", Kind: "alertmanager", TokenHash: "h", CreatedAt: time.Now(),
+				WriteBack: source.WriteBack{Kind: "alertmanager", URL: "https://am.example.com", Silence: c.silence}}))
+			on := func(e *alert.Event) { e.Object.Host = fmt.Sprint("am", i) }
+			id := r.receive(t, event(on, call(fmt.Sprint("p", i))))[0].AlertID
+			if c.taken {
+				r.take(t, id)
+			}
+			over := r.receive(t, event(on, recovered, call(fmt.Sprint("r", i))))[0]
+			inOrder(t, fmt.Sprintf("%+v", c), r.toldTo(t, id), c.want...)
+			if c.silence && c.taken {
+				r.answer(t, id, over.EventID, alert.Confirmed, "")
+				r.answer(t, id, over.EventID, alert.Refused, "it is not there")
+				inOrder(t, "timeline", r.types(t, id), "PROBLEM opened", "ACKNOWLEDGEMENT acknowledged", "RECOVERY resolved", "ENGINEREPLY noted")
+			}
+		}
+	})
+}
