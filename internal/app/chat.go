@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 
 	"tocsin/internal/channel/mattermost"
 	"tocsin/internal/chat"
@@ -13,6 +14,7 @@ import (
 type mattermostChat struct {
 	kept[chat.Settings]
 	channel *mattermost.Channel
+	used    atomic.Int64 // when somebody last acted by it, in Unix seconds
 }
 
 func newChat(a *App) *mattermostChat {

@@ -36,13 +36,27 @@ func (d desk) Acknowledge(ctx context.Context, alertID string, who mattermost.Ac
 		r.Sticky = s.AckSticky
 	}
 	got, err := d.a.dispatch.Acknowledge(ctx, alertID, r)
+	d.used(ctx)
 	return d.after(ctx, alertID, got, err)
 }
 
 // Unacknowledge gives an alert back.
 func (d desk) Unacknowledge(ctx context.Context, alertID string, who mattermost.Actor) (alert.Alert, error) {
 	got, err := d.a.dispatch.Unacknowledge(ctx, alertID, dispatch.AckRequest{UserID: who.UserID, Author: who.Name, Origin: alert.FromMattermost})
+	d.used(ctx)
 	return d.after(ctx, alertID, got, err)
+}
+
+// used notes that the API key of Mattermost was used, once a minute at most.
+func (d desk) used(ctx context.Context) {
+	s, err := d.a.chat.get(ctx)
+	now := time.Now()
+	if before := d.a.chat.used.Load(); err != nil || s.APIKeyID == "" || now.Unix()-before < 60 || !d.a.chat.used.CompareAndSwap(before, now.Unix()) {
+		return
+	}
+	if err := d.a.db.TouchAPIKey(ctx, s.APIKeyID, now); err != nil {
+		d.a.log.Warn("time of use of an API key not written", "key_id", s.APIKeyID, "error", err)
+	}
 }
 
 // after says in the channel's words what dispatch refused, with the alert as it
@@ -91,6 +105,7 @@ func (d desk) Snooze(ctx context.Context, alertID string, who mattermost.Actor, 
 	if destination != "" {
 		r.RoomDestinations = []string{destination}
 	}
+	d.used(ctx)
 	until, err := d.a.dispatch.Snooze(ctx, alertID, r)
 	if errors.Is(err, dispatch.ErrSnoozeContact) && len(r.ContactIDs) > 0 && len(r.RoomDestinations) > 0 {
 		r.RoomDestinations = nil // the room is one that nothing is posted to any more
@@ -188,8 +203,7 @@ func (d desk) EngineName(ctx context.Context, sourceID string) string {
 	return ""
 }
 
-// KeyValid says whether the API key in whose name Mattermost acts is still good,
-// and notes that it is used.
+// KeyValid says whether the API key in whose name Mattermost acts is still good.
 func (d desk) KeyValid(ctx context.Context) (bool, error) {
 	s, err := d.a.chat.get(ctx)
 	if err != nil {

@@ -273,6 +273,16 @@ func TestTheKeyOfMattermost(t *testing.T) {
 		t.Errorf("settings: %s", got.body)
 	}
 	h.call("PUT", "/api/v1/mattermost", admin, `{"enabled":true,"two_way":true}`)
+	key := "/api/v1/apikeys/" + second.field(t, "id")
+	if got := h.call("GET", key, admin, ""); got.field(t, "last_used_at") != "" {
+		t.Errorf("used before anybody acted: %s", got.body)
+	}
+	if _, err := h.app.Desk().Acknowledge(t.Context(), h.tell(problem), mattermost.Actor{Name: "@x (Mattermost)"}, "", time.Time{}, nil); err != nil {
+		t.Error(err)
+	}
+	if got := h.call("GET", key, admin, ""); got.field(t, "last_used_at") == "" {
+		t.Errorf("not used after somebody acted: %s", got.body)
+	}
 	h.call("DELETE", "/api/v1/apikeys/"+second.field(t, "id"), admin, "")
 	if valid(t) {
 		t.Error("it is revoked, and good")
