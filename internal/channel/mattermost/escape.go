@@ -154,13 +154,16 @@ func nameByte(b byte) bool {
 
 // escapeCut is escape of as much of s as fits into limit characters of Markdown,
 // with an ellipsis where something is left out.
-func escapeCut(s string, limit int, f func(string) string) string {
-	out := f(s)
-	for keep := limit; utf8.RuneCountInString(out) > limit && keep > 0; {
-		out = f(channel.Cut(s, keep))
-		if over := utf8.RuneCountInString(out) - limit; over > 0 {
-			keep -= max(over/2, 1)
+func escapeCut(s string, limit int) string {
+	s = channel.Cut(s, limit)
+	for keep := limit; keep > 0; {
+		out := escape(s)
+		n := utf8.RuneCountInString(out)
+		if n <= limit {
+			return out
 		}
+		keep = min(keep*limit/n, keep-1)
+		s = channel.Cut(s, keep)
 	}
-	return out
+	return ""
 }

@@ -263,15 +263,17 @@ func (v *view) button(act chat.Action, secret string) button {
 // fit gives an attachment as much of a text as there is room for.
 func fit(at *attachment, text string) {
 	at.Text = ""
-	for room := maxProps - size(at) - 20; room > 0; {
-		at.Text = escapeCut(text, room, escape)
+	left := maxProps - size(at) - 20 // for the name of the field
+	for room := left; room > 0; {
+		at.Text = escapeCut(text, room)
 		over := size(at) - maxProps
 		if over <= 0 {
 			return
 		}
-		room -= max(over/6, 1) // a character has up to six in JSON
+		// A character has up to six in JSON.
+		room = min(room*left/(left+over), room-1)
+		at.Text = ""
 	}
-	at.Text = ""
 }
 
 // size is how many characters an attachment has as Mattermost keeps it. Go's
