@@ -157,7 +157,7 @@ func (e *engine) form(c source.Command) (form url.Values, words string) {
 
 // field is a text that stays one field of the engine's command.
 func field(s, instead string) string {
-	s = strings.NewReplacer(";", "_", "\n", " ", "\t", " ").Replace(s)
+	s = strings.NewReplacer(";", "_", "\n", " ", "\t", " ", `\`, "/").Replace(s)
 	s, _, _ = source.Line(s, 100)
 	if s = strings.TrimSpace(s); s == "" {
 		return instead
@@ -167,7 +167,7 @@ func field(s, instead string) string {
 
 // text is the last field, in which only the end of the line matters.
 func text(s string) string {
-	s = strings.NewReplacer("\r", " ", "\n", " ", `\`, "/").Replace(s)
+	s = strings.NewReplacer("\r", " ", "\n", " ", "\t", " ", `\`, "/").Replace(s)
 	s, _, _ = source.Line(s, 1000)
 	if s = strings.TrimSpace(s); s == "" {
 		return "acknowledged"
