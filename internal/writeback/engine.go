@@ -141,13 +141,6 @@ func (e *engine) name() string {
 	return e.source.Name
 }
 
-// kind is the way of telling.
-func (e *engine) kind() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.source.WriteBack.Kind
-}
-
 // confirm is how long a confirmation is waited for.
 func (e *engine) confirm() time.Duration {
 	e.mu.Lock()
@@ -331,33 +324,6 @@ func (w *Writer) States() []State {
 		out = append(out, e.state(now))
 	}
 	return out
-}
-
-// Count is how often something became of what engines were asked for: "handed",
-// "failed", "confirmed", "refused" or "unconfirmed", by the way of telling.
-type Count struct {
-	Kind, Result string
-	Total        int64
-}
-
-// Counts are since the start, in a lasting order.
-func (w *Writer) Counts() []Count {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := make([]Count, 0, len(w.counts))
-	for c, n := range w.counts {
-		c.Total = n
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b Count) int { return strings.Compare(a.Kind+"\x00"+a.Result, b.Kind+"\x00"+b.Result) })
-	return out
-}
-
-func (w *Writer) count(e *engine, result string) {
-	kind := e.kind()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.counts[Count{Kind: kind, Result: result}]++
 }
 
 // Probe tries a source's engine with the settings as given, whether they are

@@ -167,13 +167,11 @@ func (j *job) do(ctx context.Context) error {
 	case errors.Is(err, source.ErrNotYet):
 		return j.again(err, time.Second)
 	case err != nil:
-		j.w.count(j.e, "failed")
 		return j.failed(ctx, now, err, 0)
 	}
 	j.keep(reply)
 	j.n.Done++
 	j.n.Handed = now.UnixMilli()
-	j.w.count(j.e, "handed")
 	if j.c.Verb == source.ScheduleDowntime {
 		j.e.scheduled(j.m.Object.ID, j.m.DeliveryID)
 	}
@@ -216,7 +214,6 @@ func (j *job) end(ctx context.Context, r source.Reply) error {
 		return err
 	}
 	j.e.settled(j.m.DeliveryID)
-	j.w.count(j.e, string(r.Confirmation))
 	if words != "" {
 		words = ": " + words
 	}
@@ -236,7 +233,6 @@ func (j *job) unconfirmed(ctx context.Context, words string) error {
 		return err
 	}
 	j.n.Told = true
-	j.w.count(j.e, string(alert.Unconfirmed))
 	return nil
 }
 

@@ -58,6 +58,9 @@ func (w *Writer) watch(ctx context.Context) {
 		}
 		missing.forget(w.o.Now())
 		for _, e := range w.all() {
+			if p, ok := e.prober(); ok {
+				running.Go(func() { w.knock(ctx, e, p) })
+			}
 			watcher, ok := e.watcher()
 			if !ok {
 				continue
@@ -69,6 +72,36 @@ func (w *Writer) watch(ctx context.Context) {
 				}
 			})
 		}
+	}
+}
+
+// prober is an engine that could not be told, or read, and can be tried: nobody may
+// ask it for anything for a long time, and it is not to be said to be away for as
+// long.
+func (e *engine) prober() (source.Prober, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, ok := e.open.(source.Prober)
+	if !ok || e.telling.problem == nil && e.reading.problem == nil || e.trying {
+		return nil, false
+	}
+	e.trying = true
+	return p, true
+}
+
+// knock tries whether an engine is back, to be told and to be read.
+func (w *Writer) knock(ctx context.Context, e *engine, p source.Prober) {
+	begun := w.o.Now()
+	trying, cancel := context.WithTimeout(ctx, 2*callTime)
+	defer cancel()
+	err := p.Probe(trying)
+	switch ended := w.o.Now(); {
+	case ctx.Err() != nil:
+	case err == nil:
+		e.result(&e.reading, nil, begun, ended)
+		fallthrough
+	default:
+		e.result(&e.telling, err, begun, ended)
 	}
 }
 

@@ -34,7 +34,6 @@ type Writer struct {
 
 	mu      sync.Mutex
 	engines map[string]*engine // by source id
-	counts  map[Count]int64    // with Total zero
 }
 
 // New makes a Writer. It does nothing before it is given messages, or Run.
@@ -47,7 +46,7 @@ func New(o Options) *Writer {
 	}
 	w := &Writer{
 		o: o, kinds: map[string]source.WriteBackKind{}, wake: make(chan struct{}, 1),
-		engines: map[string]*engine{}, counts: map[Count]int64{},
+		engines: map[string]*engine{},
 	}
 	for _, k := range o.Kinds {
 		w.kinds[k.Name()] = k
