@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/internal/auth"
 )
@@ -170,4 +171,79 @@ func TestAMappedJSON(t *testing.T) {
 	if got := h.call("PUT", "/api/v1/sources/sensors", admin, `{"name":"sensors","kind":"generic","mapping":{}}`); got.status != http.StatusOK || got.field(t, "mapping") != "" {
 		t.Errorf("removed: %d %s", got.status, got.body)
 	}
+}
+
+func TestCommentsDowntimesAndExpiry(t *testing.T) {
+	h := startHub(t)
+	admin := h.key(auth.Administer)
+	h.user("olga", auth.Operator)
+	olga := h.cookie("olga")
+	id := h.tell(problem)
+	path := "/api/v1/alerts/" + id
+	t.Run("a comment stands on the timeline where no engine takes it", func(t *testing.T) {
+		if got := h.call("POST", path+"/comments", olga, `{"comment":"the disk is ordered"}`); got.status != http.StatusOK || got.field(t, "status") != "firing" {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if got := h.call("GET", path, admin, ""); got.field(t, "timeline.1.type") != "COMMENT" || got.field(t, "timeline.1.author") != "olga" ||
+			got.field(t, "timeline.1.comment") != "the disk is ordered" || got.field(t, "timeline.1.origin") != "console" {
+			t.Errorf("%s", got.body)
+		}
+		for _, body := range []string{`{}`, `{"comment":""}`, `{"comment":" \n "}`, `{"comment":"` + strings.Repeat("x", 2001) + `"}`} {
+			if got := h.call("POST", path+"/comments", olga, body); got.status != http.StatusUnprocessableEntity {
+				t.Errorf("%.40s: %d %s", body, got.status, got.body)
+			}
+		}
+	})
+	t.Run("a downtime needs an engine that takes it", func(t *testing.T) {
+		for _, method := range []string{"POST", "DELETE"} {
+			body := ""
+			if method == "POST" {
+				body = `{"minutes":60}`
+			}
+			if got := h.call(method, path+"/downtime", olga, body); got.status != http.StatusConflict || !strings.Contains(got.body, "takes nothing back") {
+				t.Errorf("%s: %d %s", method, got.status, got.body)
+			}
+		}
+		if got := h.call("POST", path+"/downtime", olga, `{"minutes":43201}`); got.status != http.StatusUnprocessableEntity {
+			t.Errorf("too long: %d %s", got.status, got.body)
+		}
+	})
+	t.Run("an acknowledgement says when it ends", func(t *testing.T) {
+		if got := h.call("POST", path+"/acknowledge", olga, `{"expires_minutes":43201}`); got.status != http.StatusUnprocessableEntity {
+			t.Errorf("too long: %d %s", got.status, got.body)
+		}
+		got := h.call("POST", path+"/acknowledge", olga, `{"expires_minutes":90}`)
+		until, err := time.Parse(time.RFC3339, got.field(t, "acknowledgement.until"))
+		if err != nil || time.Until(until).Round(time.Minute) != 90*time.Minute || got.field(t, "acknowledgement.confirmation") != "local" || got.field(t, "acknowledgement.event_id") == "" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		h.call("DELETE", path+"/acknowledge", olga, "")
+		if got := h.call("POST", path+"/acknowledge", olga, `{"expires_minutes":0}`); got.field(t, "acknowledgement.until") != "" {
+			t.Errorf("one that stays: %s", got.body)
+		}
+		h.call("DELETE", path+"/acknowledge", olga, "")
+	})
+	t.Run("what an engine is to be told waits for it, and is seen", func(t *testing.T) {
+		got := h.call("PUT", "/api/v1/sources/lab", admin, `{"name":"lab","kind":"nagios","write_back":{"kind":"command_file","command_file":"`+t.TempDir()+`/nagios.cmd"}}`)
+		if got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if got := h.call("POST", path+"/acknowledge", olga, `{}`); got.field(t, "acknowledgement.confirmation") != "pending" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		if got := h.call("POST", path+"/downtime", olga, `{"minutes":60,"comment":"disk"}`); got.status != http.StatusOK || got.field(t, "object.downtime") != "false" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		h.await("the engine was tried, and System health knows it", func() bool {
+			got := h.call("GET", "/api/v1/health", admin, "").body
+			return strings.Contains(got, `"name":"engines"`) && strings.Contains(got, "1 cannot be reached")
+		})
+		got = h.call("GET", "/api/v1/deliveries?channel=engine", admin, "")
+		if got.field(t, "items.0.reason") != "write_back" || got.field(t, "items.0.destination") != "source-lab" || got.field(t, "items.0.contact_id") != "" {
+			t.Errorf("%s", got.body)
+		}
+		if got := h.call("GET", "/metrics", nil, "").body; !strings.Contains(got, `tocsin_writeback_total{kind="command_file",result=`) || !strings.Contains(got, "tocsin_writeback_failing 1") {
+			t.Error("the figures do not tell of it")
+		}
+	})
 }
