@@ -114,7 +114,9 @@ func TestAnEngineThatIsBackIsNotSaidToBeAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := errors.New("nobody reads the command file")
 		f := &fake{sources: []source.Source{berlin()}, do: func(context.Context, source.Command) (source.Reply, error) { return source.Reply{}, away }}
-		f.check = func(source.Command) (source.Reply, error) { return source.Reply{}, errors.New("there is no status file") }
+		f.check = func(source.Command) (source.Reply, error) {
+			return source.Reply{}, errors.New("there is no status file")
+		}
 		p := &prober{fake: f, problem: away}
 		w := writeback.New(writeback.Options{Store: f, Desk: f, Kinds: []source.WriteBackKind{proberKind{kind{}, p}}})
 		f.watch = func([]source.Command) ([]source.Reply, error) { return nil, nil }

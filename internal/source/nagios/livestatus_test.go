@@ -91,6 +91,18 @@ func (s *server) talk(c net.Conn) {
 	_, _ = io.WriteString(c, body)
 }
 
+// asked are the requests so far, and last is the newest.
+func (s *server) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+func (s *server) last() string {
+	all := s.asked()
+	return all[len(all)-1]
+}
+
 // get answers a question: the columns asked for of the rows that its filters let
 // through.
 func (s *server) get(request string) (int, string) {
@@ -205,11 +217,9 @@ func TestLivestatusTakesAndShows(t *testing.T) {
 			if err != nil || reply.Confirmation != alert.Pending {
 				t.Fatalf("%+v, %v", reply, err)
 			}
-			s.mu.Lock()
-			if got, want := s.requests[len(s.requests)-1], "COMMAND [1795299517] ACKNOWLEDGE_SVC_PROBLEM;web01;HTTP Check;2;0;1;jane.doe;Looking into it\n"; got != want {
+			if got, want := s.last(), "COMMAND [1795299517] ACKNOWLEDGE_SVC_PROBLEM;web01;HTTP Check;2;0;1;jane.doe;Looking into it\n"; got != want {
 				t.Errorf("%q", got)
 			}
-			s.mu.Unlock()
 			if reply, err := e.Check(t.Context(), ack); err != nil || reply.Confirmation != alert.Pending || reply.Words == "" {
 				t.Errorf("before it is there: %+v, %v", reply, err)
 			}
@@ -270,8 +280,8 @@ func TestLivestatusIsAskedOnceForMany(t *testing.T) {
 			t.Fatalf("%d: %+v", n, r)
 		}
 	}
-	if len(s.requests) != 3 {
-		t.Errorf("%d questions", len(s.requests))
+	if n := len(s.asked()); n != 3 {
+		t.Errorf("%d questions", n)
 	}
 }
 
@@ -290,7 +300,7 @@ func TestDowntimesByLivestatus(t *testing.T) {
 	if reply, err := e.Do(t.Context(), cancel); err != nil || reply.Confirmation != alert.Pending {
 		t.Errorf("%+v, %v", reply, err)
 	}
-	if got, want := s.requests[len(s.requests)-1], "COMMAND [1795299517] DEL_DOWNTIME_BY_HOST_NAME;web01;HTTP Check;1795299457;Disk (Tocsin 0198)\n"; got != want {
+	if got, want := s.last(), "COMMAND [1795299517] DEL_DOWNTIME_BY_HOST_NAME;web01;HTTP Check;1795299457;Disk (Tocsin 0198)\n"; got != want {
 		t.Errorf("%q", got)
 	}
 }
@@ -434,7 +444,7 @@ func TestNamesDoNotInjectIntoQuestions(t *testing.T) {
 	if _, err := e.(source.Watcher).Watch(t.Context(), []source.Command{c}); err != nil {
 		t.Error(err)
 	}
-	if len(s.requests) != 0 {
-		t.Errorf("it asked %q", s.requests)
+	if q := s.asked(); len(q) != 0 {
+		t.Errorf("it asked %q", q)
 	}
 }
