@@ -77,7 +77,8 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	anna.signIn()
 	tab = anna.tab
 	a := w.alertOf("web01.example.com", "HTTP")
-	pages := append(console.Paths(), "/console/alerts/"+a.ID, "/console/act/"+a.ID, "/console/objects/"+a.Object.ID, "/console/nowhere")
+	pages := append(console.Paths(), "/console/alerts/"+a.ID, "/console/act/"+a.ID, "/console/objects/"+a.Object.ID, "/console/nowhere",
+		"/console/sources/"+a.Object.SourceID)
 	for _, path := range pages {
 		w.must(tab.Go(w.ctx, w.hub.URL+path))
 		look(path)

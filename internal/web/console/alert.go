@@ -77,8 +77,9 @@ func (m moment) ToldWords() string {
 // toldRow is one contact and channel with one message, told or not.
 type toldRow struct {
 	delivery.Delivery
-	First bool // the first row of its contact
-	Span  int  // rows of its contact
+	First bool   // the first row of its contact
+	Span  int    // rows of its contact
+	Asks  string // of one to an engine: what it was asked for
 }
 
 // Sort says what else than a contact it is that was told.
@@ -128,7 +129,7 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 	if !a.Resolved.IsZero() {
 		view.Length = length(a.Resolved.Sub(a.Since))
 	}
-	view.Told, view.NotTold = split(ds)
+	view.Told, view.NotTold = split(ds, events)
 	view.Source, view.EngineURL = c.engine(ctx, a.Object)
 	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Asked = askedOf(events, view.Source.Name, v.now)
@@ -205,8 +206,16 @@ func timeline(events []alert.Event, ds []delivery.Delivery, engine string) []mom
 
 // split sorts deliveries into those that tell and those that were decided not
 // to, contact by contact, the newest message first.
-func split(ds []delivery.Delivery) (told, not []toldRow) {
+func split(ds []delivery.Delivery, events []alert.Event) (told, not []toldRow) {
+	asks := map[string]string{}
+	for _, e := range events {
+		asks[e.ID] = e.Type.Word()
+	}
 	for _, d := range ds {
+		if d.Channel == route.Engine {
+			told = append(told, toldRow{Delivery: d, Asks: asks[d.EventID]})
+			continue
+		}
 		if d.State == delivery.Skipped {
 			not = append(not, toldRow{Delivery: d})
 		} else {
@@ -281,7 +290,7 @@ func (c *console) object(w http.ResponseWriter, v *visit) error {
 	view.Source, view.EngineURL = c.engine(ctx, o)
 	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Alerts = c.rowsOf(v, items, []source.Source{view.Source}, v.URL.RequestURI())
-	view.Told, view.NotTold = split(ds)
+	view.Told, view.NotTold = split(ds, events)
 	return c.show(w, v, "object", view)
 }
 

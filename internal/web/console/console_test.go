@@ -89,7 +89,7 @@ func newHub(t *testing.T) *hub {
 	h.alert, h.object = got[0].AlertID, o.ID
 
 	h.server = httptest.NewServer(users.Sessions(console.New(console.Deps{
-		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New()}, Log: quiet,
+		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New(), icinga2.New()}, Log: quiet,
 		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
 		Probe:      func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
 		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {

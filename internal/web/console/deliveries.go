@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tocsin/internal/delivery"
+	"tocsin/internal/route"
 )
 
 type deliveriesView struct {
@@ -52,6 +53,7 @@ func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
 		view.States = append(view.States, option{string(s), toldOf(s).Word, slices.Contains(f.States, s)})
 	}
 	view.Channels = append([]option{{"", "Any channel", f.Channel == ""}}, channelOptions([]string{f.Channel})...)
+	view.Channels = append(view.Channels, option{route.Engine, channelWord(route.Engine), f.Channel == route.Engine})
 	view.Contacts = []option{{"", "Any contact", f.ContactID == ""}}
 	for _, k := range contacts {
 		view.Contacts = append(view.Contacts, option{k.ID, contactLabel(k), f.ContactID == k.ID})

@@ -338,7 +338,7 @@ func (c *console) mappingSections(v *visit, id string, in url.Values, said *sour
 	shape := section{Title: "What it sends", For: "kind=generic", ID: "example", Fields: []field{
 		{Name: "shape", Label: "Its JSON", Kind: "select", Half: true, Options: []option{{"", "As Tocsin’s API describes it", in.Get("shape") == ""}, {"own", "Of its own: I say where things are", in.Get("shape") == "own"}}},
 		{Name: "example", Label: "Try it with an example", Kind: "textarea", Value: in.Get("example"), Rows: 4, Mono: true, Hint: "A body as it sends one. Nothing of it is kept, and nobody is told.", Sample: `{"host":"web01","service":"HTTP","state":"critical","output":"no answer"}`},
-	}, Buttons: c.adminButtons(v, formButton{Title: "Try the example", Action: "/console/sources/" + id + "/try"}), Said: said.on("example")}
+	}, Buttons: c.adminButtons(v, formButton{Title: "Try the example", Action: "/console/sources/" + id + "/try#example"}), Said: said.on("example")}
 	where := section{Title: "Where things are", For: "kind=generic;shape=own", Hint: "JSON pointers into one event: /labels/host is the host in labels. A text that is always the same is written with = before it: =web01. What is left empty is not there."}
 	for _, m := range mappingFields() {
 		where.Fields = append(where.Fields, field{Name: "mapping_" + m.name, Label: m.label, Kind: "text", Value: in.Get("mapping_" + m.name), Half: true, Mono: true, Auto: "off", Hint: m.hint, Sample: m.sample})
@@ -362,14 +362,17 @@ func (c *console) waySections(v *visit, id string, stored source.Source, in url.
 		for _, x := range way.Fields() {
 			s.Fields = append(s.Fields, wayControl(way.Name(), x, stored.WriteBack, in))
 		}
-		s.Buttons = c.adminButtons(v, formButton{Title: "Test", Action: "/console/sources/" + id + "/probe", Wait: "Trying…"})
+		s.Buttons = c.adminButtons(v, formButton{Title: "Test", Action: "/console/sources/" + id + "/probe#tell", Wait: "Trying…"})
 		if chosen == way.Name() {
-			s.Said = said.on("tell")
+			s.ID, s.Said = "tell", said.on("tell")
 		}
 		out = append(out, s)
 	}
-	first := section{Title: "Tell the engine", ID: "tell", Fields: []field{ways},
+	first := section{Title: "Tell the engine", Fields: []field{ways},
 		Hint: "What is done here, from wherever, goes to the engine: acknowledgements, their removal, comments, downtimes. Then it is read whether the engine knows, and each alert says so."}
+	if !slices.ContainsFunc(out, func(s section) bool { return s.ID != "" }) {
+		first.ID = "tell"
+	}
 	return append([]section{first}, out...)
 }
 
