@@ -22,6 +22,7 @@ import (
 
 	"tocsin/bench/ingest"
 	"tocsin/bench/kill"
+	"tocsin/bench/mattermost"
 	"tocsin/bench/notify"
 	"tocsin/bench/push"
 	"tocsin/bench/streams"
@@ -43,6 +44,7 @@ type bench struct {
 	seconds int
 	kills   int
 	devices int
+	clicks  int
 	server  *postgres.Server
 	bases   int // databases made
 }
@@ -54,6 +56,7 @@ func (b *bench) parts() []part {
 		{"streams", "Open event streams", b.streams},
 		{"kill", "kill -9 while events come in", b.kill},
 		{"push", "Web Push", b.push},
+		{"mattermost", "Mattermost in both directions", b.mattermost},
 	}
 }
 
@@ -68,13 +71,14 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost; empty: all, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest and push; the median counts")
 	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest")
 	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
 	flag.IntVar(&b.devices, "devices", 1_000_000, "devices of the large publication of push")
+	flag.IntVar(&b.clicks, "clicks", 400, "clicks, and alerts, of each figure of mattermost")
 	flag.Parse()
 	bin, err := filepath.Abs(b.bin)
 	if err != nil {
@@ -166,6 +170,10 @@ func (b *bench) streams(_ context.Context, w io.Writer) error { return streams.R
 
 func (b *bench) push(ctx context.Context, w io.Writer) error {
 	return push.Run(ctx, w, push.Options{Bin: b.bin, Dir: b.dir, Devices: b.devices, Rounds: b.rounds})
+}
+
+func (b *bench) mattermost(ctx context.Context, w io.Writer) error {
+	return mattermost.Run(ctx, w, mattermost.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Clicks: b.clicks, Alerts: b.clicks})
 }
 
 func (b *bench) kill(ctx context.Context, w io.Writer) error {

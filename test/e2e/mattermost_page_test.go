@@ -50,7 +50,7 @@ func TestMattermostNewcomer(t *testing.T) {
 	}
 	reads := func(text string) { t.Helper(); see(fmt.Sprintf("document.body.innerText.includes(%q)", text)) }
 
-	reads("Nothing was said here yet")
+	reads("only you see this")
 	p := f.alerts("web01")
 	reads("PROBLEM")
 	look("an alert")

@@ -196,7 +196,7 @@ function drawPost(p, inThread) {
   const time = make("time", "", clock.format(p.create_at));
   time.dateTime = new Date(p.create_at).toISOString();
   const head = make("p", "head", make("strong", "", name), time);
-  if (author.bot || p.props.from_webhook) head.insertBefore(make("span", "tag", author.bot ? "bot" : "webhook"), time);
+  if (!quiet && (author.bot || p.props.from_webhook)) head.insertBefore(make("span", "tag", author.bot ? "bot" : "webhook"), time);
   if (p.edit_at) head.append(make("span", "dim", "edited"));
   if (quiet) head.append(make("span", "dim", "only you see this"));
   const body = make("div", "body", head, ...markdown(p.message ?? ""));
