@@ -13,6 +13,9 @@ const MOST_KNOWN = 100;
 const FRESH = 20_000;      // a list so young is not asked for again
 let asking = null;
 
+// What the engine made of an acknowledgement; of one that it is not told nothing.
+const SAYS = { pending: 'waiting for the engine to confirm', confirmed: 'confirmed by the engine', refused: 'refused by the engine', unconfirmed: 'not confirmed by the engine' };
+
 // learn asks the hub for the open alerts. Whoever is not signed in learns
 // nothing, and what pushes brought stays.
 function learn(force = false) {
@@ -27,7 +30,7 @@ function learn(force = false) {
     const now = Date.now();
     const open = items.filter((a) => a.status !== 'resolved').map((a) => ({
       id: a.id, name: a.object?.name || '', state: a.state, status: a.status, output: a.output || '',
-      since: a.since, by: a.acknowledgement?.author || '', at: now,
+      since: a.since, by: a.acknowledgement?.author || '', engine: SAYS[a.acknowledgement?.confirmation] || '', at: now,
     }));
     if (await tocsin.get('kept', 'owner') !== owner) return; // signed out meanwhile
     await tocsin.put('kept', { listed: now, at: now, items: open }, KNOWN);
@@ -47,7 +50,7 @@ async function learnFrom(n) {
     items.unshift({
       id: d.alert_id, name: before?.name || n.title, state: d.state || before?.state || '', output: n.body || before?.output || '',
       status: d.notice === 'acknowledgement' ? 'acknowledged' : d.notice === 'problem' ? 'firing' : before?.status || 'firing',
-      since: before?.since || d.at, by: before?.by || '', at: Date.now(),
+      since: before?.since || d.at, by: before?.by || '', engine: '', at: Date.now(),
     });
   }
   await tocsin.put('kept', { ...was, at: Date.now(), items: items.slice(0, MOST_KNOWN) }, KNOWN).catch(() => {});
@@ -132,7 +135,7 @@ function clock(at) {
 
 function row(x) {
   const state = x.state ? x.state[0].toUpperCase() + x.state.slice(1) : 'Not told';
-  const taken = x.status === 'acknowledged' ? ` · acknowledged${x.by ? ` by ${escape(x.by)}` : ''}` : '';
+  const taken = x.status === 'acknowledged' ? ` · acknowledged${x.by ? ` by ${escape(x.by)}` : ''}${x.engine ? ` – ${escape(x.engine)}` : ''}` : '';
   return `<li><p><span class="state ${LOOKS[x.state] || 'dim'}"><span aria-hidden="true">${SHAPES[x.state] || '?'}</span> ${escape(state)}</span> · <strong>${escape(x.name)}</strong></p>
 <p class="dim">${x.since ? `since ${escape(clock(x.since))}` : ''}${taken}</p>${x.output ? `<p>${escape(x.output)}</p>` : ''}</li>`;
 }
