@@ -229,6 +229,7 @@ type alert struct {
 	ID     string
 	Object struct {
 		ID, Host, Service string
+		SourceID          string `json:"source_id"`
 		Downtime          bool
 	}
 	Status          string
