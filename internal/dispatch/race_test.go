@@ -3,6 +3,8 @@ package dispatch_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -114,6 +116,9 @@ func checkStory(t *testing.T, r *rig, id string) {
 	}
 	events, err := r.db.Events(t.Context(), id, "", 500)
 	must(t, err)
+	// In the order in which they were done: ids are made when the object is locked,
+	// Received is the time at which a transaction began to wait for that.
+	slices.SortFunc(events, func(a, b alert.Event) int { return strings.Compare(a.ID, b.ID) })
 	told, posted := map[string]int{}, map[string]int{}
 	for _, d := range r.deliveries(t, id) {
 		if d.Channel == route.Engine {
