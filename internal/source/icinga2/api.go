@@ -174,12 +174,16 @@ type status struct {
 	Acknowledgement float64 `json:"acknowledgement"` // 0 none, 1 normal, 2 sticky
 	Depth           float64 `json:"downtime_depth"`
 	State           float64 `json:"state"`
+	Checked         float64 `json:"last_check"` // Unix seconds; not above 0: never, which an Icinga without its state file shows
 }
+
+// well says whether the object is known to have no problem.
+func (s status) well() bool { return s.State == 0 && s.Checked > 0 }
 
 func (e *engine) status(ctx context.Context, o alert.Object) (s status, found bool, err error) {
 	var list []status
 	t := of(o)
-	if err := e.get(ctx, t.path(), t, []string{"__name", "acknowledgement", "downtime_depth", "state"}, &list); err != nil {
+	if err := e.get(ctx, t.path(), t, []string{"__name", "acknowledgement", "downtime_depth", "state", "last_check"}, &list); err != nil {
 		return status{}, false, err
 	}
 	if len(list) == 0 {
@@ -209,7 +213,7 @@ func (e *engine) Check(ctx context.Context, c source.Command) (source.Reply, err
 	switch {
 	case c.Verb == source.Acknowledge && s.Acknowledgement > 0:
 		return confirmed("acknowledged in Icinga 2"), nil
-	case c.Verb == source.Acknowledge && s.State == 0:
+	case c.Verb == source.Acknowledge && s.well():
 		return refused("Icinga 2 shows no problem any more"), nil
 	case c.Verb == source.Acknowledge:
 		return pending("Icinga 2 does not show the acknowledgement"), nil
@@ -291,7 +295,9 @@ func (e *engine) missing(ctx context.Context, c source.Command) (source.Reply, e
 		r.Recovered = true
 	case s.Acknowledgement > 0:
 		r = source.Reply{Confirmation: alert.Confirmed}
-	case s.State == 0:
+	case s.Checked <= 0:
+		r = pending("Icinga 2 has not checked it since it lost its state")
+	case s.well():
 		r = refused("Icinga 2 shows no problem any more")
 		r.Recovered = true
 	default:

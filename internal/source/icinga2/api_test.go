@@ -223,6 +223,8 @@ func TestWatchFindsWhatIcingaNoLongerHas(t *testing.T) {
 	l.must(err)
 	l.must(l.icinga.Result(l.ctx, "web01", nasty, 0, "good again"))
 	watch("confirmed false", "refused true", "refused false", "refused true")
+	l.must(l.icinga.Restart(l.ctx)) // killed, it has lost its state
+	watch("pending false", "pending false", "pending false", "refused true")
 }
 
 func TestProbeNamesWhatIsWrong(t *testing.T) {
