@@ -44,8 +44,9 @@ type hub struct {
 	ahead  time.Duration // of the console's clock
 	report health.Report
 	acks   *dispatch.Service
-	tested string // id of the device that a test was sent to last
-	posted string // id of the room that a test was posted to last
+	tested string        // id of the device that a test was sent to last
+	posted string        // id of the room that a test was posted to last
+	bot    chat.Settings // whose bot was tried last
 	probed source.Source
 	deaf   error // what trying an engine answers
 }
@@ -95,6 +96,9 @@ func newHub(t *testing.T) *hub {
 		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {
 			h.posted = r.ID
 			return web.RoomTest{OK: true, Detail: "it stands there"}, nil
+		}, CheckBot: func(_ context.Context, s chat.Settings) (web.RoomTest, error) {
+			h.bot = s
+			return web.RoomTest{Detail: "the bot’s token was refused (401); make a new one"}, nil
 		}},
 		Health: func(context.Context) health.Report { return h.report },
 		Now:    func() time.Time { return time.Now().Add(h.ahead) },
@@ -359,6 +363,7 @@ func TestRoles(t *testing.T) {
 		{"GET", "/console/mattermost", "viewer operator admin"},
 		{"POST", "/console/mattermost", "admin"},
 		{"POST", "/console/mattermost/key", "admin"},
+		{"POST", "/console/mattermost/bot", "admin"},
 		{"GET", "/console/mattermost/rooms/new", "viewer operator admin"},
 		{"POST", "/console/mattermost/rooms/new", "admin"},
 		{"POST", "/console/mattermost/rooms/none/test", "admin"},

@@ -31,6 +31,9 @@ type Mattermost struct {
 	// TestRoom posts a test message to a room and answers what became of it. nil:
 	// nothing can be sent.
 	TestRoom func(ctx context.Context, r chat.Room) (web.RoomTest, error)
+	// CheckBot looks whether the server lets the bot in, without changing anything.
+	// nil: it is not offered.
+	CheckBot func(ctx context.Context, s chat.Settings) (web.RoomTest, error)
 }
 
 // Push is what the pages need of Web Push besides the store. Without Test and

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -56,6 +57,7 @@ type mattermostNow struct {
 	chat  chat.Settings
 	rooms []chat.Room
 	key   *auth.APIKey // nil: none, or one that is gone
+	said  *flash       // what became of a test of the bot
 }
 
 func (c *console) mattermostNow(v *visit) (now mattermostNow, err error) {
@@ -148,9 +150,9 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 	if now.key != nil {
 		keyButton = "Create another key"
 	}
-	proxy := "No outgoing proxy is set: see Settings → Notifications."
+	proxy := "None is named in Settings → Notifications: TOCSIN_PUSH_PROXY, where it is given."
 	if now.set.PushProxy != "" {
-		proxy = "It is " + now.set.PushProxy + ", from Settings → Notifications."
+		proxy = "It is " + now.set.PushProxy + ", of Settings → Notifications."
 	}
 	var tokens string
 	if n := len(now.chat.CommandHashes); n > 0 {
@@ -171,13 +173,46 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 			{Name: "callback_url", Label: "Public base URL", Kind: "text", Value: in.Get("callback_url"), Half: true, Mono: true, Auto: "off", Sample: c.base(v), Hint: "Under which the Mattermost server reaches this hub; it may be another one than people use. Empty: " + c.base(v)},
 			{Name: "api_key", Label: "API key", Kind: "static", Half: true, Look: &keyState, Value: keyText, Hint: "In its name Mattermost’s buttons act. It may acknowledge and nothing else; when it is revoked under API keys, the buttons stop."},
 		}, Buttons: c.adminButtons(v, formButton{Title: keyButton, Action: mattermostPath + "/key"})},
-		{Title: "With a bot", Hint: "The full form: one post per alert that is kept up to date in place, short replies in its thread, several teams and channels, direct messages to contacts, and a form for the comment.", Fields: []field{
+		{Title: "With a bot", ID: "bot", Buttons: c.botButtons(v), Hint: "The full form: one post per alert that is kept up to date in place, short replies in its thread, several teams and channels, direct messages to contacts, and a form for the comment.", Fields: []field{
 			{Name: "server_url", Label: "Mattermost’s address", Kind: "text", Value: in.Get("server_url"), Half: true, Mono: true, Auto: "off", Sample: "https://chat.example.org"},
 			{Name: "bot_token", Label: "Bot token", Kind: "password", Secret: true, Stored: now.chat.BotToken != "", Half: true, Mono: true, Auto: "off", Hint: "The access token of a bot account that is a member of the channels below."},
 			{Name: "command_tokens", Label: "Tokens of the slash command", Kind: "textarea", Secret: true, Stored: len(now.chat.CommandHashes) > 0, Rows: 2, Mono: true, Hint: tokens + "Mattermost makes one for each team in which /tocsin is added: one a line. Only their hashes are kept."},
 			ticked("allow_unlinked", "People who are linked to no contact may acknowledge, too", "They are recorded by their name in Mattermost. Else they are told to type /tocsin link first."),
 		}},
 	}}
+}
+
+func (c *console) botButtons(v *visit) []formButton {
+	if c.Mattermost.CheckBot == nil {
+		return nil
+	}
+	return c.adminButtons(v, formButton{Title: "Test the bot", Action: mattermostPath + "/bot#bot", Wait: "Trying…"})
+}
+
+// checkBot tries the bot as the form has it, and keeps nothing.
+func (c *console) checkBot(w http.ResponseWriter, v *visit) error {
+	now, err := c.mattermostNow(v)
+	if err != nil {
+		return err
+	}
+	if c.Mattermost.CheckBot == nil {
+		return fault.ErrNotFound
+	}
+	_, s, _, err := c.readMattermost(v, now)
+	if err != nil {
+		return c.showMattermost(w, v, http.StatusUnprocessableEntity, now, v.PostForm, "", err)
+	}
+	ctx, cancel := context.WithTimeout(v.Context(), probePatience)
+	defer cancel()
+	got, err := c.Mattermost.CheckBot(ctx, s)
+	if err != nil {
+		return err
+	}
+	now.said = &flash{Kind: "bad", Text: sentence(got.Detail)}
+	if got.OK {
+		now.said.Kind = "good"
+	}
+	return c.showMattermost(w, v, http.StatusOK, now, v.PostForm, "", nil)
 }
 
 // adminButtons are those of a form that only administrators can send.
@@ -190,6 +225,7 @@ func (c *console) adminButtons(v *visit, bs ...formButton) []formButton {
 
 func (c *console) showMattermost(w http.ResponseWriter, v *visit, status int, now mattermostNow, in url.Values, fresh string, why error) error {
 	view := mattermostView{Form: c.mattermostForm(v, now, in), Fresh: fresh, Admin: v.may(auth.Administer)}
+	view.Form.Sections[2].Said = now.said
 	if why != nil && !view.Form.refused(why) {
 		return why
 	}

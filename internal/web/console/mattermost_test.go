@@ -93,6 +93,15 @@ func TestMattermostSettings(t *testing.T) {
 			t.Errorf("%+v %v", s, err)
 		}
 	})
+	t.Run("a test of the bot tries what stands in the form, says the mend, and keeps nothing", func(t *testing.T) {
+		_, body := admin.post("/console/mattermost/bot", mattermostForm(url.Values{"server_url": {"https://chat.example.com"}, "allow_unlinked": {"on"}}))
+		if !strings.Contains(body, "make a new one") || h.bot.BotToken == "" || strings.Contains(body, h.bot.BotToken) {
+			t.Errorf("tried %+v", h.bot.ServerURL)
+		}
+		if s, err := h.db.ChatSettings(t.Context()); err != nil || s.Unlinked {
+			t.Errorf("kept: %+v %v", s, err)
+		}
+	})
 	t.Run("what is stored can be removed", func(t *testing.T) {
 		admin.post("/console/mattermost", mattermostForm(url.Values{"server_url": {"https://chat.example.com"}, "command_tokens": {"tokentoken1\ntokentoken2"}}))
 		s, _ := h.db.ChatSettings(t.Context())

@@ -131,7 +131,7 @@ func (c *console) pushForm(v *visit, in url.Values) form {
 		}},
 		each,
 		{Title: "The way out", Fields: []field{
-			{Name: "push_proxy", Label: "Outgoing proxy", Kind: "text", Value: in.Get("push_proxy"), Mono: true, Half: true, Auto: "off", Hint: "http://host:port. Empty: TOCSIN_PUSH_PROXY, else none. A proxy with a password goes into TOCSIN_PUSH_PROXY. HTTPS_PROXY is not used."},
+			{Name: "push_proxy", Label: "Outgoing proxy", Kind: "text", Value: in.Get("push_proxy"), Mono: true, Half: true, Auto: "off", Hint: "http://host:port. Empty: TOCSIN_PUSH_PROXY, else none. Web Push goes through it, and Mattermost and engines where that is switched on. A proxy with a password goes into TOCSIN_PUSH_PROXY. HTTPS_PROXY is not used."},
 			numberField(in, "push_ready_max", "Devices prepared for ahead", "While idle, the costly part of the next message is done for so many devices, in memory. 0: none.", "0", strconv.Itoa(config.MaxPushReady)),
 			{Name: "push_hosts", Label: "Further push services", Kind: "textarea", Value: in.Get("push_hosts"), Rows: 2, Mono: true, Hint: "Host or host:port, one a line; hosts below them count too. Those of Chrome, Edge, Firefox and Safari are known: " + strings.Join(push.DefaultHosts(), ", ") + "."},
 		}},

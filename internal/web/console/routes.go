@@ -89,6 +89,7 @@ func (c *console) routes() []routing {
 
 		{"GET " + mattermostPath, auth.ReadConfig, c.mattermost},
 		{"POST " + mattermostPath, auth.Administer, c.saveMattermost},
+		{"POST " + mattermostPath + "/bot", auth.Administer, c.checkBot},
 		{"POST " + mattermostPath + "/key", auth.Administer, c.makeMattermostKey},
 		{"GET " + mattermostPath + "/rooms/{id}", auth.ReadConfig, c.room},
 		{"POST " + mattermostPath + "/rooms/{id}", auth.Administer, c.saveRoom},
