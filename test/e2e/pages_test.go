@@ -77,8 +77,10 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	anna.signIn()
 	tab = anna.tab
 	a := w.alertOf("web01.example.com", "HTTP")
-	pages := append(console.Paths(), "/console/alerts/"+a.ID, "/console/act/"+a.ID, "/console/objects/"+a.Object.ID, "/console/nowhere",
-		"/console/sources/"+a.Object.SourceID)
+	var source string
+	w.must(tab.Go(w.ctx, w.hub.URL+"/console/sources"))
+	w.must(tab.Eval(w.ctx, "document.querySelector('tbody a').pathname", &source))
+	pages := append(console.Paths(), "/console/alerts/"+a.ID, "/console/act/"+a.ID, "/console/objects/"+a.Object.ID, "/console/nowhere", source)
 	for _, path := range pages {
 		w.must(tab.Go(w.ctx, w.hub.URL+path))
 		look(path)
