@@ -57,6 +57,54 @@ func TestTextThatNoDatabaseTakesIsRefused(t *testing.T) {
 	}
 }
 
+// The same text may come in JSON, where every field of a body can have it.
+func TestTextInJSONThatNoDatabaseTakesIsNoFaultOfOurs(t *testing.T) {
+	h := startHub(t, "TOCSIN_DATABASE_URL="+postgres.URL(t))
+	h.user("root", auth.Admin)
+	key, cookie := h.key(auth.Administer), h.cookie("root")
+	id := h.tell(problem)
+	for _, bad := range []string{`a\u0000b`, "a\xffb", `\ud800`, `a\u0007`, strings.Repeat("ü", 1900)} {
+		for _, c := range []struct {
+			method, path, body string
+			who                any
+		}{
+			{"PUT", "/mattermost", `{"server_url":"https://X"}`, key},
+			{"PUT", "/mattermost", `{"callback_url":"X"}`, key},
+			{"PUT", "/mattermost", `{"server_url":"https://chat.example.com","bot_token":"X"}`, key},
+			{"PUT", "/mattermost", `{"command_tokens":["XXXXXXXX"]}`, key},
+			{"POST", "/mattermost/rooms", `{"name":"X","kind":"bot","team":"X","channel":"X"}`, key},
+			{"POST", "/mattermost/rooms", `{"name":"1","kind":"bot","team":"X","channel":"c"}`, key},
+			{"POST", "/mattermost/rooms", `{"name":"2","kind":"webhook","webhook_url":"https://a.example/hooks/X","channel_override":"X"}`, key},
+			{"POST", "/mattermost/link", `{"token":"X","contact_id":"X"}`, cookie},
+			{"POST", "/contacts", `{"name":"c","mattermost":"X"}`, key},
+			{"POST", "/rules", `{"name":"r","rooms":["X"]}`, key},
+			{"POST", "/sources", `{"name":"s1","kind":"icinga2","write_back":{"kind":"icinga2","url":"https://a.example","user":"u"},"write_back_secret":"X"}`, key},
+			{"POST", "/sources", `{"name":"s2","kind":"icinga2","write_back":{"kind":"icinga2","url":"https://a.example","user":"X","server_name":"X","ca":"X"},"write_back_secret":"s"}`, key},
+			{"POST", "/sources", `{"name":"s3","kind":"nagios","write_back":{"kind":"command_file","command_file":"/X","status_file":"/X"}}`, key},
+			{"POST", "/sources", `{"name":"s4","kind":"grafana","secret":"X"}`, key},
+			{"POST", "/sources", `{"name":"s5","kind":"generic","mapping":{"host":"/X","state":"=X","states":{"X":"ok"}}}`, key},
+			{"POST", "/alerts/" + id + "/comments", `{"comment":"X"}`, key},
+			{"POST", "/alerts/" + id + "/downtime", `{"minutes":5,"comment":"X"}`, key},
+			{"POST", "/alerts/" + id + "/acknowledge", `{"comment":"X"}`, key},
+		} {
+			got := h.call(c.method, "/api/v1"+c.path, c.who, strings.ReplaceAll(c.body, "X", bad))
+			if got.status >= 500 {
+				t.Errorf("%s %s %s with %.20q: %d %s", c.method, c.path, c.body, bad, got.status, got.body)
+			}
+		}
+		for _, path := range []string{"action", "dialog", "command"} {
+			for _, body := range []string{
+				`{"user_id":"X","channel_id":"X","post_id":"X","context":{"secret":"X","alert":"X","action":"X"}}`,
+				`{"type":"dialog_submission","state":"X","user_id":"X","submission":{"comment":"X"}}`, "token=%00&text=list+%00&user_id=%00%ff",
+			} {
+				if got := h.call("POST", "/callback/mattermost/"+path, nil, strings.ReplaceAll(body, "X", bad)); got.status != http.StatusOK || strings.Contains(got.body, "went wrong") {
+					t.Errorf("%s with %.20q: %d %s", path, bad, got.status, got.body)
+				}
+			}
+		}
+	}
+}
+
 func TestAPlaceInAListThatNobodyGaveIsNoFaultOfOurs(t *testing.T) {
 	h := startHub(t)
 	h.user("root", auth.Admin)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tocsin/internal/source"
 )
@@ -17,6 +18,12 @@ import (
 func CheckSource(s source.Source, kinds []source.Kind, ways []source.WriteBackKind) error {
 	if err := s.Validate(kinds); err != nil {
 		return err
+	}
+	// They are sent in headers, and stand in columns of their own.
+	for _, kept := range []struct{ field, text string }{{"secret", s.Secret}, {"write_back_secret", s.WriteBack.Secret}} {
+		if !utf8.ValidString(kept.text) || strings.ContainsFunc(kept.text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return &source.FieldError{Field: kept.field, Problem: "has control characters or broken UTF-8", Mend: "give it in one line of plain text"}
+		}
 	}
 	return CheckWriteBack(s, ways)
 }
