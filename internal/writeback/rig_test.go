@@ -122,6 +122,12 @@ func (f *fake) told() []dispatch.Answer {
 	return slices.Clone(f.answers)
 }
 
+func (f *fake) named() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.renamed)
+}
+
 func pending(words string) source.Reply {
 	return source.Reply{Confirmation: alert.Pending, Words: words}
 }

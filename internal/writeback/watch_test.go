@@ -98,7 +98,11 @@ type prober struct {
 	problem error
 }
 
-func (p *prober) Probe(context.Context) error { return p.problem }
+func (p *prober) Probe(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.problem
+}
 
 type proberKind struct {
 	kind
@@ -136,7 +140,9 @@ func TestAnEngineThatIsBackIsNotSaidToBeAway(t *testing.T) {
 		if s := w.States(); !strings.HasPrefix(s[0].Problem, away.Error()) {
 			t.Errorf("%+v", s)
 		}
+		p.mu.Lock()
 		p.problem = nil
+		p.mu.Unlock()
 		<-time.After(30 * time.Second)
 		if s := w.States(); s[0].Problem != "" || !s[0].Failing.IsZero() {
 			t.Errorf("%+v", s)
@@ -158,19 +164,19 @@ func TestNamesAreLookedUp(t *testing.T) {
 		over := make(chan struct{})
 		go func() { defer close(over); _ = w.Run(ctx) }()
 		synctest.Wait()
-		if want := []string{"o1 web01 /Ping"}; !slices.Equal(f.renamed, want) {
-			t.Errorf("%q", f.renamed)
+		if want := []string{"o1 web01 /Ping"}; !slices.Equal(f.named(), want) {
+			t.Errorf("%q", f.named())
 		}
 		<-time.After(5 * time.Second)
 		w.Wake()
 		synctest.Wait()
-		if len(f.renamed) != 2 {
-			t.Errorf("woken: %q", f.renamed)
+		if len(f.named()) != 2 {
+			t.Errorf("woken: %q", f.named())
 		}
 		<-time.After(11 * time.Minute)
 		synctest.Wait()
-		if len(f.renamed) != 3 {
-			t.Errorf("after a while: %q", f.renamed)
+		if len(f.named()) != 3 {
+			t.Errorf("after a while: %q", f.named())
 		}
 		cancel()
 		<-over

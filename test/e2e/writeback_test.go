@@ -285,6 +285,26 @@ func TestWriteBackToNagios(t *testing.T) {
 		}
 	})
 
+	s.part("what Nagios tells of it itself is the same acknowledgement", func() {
+		s.cli("", "source", "write-back", "nagios", "--write-back", "command_file", "--command-file", s.nagios.CommandFile(),
+			"--status-file", s.nagios.StatusFile(), "--confirm-seconds", "4", "--engine-notify")
+		disk := s.problem("web01", "Disk /")
+		s.ack(disk, "Making room", nil)
+		s.confirmation(disk, "confirmed")
+		s.must(s.nagios.UntilLogged(s.ctx, "SERVICE NOTIFICATION: anna;web01;Disk /;ACKNOWLEDGEMENT (CRITICAL)", 2)) // the first was Ben's
+		s.eventually("what Nagios tells of it", func() bool {
+			return strings.Contains(fmt.Sprint(s.alert(disk).Timeline), "{ACKNOWLEDGEMENT Making room  engine ")
+		})
+		s.must(s.nagios.Service("web01", "Disk /", 0, "DISK OK"))
+		s.eventually("the recovery", func() bool { return s.alert(disk).Status == "resolved" })
+		if a := s.alert(disk); a.Ack == nil || a.Ack.Origin != "api" || a.Ack.Confirmation != "confirmed" {
+			s.Errorf("%+v", a.Ack)
+		}
+		if got := s.commands("Making room"); len(got) != 1 || !strings.Contains(got[0], "Disk /;2;1;1;") || len(s.commands("REMOVE_SVC_ACKNOWLEDGEMENT;web01;Disk /")) != 0 {
+			s.Errorf("Nagios was told %q", got)
+		}
+	})
+
 	s.part("an acknowledgement that ran out is taken back in Nagios, too", func() {
 		patience := time.NewTimer(80 * time.Second)
 		defer patience.Stop()
