@@ -18,7 +18,7 @@ const WrongToken = "A call came with a token that is not this source's."
 type Source struct {
 	ID          string
 	Name        string // in the URL of its events: [a-z0-9][a-z0-9-]{0,62}
-	Kind        string // "nagios", "naemon", "openitcockpit", "generic"
+	Kind        string // a Kind's Name: "nagios", "icinga2", "generic"
 	TokenHash   string // SHA-256 of the token in hex
 	TokenHint   string // the last four characters, for people
 	HostURL     string // template of its page of a host: {host}, {host_display}
