@@ -17,13 +17,20 @@ import (
 // Acknowledge goes to the simulated engine by its command file, and the post says
 // that the engine has confirmed it.
 func TestDemoClickIsConfirmed(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dir := t.TempDir()
+	for _, name := range []string{"in a new folder", "and in one that was used before, with a new chat"} {
+		t.Run(name, func(t *testing.T) { clickStory(t, dir) })
+	}
+}
+
+func clickStory(t *testing.T, dir string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	ready, done := make(chan demo.Access, 1), make(chan error, 1)
-	t.Setenv("TMPDIR", t.TempDir())
 	go func() {
 		done <- demo.Run(ctx, demo.Options{
-			Listen: "127.0.0.1:0", First: 50 * time.Millisecond, Pace: 4 * time.Second, Ready: func(a demo.Access) { ready <- a },
+			Listen: "127.0.0.1:0", DataDir: dir, First: 50 * time.Millisecond, Pace: 4 * time.Second, Ready: func(a demo.Access) { ready <- a },
 		})
 	}()
 	var a demo.Access

@@ -80,6 +80,15 @@ func TestMattermostNewcomer(t *testing.T) {
 	reads("1 open:")
 	look("the command's answer")
 
+	f.part("what a check says is shown as it is", func() {
+		said := `<img src=x onerror=alert(1)> **bold** [l](javascript:alert(1)) @channel ~~s~~ https://example.com/a`
+		_, err := f.Lab.Alert(f.soon(), "hostile01", "HTTP", 2, said)
+		f.must(err)
+		// Zero-width characters keep Mattermost from calling people.
+		see(fmt.Sprintf("[...document.querySelectorAll('.atext')].some(e => e.innerText.replace(/[\\u200b-\\u200d\\u2060]/g, '').includes(%q))", "<img src=x onerror=alert(1)> **bold** [l](javascript:alert(1)) @channel ~~s~~"))
+		see("!document.querySelector('.atext strong, .atext em, .atext del, .atext img, .atext .mention, a[href^=javascript]')")
+	})
+
 	// Another person, who is linked to nobody, sees the same post and is told why
 	// nothing happens.
 	var eve string
