@@ -208,6 +208,7 @@ type status struct {
 	Monitored    *bool `json:"isInMonitoring"`
 	Acknowledged bool  `json:"problemHasBeenAcknowledged"`
 	Depth        int   `json:"scheduledDowntimeDepth"`
+	State        *int  `json:"currentState"`
 }
 
 func (e *engine) status(ctx context.Context, o alert.Object) (s status, readable bool, err error) {

@@ -32,6 +32,7 @@ type cockpit struct {
 	asked     int
 	acked     bool
 	down      int
+	state     int
 	unseen    bool   // its role may not see pages
 	broken    string // answers this to everything
 	status    int
@@ -66,7 +67,7 @@ func (o *cockpit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, `{"message":"Forbidden"}`, http.StatusForbidden)
 			return
 		}
-		status := map[string]any{"isInMonitoring": true, "problemHasBeenAcknowledged": o.acked, "scheduledDowntimeDepth": o.down, "currentState": 2}
+		status := map[string]any{"isInMonitoring": true, "problemHasBeenAcknowledged": o.acked, "scheduledDowntimeDepth": o.down, "currentState": o.state}
 		answer(map[string]any{"hoststatus": status, "servicestatus": status, "mergedHost": map[string]any{"id": 1}})
 	case "/hosts/byUuid/" + hostID + ".json":
 		answer(map[string]any{"host": map[string]any{"id": 1, "uuid": hostID, "name": "default host"}})
@@ -296,5 +297,43 @@ func TestNamesOfUUIDs(t *testing.T) {
 	names()
 	if o.asked != 8 {
 		t.Errorf("after the hour asked %d times", o.asked-4)
+	}
+}
+
+func TestWatchReadsSomePagesInEachRound(t *testing.T) {
+	o := &cockpit{acked: true, state: 2}
+	e := open(t, o, key)
+	acks := make([]source.Command, 25)
+	for i := range acks {
+		acks[i] = command(source.Acknowledge, serviceID)
+	}
+	watch := func() (n map[string]int) {
+		t.Helper()
+		replies, err := e.(source.Watcher).Watch(t.Context(), acks)
+		if err != nil || len(replies) != len(acks) {
+			t.Fatalf("%d replies, %v", len(replies), err)
+		}
+		n = make(map[string]int)
+		for _, r := range replies {
+			n[fmt.Sprint(r.Confirmation, " ", r.Recovered)]++
+		}
+		return n
+	}
+	for round, want := range []int{20, 5, 20} {
+		if n := watch(); n["confirmed false"] != want || n["pending false"] != 25-want {
+			t.Errorf("round %d: %v", round, n)
+		}
+	}
+	o.acked = false
+	if n := watch(); n["refused false"] != 5 {
+		t.Errorf("removed there: %v", n)
+	}
+	o.state = 0
+	if n := watch(); n["refused true"] != 20 {
+		t.Errorf("recovered: %v", n)
+	}
+	o.unseen = true
+	if n := watch(); n["pending false"] != 25 {
+		t.Errorf("not to be seen: %v", n)
 	}
 }

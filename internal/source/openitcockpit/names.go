@@ -20,7 +20,8 @@ const (
 	maxKnown = 100_000
 )
 
-// engine is one openITCOCKPIT. It honours source.Engine, Prober and Namer.
+// engine is one openITCOCKPIT. It honours source.Engine,
+// Watcher, Prober and Namer.
 type engine struct {
 	client *source.Client
 	notify bool
@@ -28,6 +29,7 @@ type engine struct {
 
 	mu    sync.Mutex
 	known map[string]named // names by UUID
+	turn  int              // the acknowledgement that Watch begins with
 }
 
 // named is a name and when it was read; an empty one is of a UUID that
