@@ -177,3 +177,40 @@ func TestNagiosConfirmsEachVerb(t *testing.T) {
 		t.Errorf("%+v", reply)
 	}
 }
+
+func TestNagiosShowsWhetherAnAcknowledgementStands(t *testing.T) {
+	t.Parallel()
+	r := begin(t)
+	r.must(r.nagios.Service("web01", "HTTP Check", 2, "CRITICAL - no answer"))
+	r.must(r.nagios.UntilLogged(r.ctx, "SERVICE NOTIFICATION: anna;web01;HTTP Check;CRITICAL", 1))
+	c := r.hand(source.Command{Verb: source.Acknowledge, Object: alert.Object{Host: "web01", Service: "HTTP Check"}, AlertID: "0198", Author: "jane", Comment: "x"})
+	r.answer(c)
+	stands := func(want alert.Confirmation, recovered bool) {
+		t.Helper()
+		c.From = time.Now()
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			replies, err := r.engine.(source.Watcher).Watch(r.ctx, []source.Command{c})
+			r.must(err)
+			if replies[0].Confirmation == want && replies[0].Recovered == recovered {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-r.ctx.Done():
+				t.Fatalf("%+v, not %s\n%s", replies[0], want, r.nagios.Log())
+			}
+		}
+	}
+	stands(alert.Confirmed, false)
+	r.must(r.nagios.Command("REMOVE_SVC_ACKNOWLEDGEMENT", "web01", "HTTP Check"))
+	stands(alert.Refused, false)
+	r.must(r.nagios.Service("web01", "HTTP Check", 0, "OK"))
+	stands(alert.Refused, true)
+	r.must(r.engine.(source.Prober).Probe(r.ctx))
+	r.must(r.nagios.End(r.ctx))
+	if err := r.engine.(source.Prober).Probe(r.ctx); err == nil || !strings.Contains(err.Error(), "nobody reads the command file") {
+		t.Errorf("%v", err)
+	}
+}
