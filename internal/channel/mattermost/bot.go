@@ -22,6 +22,9 @@ const grace = time.Minute
 // keptReplies is how many deliveries are remembered that have a reply.
 const keptReplies = 20
 
+// tryLasts is for how long a post that somebody tries to make may still come to be.
+const tryLasts = patience + 2*time.Second
+
 // sendBot posts, edits and replies as the bot.
 func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.Message) error {
 	channelID, err := c.channelOf(ctx, d)
@@ -46,11 +49,14 @@ func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.M
 		if err := c.find(ctx, d, &row); err != nil {
 			return err
 		}
+		if row.PostID == "" && row.Nonce != m.DeliveryID && c.o.Now().Sub(row.Tried) < tryLasts {
+			return channel.RetryAfter(errLater, time.Second) // it may be made at this moment, by another node
+		}
 	}
 	var done []string
 	edited := false
 	if !known || row.PostID == "" {
-		if row, err = c.create(ctx, d, &v, m, channelID); err != nil {
+		if row, err = c.create(ctx, d, &v, m, channelID, row.Nonce); err != nil {
 			return err
 		}
 		done = append(done, "posted in "+d.name)
@@ -122,9 +128,10 @@ func (c *Channel) find(ctx context.Context, d *target, row *chat.Post) error {
 	return nil
 }
 
-// create makes the post of an alert. That it is tried is written down before, so
-// that it is looked for and not made twice if nobody hears of its end.
-func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Message, channelID string) (chat.Post, error) {
+// create makes the post of an alert, in the place of the try with the nonce before.
+// That it is tried is written down first, so that it is looked for and not made
+// twice if nobody hears of its end.
+func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Message, channelID, before string) (chat.Post, error) {
 	secrets, buttons := c.secrets(v, d.key, channelID, "")
 	at := v.render(secrets)
 	now := c.o.Now()
@@ -132,8 +139,12 @@ func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Mes
 		AlertID: v.alert.ID, Destination: d.key, ChannelID: channelID, Nonce: m.DeliveryID, Tried: now,
 		Hash: look(at), LastEvent: m.Event.ID, Created: now, Updated: now,
 	}
-	if err := c.o.Store.SavePosts(ctx, []chat.Post{row}, buttons); err != nil {
+	won, err := c.o.Store.ClaimPost(ctx, row, before, buttons)
+	if err != nil {
 		return row, fmt.Errorf("keep what is posted: %w", err)
+	}
+	if !won {
+		return row, channel.RetryAfter(errLater, time.Second) // another node makes it
 	}
 	p, err := c.client.create(ctx, &d.server, newPost{
 		ChannelID: channelID, Props: props{[]attachment{at}, ours{ID: row.Nonce}},

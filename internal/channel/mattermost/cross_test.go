@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,6 +125,54 @@ func TestAServerThatHangsIsLeftInTime(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+func TestTwoNodesMakeOnePost(t *testing.T) {
+	r := newRig(t)
+	a := r.firing()
+	first, second := r.opened(botRoom, a), r.opened(botRoom, a)
+	one := r.ch
+	r.renew()
+	// The one is killed while it posts; whether Mattermost took it is not known.
+	r.mm.Fail(1, demo.Fault{Method: http.MethodPost, Path: "/api/v4/posts", Hang: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if e := channel.As(one.SendAll(ctx, []channel.Message{first})[0]); e.Accepted {
+		t.Fatalf("%+v", e)
+	}
+	if e := r.send(second); e.Accepted || e.Permanent || e.After != time.Second {
+		t.Errorf("%+v", e)
+	}
+	r.shift.Add(int64(15 * time.Second))
+	for range 2 {
+		if e := r.send(second); !e.Accepted || len(r.mm.Posts(r.town.ID)) != 1 {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestManyNodesAtOnceMakeOnePost(t *testing.T) {
+	r := newRig(t)
+	a := r.firing()
+	var running sync.WaitGroup
+	for range 6 {
+		r.renew()
+		node, m := r.ch, r.opened(botRoom, a)
+		running.Go(func() {
+			if e := channel.As(node.SendAll(t.Context(), []channel.Message{m})[0]); e.Permanent {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+	running.Wait()
+	r.shift.Add(int64(15 * time.Second))
+	if e := r.send(r.opened(botRoom, a)); !e.Accepted {
+		t.Errorf("%+v", e)
+	}
+	tops := slices.DeleteFunc(r.mm.Posts(r.town.ID), func(p demo.Post) bool { return p.RootID != "" })
+	if len(tops) != 1 {
+		t.Errorf("%d posts", len(tops))
 	}
 }
 

@@ -162,7 +162,7 @@ func (c *Channel) askForComment(ctx context.Context, s *sight, b *chat.Button, k
 	})
 	if err != nil {
 		c.figures.count(actions, "failed")
-		t := diagnose(err, sv.host(), "the dialog", false)
+		t := diagnose(err, sv.host(), "", false)
 		c.o.Log.Warn("a dialog could not be opened", "alert_id", b.AlertID, "error", err)
 		return private("The dialog could not be opened: " + escape(t.words) + "\nNothing was done. You can type `/tocsin ack " + shortID(b.AlertID) + " comment` instead.")
 	}

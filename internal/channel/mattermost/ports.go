@@ -81,6 +81,9 @@ type Store interface {
 	// SavePosts writes posts over what is there of the same alert and destination,
 	// and adds buttons, all in one transaction.
 	SavePosts(ctx context.Context, posts []chat.Post, buttons []chat.Button) error
+	// ClaimPost writes a post that is about to be made, in the place of the try with
+	// the nonce before, and its buttons: of many nodes at once one does.
+	ClaimPost(ctx context.Context, p chat.Post, before string, buttons []chat.Button) (won bool, err error)
 	DropButtons(ctx context.Context, alertID, destination string, madeBefore time.Time) error
 	ButtonByHash(ctx context.Context, hash string) (chat.Button, error)
 	// UseButton marks a button as used and binds it to a channel and a post where

@@ -93,8 +93,8 @@ const (
 	longestHold = 10 * time.Minute
 )
 
-// diagnose puts an error into words. at is the room or the person; webhook says
-// which of the forms it was.
+// diagnose puts an error into words. at is the room or the person, empty where it
+// is about neither; webhook says which of the forms it was.
 func diagnose(err error, host, at string, webhook bool) trouble {
 	var away *awayError
 	if errors.As(err, &away) {
@@ -115,6 +115,10 @@ func diagnose(err error, host, at string, webhook bool) trouble {
 		return trouble{words: fmt.Sprintf("%s leads elsewhere (%d): enter the address that it leads to", host, e.status), pause: time.Minute, server: true}
 	case e.status == http.StatusUnauthorized && !webhook:
 		return trouble{words: "the bot’s token was refused (401): make a new one in Mattermost under Integrations → Bot Accounts, and enter it under API → Mattermost", pause: untilMended, server: true}
+	case at == "" && e.status == http.StatusNotFound:
+		return trouble{words: host + " has no such thing as Mattermost’s API (404): is this the address of a Mattermost server?"}
+	case at == "":
+		return trouble{words: fmt.Sprintf("%s refused: %v", host, e)}
 	case webhook && (e.status == http.StatusNotFound && strings.Contains(e.id, "channel")):
 		return trouble{words: "Mattermost knows no such channel for the webhook of " + at + " (404): mend the channel override, or leave it empty", pause: untilMended}
 	case webhook && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden || e.status == http.StatusNotFound || strings.Contains(e.id, "invalid")):

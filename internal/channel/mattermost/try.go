@@ -72,7 +72,7 @@ func (c *Channel) Check(ctx context.Context, settings chat.Settings) (Seen, erro
 		teams, err = c.client.teams(ctx, &sv)
 	}
 	if err != nil {
-		return Seen{}, errors.New(diagnose(err, sv.host(), "that", false).words)
+		return Seen{}, errors.New(diagnose(err, sv.host(), "", false).words)
 	}
 	slices.Sort(teams)
 	return Seen{UserID: me.ID, UserName: me.Username, Bot: me.Bot, Teams: teams}, nil
