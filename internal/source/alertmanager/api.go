@@ -60,7 +60,7 @@ func (Way) Open(w source.WriteBack, o source.EngineOptions) (source.Engine, erro
 	if err != nil {
 		return nil, err
 	}
-	return &engine{client: client, silence: w.Silence, now: o.Now, missing: make(map[string]time.Time)}, nil
+	return &engine{client: client, silence: w.Silence, now: o.Now, missing: make(map[string]absence), ended: make(map[string]time.Time)}, nil
 }
 
 // engine is one Alertmanager. It honours source.Engine, Watcher and Prober.
@@ -71,7 +71,8 @@ type engine struct {
 
 	mu      sync.Mutex
 	started time.Time            // of the Alertmanager that missing is about
-	missing map[string]time.Time // since when alerts are not among those that it lists, by their fingerprints
+	missing map[string]absence   // alerts that are not among those that it lists, by their fingerprints
+	ended   map[string]time.Time // silences that somebody ended there, by their ids and the acknowledgements' events
 }
 
 const noAcknowledgement = "Alertmanager knows no acknowledgement; Tocsin stops its own reminders"

@@ -195,6 +195,12 @@ func (e *engine) status(ctx context.Context) (s status, err error) {
 // it knows none until Prometheus tells it again.
 const patience = 5 * time.Minute
 
+// memory is for how long what one reading showed is kept for the next ones.
+const memory = time.Hour
+
+// absence is since when an alert is not listed, and when that was last seen.
+type absence struct{ since, seen time.Time }
+
 // Watch extends silences of which less than half is left, makes those anew that
 // Alertmanager forgot, and finds the alerts that are over, of which it says
 // nothing while they are silenced.
@@ -233,7 +239,7 @@ func (e *engine) keep(ctx context.Context, c source.Command, list []silence) (so
 	switch {
 	case found && s.stands() && s.EndsAt.Sub(e.now()) > span/2:
 		return hushed(s), nil
-	case found && s.ended(c):
+	case found && !s.stands() && e.wasEnded(s, c):
 		return refused("the silence was ended in Alertmanager"), nil
 	case !found || !s.stands():
 		s = silence{} // forgotten, or over because nobody was there to extend it
@@ -270,22 +276,38 @@ func (e *engine) judge(acks []source.Command, listed map[string]bool, started ti
 		clear(e.missing)
 		e.started = started
 	}
-	before := e.missing
-	e.missing = make(map[string]time.Time)
 	over := make([]bool, len(acks))
 	for i, c := range acks {
 		f := fingerprint(c.Object)
 		if f == "" || listed[f] {
+			delete(e.missing, f)
 			continue
 		}
-		since, known := before[f]
+		m, known := e.missing[f]
 		if !known {
-			since = now
+			m.since = now
 		}
-		e.missing[f] = since
-		over[i] = now.Sub(since) >= patience && now.Sub(started) >= patience
+		m.seen = now
+		e.missing[f] = m
+		over[i] = now.Sub(m.since) >= patience && now.Sub(started) >= patience
 	}
+	maps.DeleteFunc(e.missing, func(_ string, m absence) bool { return now.Sub(m.seen) > memory })
 	return over
+}
+
+// wasEnded says whether somebody ended the silence before its time. Once that
+// was said it stays so, because the command's time moves on with each reading.
+func (e *engine) wasEnded(s silence, c source.Command) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	maps.DeleteFunc(e.ended, func(_ string, at time.Time) bool { return now.Sub(at) > memory })
+	key := s.ID + " " + c.EventID
+	if _, said := e.ended[key]; !said && !s.ended(c) {
+		return false
+	}
+	e.ended[key] = now
+	return true
 }
 
 // fingerprint is what Alertmanager calls the alert, empty where that cannot be
