@@ -30,15 +30,15 @@ type engine struct {
 	lastOK  time.Time
 	telling trouble
 	reading trouble
-	pause   time.Time // no call before
-	trying  bool      // one call finds out whether it is back
-	looking bool      // the watch is under way
+	looking bool // the watch is under way
 }
 
 // trouble is since when something does not work, and why.
 type trouble struct {
 	since   time.Time
 	problem error
+	pause   time.Time // no call before
+	trying  bool      // one call finds out whether it is back
 }
 
 // pausing is the error for a command that was not even tried: the engine has just
@@ -120,7 +120,7 @@ func (e *engine) set(s source.Source, proxy *url.URL) {
 		return
 	}
 	e.open, e.wrong = e.w.make(s, proxy)
-	e.telling, e.reading, e.pause, e.trying = trouble{}, trouble{}, time.Time{}, false
+	e.telling, e.reading = trouble{}, trouble{}
 }
 
 // make makes the engine of a source.
@@ -204,43 +204,52 @@ func (e *engine) scheduling(object string, now time.Time) bool {
 
 // do hands a command over, or says why not yet.
 func (e *engine) do(ctx context.Context, c source.Command, now func() time.Time) (source.Reply, error) {
-	e.mu.Lock()
-	engine, begun := e.open, now()
-	switch left := e.pause.Sub(begun); {
-	case e.wrong != nil:
-		err := e.wrong
-		e.mu.Unlock()
-		e.result(&e.telling, err, begun, begun)
-		return source.Reply{}, err
-	case left > 0:
-		defer e.mu.Unlock()
-		return source.Reply{}, &pausing{e.telling.problem, left}
-	case e.telling.problem != nil && e.trying:
-		defer e.mu.Unlock()
-		return source.Reply{}, &pausing{e.telling.problem, time.Second}
-	}
-	e.trying = true
-	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	reply, err := engine.Do(ctx, c)
-	e.result(&e.telling, err, begun, now())
-	return reply, err
+	return e.call(ctx, &e.telling, now, func(ctx context.Context, to source.Engine) (source.Reply, error) { return to.Do(ctx, c) })
 }
 
 // check looks what became of a command.
 func (e *engine) check(ctx context.Context, c source.Command, now func() time.Time) (source.Reply, error) {
+	return e.call(ctx, &e.reading, now, func(ctx context.Context, of source.Engine) (source.Reply, error) { return of.Check(ctx, c) })
+}
+
+// call makes one call, unless the engine is left alone at the moment: then the
+// error is a *pausing. While it is not known whether an engine is back, one call
+// finds out, and the others wait for it.
+func (e *engine) call(ctx context.Context, t *trouble, now func() time.Time, f func(context.Context, source.Engine) (source.Reply, error)) (source.Reply, error) {
 	e.mu.Lock()
-	engine, wrong, begun := e.open, e.wrong, now()
-	e.mu.Unlock()
-	if wrong != nil {
-		return source.Reply{}, wrong
+	engine, begun := e.open, now()
+	switch left := t.pause.Sub(begun); {
+	case e.wrong != nil:
+		err := e.wrong
+		e.mu.Unlock()
+		e.result(t, err, begun, begun)
+		return source.Reply{}, err
+	case left > 0:
+		defer e.mu.Unlock()
+		return source.Reply{}, &pausing{t.problem, left}
+	case t.problem != nil && t.trying:
+		defer e.mu.Unlock()
+		return source.Reply{}, &pausing{t.problem, time.Second}
 	}
+	t.trying = true
+	e.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	reply, err := engine.Check(ctx, c)
-	e.result(&e.reading, err, begun, now())
+	var reply source.Reply
+	err := guarded(func() (err error) { reply, err = f(ctx, engine); return err })
+	e.result(t, err, begun, now())
 	return reply, err
+}
+
+// guarded makes a panic an error: what an engine answers comes from outside, and
+// must not end the program.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 // result notes how a call went. An engine that keeps callers waiting is left
@@ -248,28 +257,20 @@ func (e *engine) check(ctx context.Context, c source.Command, now func() time.Ti
 func (e *engine) result(t *trouble, err error, begun, ended time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if t == &e.telling {
-		e.trying = false
-	}
 	if err == nil || errors.Is(err, source.ErrNotYet) {
 		if t.problem != nil {
 			e.w.o.Log.Info("engine works again", "source", e.source.Name, "source_id", e.source.ID)
 		}
 		*t = trouble{}
 		e.lastOK = ended
-		if t == &e.telling {
-			e.pause = time.Time{}
-		}
 		return
 	}
 	if t.problem == nil {
 		t.since = ended
 		e.w.o.Log.Warn("engine cannot be told or read", "source", e.source.Name, "source_id", e.source.ID, "error", err)
 	}
-	t.problem = err
-	if t == &e.telling {
-		e.pause = ended.Add(min(longestPause, 10*ended.Sub(begun)))
-	}
+	t.problem, t.trying = err, false
+	t.pause = ended.Add(min(longestPause, 10*ended.Sub(begun)))
 }
 
 // waits notes that a delivery is not settled.

@@ -82,10 +82,10 @@ func (e *engine) prober() (source.Prober, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p, ok := e.open.(source.Prober)
-	if !ok || e.telling.problem == nil && e.reading.problem == nil || e.trying {
+	if !ok || e.telling.problem == nil && e.reading.problem == nil || e.telling.trying {
 		return nil, false
 	}
-	e.trying = true
+	e.telling.trying = true
 	return p, true
 }
 
@@ -94,7 +94,7 @@ func (w *Writer) knock(ctx context.Context, e *engine, p source.Prober) {
 	begun := w.o.Now()
 	trying, cancel := context.WithTimeout(ctx, 2*callTime)
 	defer cancel()
-	err := p.Probe(trying)
+	err := guarded(func() error { return p.Probe(trying) })
 	switch ended := w.o.Now(); {
 	case ctx.Err() != nil:
 	case err == nil:
@@ -211,7 +211,8 @@ func (w *Writer) ask(ctx context.Context, e *engine, watcher source.Watcher, ack
 	}
 	begun := w.o.Now()
 	asking, cancel := context.WithTimeout(ctx, watchTime)
-	replies, err := watcher.Watch(asking, acks)
+	var replies []source.Reply
+	err := guarded(func() (err error) { replies, err = watcher.Watch(asking, acks); return err })
 	cancel()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -304,7 +305,8 @@ func (w *Writer) nameOne(ctx context.Context, sourceID string, namer source.Name
 	}
 	asking, cancel := context.WithTimeout(ctx, watchTime)
 	defer cancel()
-	names, err := namer.Names(asking, objects)
+	var names map[string]source.Names
+	err = guarded(func() (err error) { names, err = namer.Names(asking, objects); return err })
 	for _, o := range objects { // what was found counts, also where not all could be asked for
 		n, ok := names[o.ID]
 		if !ok || n.Host == "" {

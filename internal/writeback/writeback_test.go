@@ -3,6 +3,7 @@ package writeback_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -279,6 +280,39 @@ func TestADeadEngineHoldsUpNoOther(t *testing.T) {
 			t.Errorf("after %v: %v, %v", time.Since(begun), s, s.After)
 		}
 	})
+}
+
+// Looking at a dead engine costs a batch no more than telling it does.
+func TestADeadEngineIsNotLookedAtForEachOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{check: func(source.Command) (source.Reply, error) {
+			<-time.After(5 * time.Second)
+			return source.Reply{}, errors.New("no answer within 5s")
+		}}
+		var msgs []channel.Message
+		for n := range 100 {
+			m := of(alert.Acknowledgement, fmt.Sprint("d", n), fmt.Sprint("o", n), "x")
+			m.Handed, m.Attempt, m.Note = true, 2, `{"d":1}`
+			msgs = append(msgs, m)
+		}
+		begun := time.Now()
+		for i, err := range newWriter(f).SendAll(t.Context(), msgs) {
+			if s := channel.As(err); !s.Handed {
+				t.Fatalf("%d: %v", i, err)
+			}
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestAnEngineThatPanicsFailsAlone(t *testing.T) {
+	f := &fake{do: func(context.Context, source.Command) (source.Reply, error) { panic("index out of range") }}
+	err := newWriter(f).SendAll(t.Context(), []channel.Message{message()})[0]
+	if s := channel.As(err); s.Permanent || s.Accepted || !strings.Contains(s.Error(), "panic: index out of range") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestWhatConcernsOneObjectIsDoneInOrder(t *testing.T) {
