@@ -27,11 +27,11 @@ type team struct {
 // chatPort is where the chat is, if nobody else is there; it is Mattermost's.
 const chatPort = "8065"
 
-// newTeam starts the chat on this machine alone.
-func newTeam(any bool) (*team, error) {
+// newTeam starts the chat, for this machine alone, at its usual port if that is free.
+func newTeam(anyPort bool) (*team, error) {
 	t := &team{Server: server.New(server.Options{Page: true})}
 	at := net.JoinHostPort("127.0.0.1", chatPort)
-	if any || t.Start(at) != nil {
+	if anyPort || t.Start(at) != nil {
 		if err := t.Start("127.0.0.1:0"); err != nil {
 			return nil, err
 		}
