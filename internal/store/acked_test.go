@@ -99,6 +99,17 @@ func TestWhatAnEngineWasAskedForIsFoundWithItsAnswer(t *testing.T) {
 			same(t, "recovery", e == nil, true)
 			return nil
 		})
+		// Received is when a transaction began to wait for the object, ids are made
+		// when it has it: of two nodes the one that began first may come last.
+		begun := events[3]
+		begun.ID, begun.Reply, begun.Received = "x6", alert.Refused, events[2].Received.Add(-time.Second)
+		write(t, db, dispatch.Changes{Events: []alert.Event{begun}})
+		inTx(t, db, func(ctx context.Context, tx dispatch.Tx) error {
+			got, err := tx.Asked(ctx, id, "x1")
+			ok(t, err)
+			same(t, "the answer that was written last", got.Reply.ID, "x6")
+			return nil
+		})
 		// Calls of one event join the latest that a source told.
 		last := records(t, db, c.Objects[0].ID)[c.Objects[0].ID].Last
 		same(t, "latest of the object", last.ID, "x1")

@@ -19,7 +19,7 @@ func (t *tx) Asked(ctx context.Context, alertID, eventID string) (dispatch.Asked
 	if err != nil {
 		return dispatch.Asked{}, err
 	}
-	replies, err := collect(ctx, t, scanEvent, columns+from+"e.type = $2 AND e.reply_to = $3 ORDER BY e.received DESC, e.id DESC LIMIT 1",
+	replies, err := collect(ctx, t, scanEvent, columns+from+"e.type = $2 AND e.reply_to = $3 ORDER BY e.id DESC LIMIT 1",
 		alertID, string(alert.EngineReply), eventID)
 	if err != nil {
 		return dispatch.Asked{}, fmt.Errorf("read what the engine answered to event %s: %w", eventID, err)
