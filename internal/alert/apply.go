@@ -103,6 +103,8 @@ func (m *moment) holds(c Condition) bool {
 		return m.late && !m.agrees()
 	case SameState:
 		return a != nil && a.State == m.state
+	case ForAnother:
+		return a != nil && a.State == m.state && e.Restated
 	case StickyAck:
 		return a != nil && a.Ack != nil && a.Ack.Sticky
 	case GoodState:

@@ -71,8 +71,14 @@ type Event struct {
 	Sticky   bool      // of an acknowledgement made here
 	Until    time.Time // of a snooze, an acknowledgement, a downtime asked for: when it ends; of Unsnoozed: when the last of the others ends, zero if none is left. Kept for what the engine is asked for
 
-	Pending bool         // of what was done here: the engine is to be told. Not kept with the event
-	Echo    bool         // of an acknowledgement of the engine: it is one made here, which was taken back meanwhile. Not kept with the event
+	Pending bool // of what was done here: the engine is to be told. Not kept with the event
+	Echo    bool // of an acknowledgement of the engine: it is one made here, which was taken back meanwhile. Not kept with the event
+	// Grouped, of what was told with a group: the sender tells all of the group again
+	// whenever something in it changes, and as a repetition when nothing does.
+	// Restated, of a problem: it is told for the sake of another one. Both are not
+	// kept with the event.
+	Grouped, Restated bool
+
 	ReplyTo string       // of EngineReply: the id of the event that asked
 	Asked   Type         // of EngineReply: the type of that event. Not kept with the event
 	Reply   Confirmation // of EngineReply

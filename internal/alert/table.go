@@ -23,6 +23,7 @@ const (
 	Always      Condition = ""
 	Outdated    Condition = "older than what is known, and it says otherwise"
 	SameState   Condition = "same state as the alert's"
+	ForAnother  Condition = "same state as the alert's, and told for the sake of another of its group"
 	StickyAck   Condition = "another state, and the acknowledgement is sticky"
 	GoodState   Condition = "its state is OK or Up"
 	AckIsLocal  Condition = "the engine says it, and one made here is not confirmed yet"
@@ -135,6 +136,8 @@ func problemRows() []Transition {
 	return []Transition{
 		outdated(Problem),
 		{None, Problem, Always, Firing, Opened, NoticeProblem, "A new problem: {state}."},
+		{Firing, Problem, ForAnother, Firing, Repeated, NoNotice,
+			"Still {state}; it was only told along with others of its group, so nobody is told again."},
 		{Firing, Problem, SameState, Firing, Repeated, NoticeProblem, "Still {state}; the engine told it again."},
 		{Firing, Problem, Always, Firing, Changed, NoticeProblem, "Was {was}, is {state} now."},
 		{Acknowledged, Problem, SameState, Acknowledged, Repeated, NoNotice,

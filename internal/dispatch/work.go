@@ -16,6 +16,7 @@ import (
 // notification command once for each contact, one after the other.
 const joinWithin = 10 * time.Second
 
+
 // work is one transaction while it is computed. All of its group's events are
 // worked through in memory, in order, and written at the end at once.
 type work struct {
@@ -95,11 +96,13 @@ func (w *work) receive(group []*request, answers []answer) error {
 	n := 0
 	for i, r := range group {
 		answers[i].receipts = make([]Receipt, len(r.events))
+		moved := w.moved(r.events, keys[n:], objects[n:])
 		for j := range r.events {
 			e := r.events[j] // a copy: the group may be tried again
 			e.SourceID = r.sourceID
 			e.Object.SourceID = r.sourceID
 			e.Object.ID = objects[n]
+			e.Restated = e.Restated || e.Grouped && (moved || w.justTold(objects[n]))
 			from := len(w.changes.Deliveries)
 			receipt, err := w.event(&e, keys[n])
 			if err != nil {

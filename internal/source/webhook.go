@@ -32,6 +32,21 @@ type webhook struct {
 	Status          string         `json:"status"`
 	Alerts          []webhookAlert `json:"alerts"`
 	TruncatedAlerts int            `json:"truncatedAlerts"`
+	Reason          string         `json:"notification_reason"` // of newer Alertmanagers
+}
+
+// grouped says of an event what its group was told for, so that what is only told
+// along with others is told to nobody again. Where the sender gives no reason, or
+// one that is not known here, whoever takes the events sees whether one of them
+// changed something.
+func (w *webhook) grouped(e *alert.Event) {
+	switch w.Reason {
+	case "repeat interval elapsed": // nothing changed
+	case "first notification", "new alerts added", "some alerts resolved", "all alerts resolved":
+		e.Grouped, e.Restated = true, true
+	default:
+		e.Grouped = true
+	}
 }
 
 type webhookAlert struct {
@@ -72,6 +87,10 @@ type webhookAlert struct {
 // stands in the long text otherwise. For the same reason the call's id of a
 // firing alert holds the minute: a request that is sent again is one call, an
 // alert that fires again is not.
+//
+// Repetition. What is only told again because another alert of its group changed
+// is no repetition of its own: the events say that they came as a group, and what
+// the group was sent for where the sender says it.
 func DecodeWebhook(body []byte, now time.Time, maxEvents int, fallback string) ([]alert.Event, error) {
 	var w webhook
 	if err := unmarshal(body, &w); err != nil {
@@ -99,6 +118,7 @@ func DecodeWebhook(body []byte, now time.Time, maxEvents int, fallback string) (
 			return nil, &FieldError{Field: fmt.Sprintf("alerts[%d].status", i), Problem: fmt.Sprintf("is %q", shown), Mend: "send firing or resolved"}
 		}
 		events[i] = a.event(now, fallback)
+		w.grouped(&events[i])
 	}
 	if w.TruncatedAlerts > 0 {
 		first := &events[0]
