@@ -135,9 +135,29 @@ func (db *DB) UseButton(ctx context.Context, hash, userID, channelID, postID str
 	return first, nil
 }
 
-// ReleaseButton gives back a button that was used. What it was bound to it stays.
+// ReserveButton reserves the use of a button for what may not be done twice, and
+// answers whether this is the first: of many at once exactly one is. It is not
+// reserved where UseButton would not use it. Follow it with UseButton, or with
+// ReleaseButton when what it was pressed for failed; without either, because the
+// node was killed, it can be reserved again after half a minute.
+func (db *DB) ReserveButton(ctx context.Context, hash, channelID, postID string, now time.Time) (first bool, err error) {
+	err = db.write(ctx, func(ctx context.Context, w *work) error {
+		n, err := w.exec(ctx, `UPDATE chat_button SET reserved = $2 WHERE hash = $1 AND used = 0 AND reserved <= $3 AND expires > $2
+			AND (channel_id = '' OR channel_id = $4) AND (post_id = '' OR post_id = $5)`,
+			hash, millis(now), millis(now.Add(-reservedFor)), channelID, postID)
+		first = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("reserve a button: %w", err)
+	}
+	return first, nil
+}
+
+// ReleaseButton gives back a button that was used or reserved. What it was bound to
+// it stays.
 func (db *DB) ReleaseButton(ctx context.Context, hash string) error {
-	return db.plain(ctx, "release a button", "UPDATE chat_button SET used = 0, used_by = '' WHERE hash = $1 AND used > 0", hash)
+	return db.plain(ctx, "release a button", "UPDATE chat_button SET used = 0, used_by = '', reserved = 0 WHERE hash = $1", hash)
 }
 
 // DropButtons deletes the buttons of earlier renderings of a post.

@@ -104,6 +104,25 @@ func TestButtons(t *testing.T) {
 			same(t, "in another post", use("free", "ch7", "p8", now), false)
 			same(t, "first", use("free", "ch7", "p7", now), true)
 		})
+		t.Run("one that is reserved and never used, for its node was killed, is good again soon", func(t *testing.T) {
+			ok(t, db.SavePosts(ctx, nil, []chat.Button{button("held", 1, "r1")}))
+			reserve := func(hash string, at time.Time) bool {
+				t.Helper()
+				first, err := db.ReserveButton(ctx, hash, "ch1", "p1", at)
+				ok(t, err)
+				return first
+			}
+			same(t, "of one that is not there", reserve("nothing", now), false)
+			same(t, "in another post", reserve("bound", bound.Expires), false)
+			same(t, "first", reserve("held", now), true)
+			same(t, "used", of("held").Used, time.Time{})
+			same(t, "second", reserve("held", now.Add(29*time.Second)), false)
+			same(t, "after half a minute", reserve("held", now.Add(30*time.Second)), true)
+			ok(t, db.ReleaseButton(ctx, "held"))
+			same(t, "given back", reserve("held", now.Add(31*time.Second)), true)
+			same(t, "used by who reserved it", use("held", "ch1", "p1", now), true)
+			same(t, "after it was used", reserve("held", now.Add(time.Hour)), false)
+		})
 		t.Run("older renderings' are dropped", func(t *testing.T) {
 			late := button("late", 1, "r1")
 			late.Made = day().Add(time.Second)

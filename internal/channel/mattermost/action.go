@@ -161,13 +161,16 @@ func (c *Channel) acted(ctx context.Context, s *sight, b *chat.Button, k *click,
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	var used sync.WaitGroup
-	used.Go(func() {
-		if _, err := c.o.Store.UseButton(ctx, b.Hash, k.UserID, k.ChannelID, k.PostID, c.o.Now()); err != nil {
-			c.o.Log.Error("marking a button of mattermost as used failed", "alert_id", b.AlertID, "error", err)
-		}
-	})
+	used.Go(func() { c.use(ctx, b, k) })
 	defer used.Wait()
 	return actionAnswer{Update: c.rewrite(ctx, s, b, k, a), Ephemeral: says}
+}
+
+// use marks a button as used, for good.
+func (c *Channel) use(ctx context.Context, b *chat.Button, k *click) {
+	if _, err := c.o.Store.UseButton(ctx, b.Hash, k.UserID, k.ChannelID, k.PostID, c.o.Now()); err != nil {
+		c.o.Log.Error("marking a button of mattermost as used failed", "alert_id", b.AlertID, "error", err)
+	}
 }
 
 // rewrite makes the post anew, with buttons of its own, and keeps how it looks.
@@ -241,7 +244,7 @@ func (c *Channel) why(ctx context.Context, id string, a *alert.Alert, err error)
 	return named(*a) + " is acknowledged already. Nothing was done."
 }
 
-// snooze marks the button as used first: unlike an acknowledgement, the alert
+// snooze reserves the button first: unlike an acknowledgement, the alert
 // itself would not refuse a second one.
 func (c *Channel) snooze(ctx context.Context, s *sight, b *chat.Button, k *click, who Actor) any {
 	minutes, err := strconv.Atoi(k.Context.Selected)
@@ -249,9 +252,9 @@ func (c *Channel) snooze(ctx context.Context, s *sight, b *chat.Button, k *click
 		c.figures.count(actions, "malformed")
 		return private("Please choose for how long to snooze it: 30 minutes, 2 hours or 8 hours. Nothing was done.")
 	}
-	first, err := c.o.Store.UseButton(ctx, b.Hash, k.UserID, k.ChannelID, k.PostID, c.o.Now())
+	first, err := c.o.Store.ReserveButton(ctx, b.Hash, k.ChannelID, k.PostID, c.o.Now())
 	if err != nil {
-		c.failed(actions, "use the button", err)
+		c.failed(actions, "reserve the button", err)
 		return private(saysFailed)
 	}
 	if !first {
@@ -267,14 +270,15 @@ func (c *Channel) snooze(ctx context.Context, s *sight, b *chat.Button, k *click
 		}
 		return c.unable(ctx, s, b, k, alert.Alert{}, err)
 	}
-	c.figures.count(actions, "done")
 	says := fmt.Sprintf("Snoozed until %s: this room, and you if you are linked, hear of it again then if it is still firing.", when(until))
 	a, err := c.o.Desk.Alert(ctx, b.AlertID)
 	if err != nil {
 		c.o.Log.Error("reading an alert that was snoozed failed", "alert_id", b.AlertID, "error", err)
+		c.figures.count(actions, "done")
+		c.use(ctx, b, k)
 		return private(says)
 	}
-	return actionAnswer{Update: c.rewrite(ctx, s, b, k, a), Ephemeral: says}
+	return c.acted(ctx, s, b, k, a, says)
 }
 
 func isSnooze(minutes string) bool {

@@ -89,7 +89,10 @@ type Store interface {
 	// UseButton marks a button as used and binds it to a channel and a post where
 	// it was not; first is false when it had been used, or stands elsewhere.
 	UseButton(ctx context.Context, hash, userID, channelID, postID string, now time.Time) (first bool, err error)
-	// ReleaseButton gives back a use that came to nothing.
+	// ReserveButton keeps a button for who presses it first, for as long as what it
+	// is for may take: UseButton or ReleaseButton follows, unless the hub is killed.
+	ReserveButton(ctx context.Context, hash, channelID, postID string, now time.Time) (first bool, err error)
+	// ReleaseButton gives back a use, or a reservation, that came to nothing.
 	ReleaseButton(ctx context.Context, hash string) error
 
 	// Secret answers 32 bytes that every node has, by name.

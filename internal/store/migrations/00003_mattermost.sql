@@ -71,7 +71,8 @@ CREATE TABLE chat_button (
     made        BIGINT NOT NULL,
     expires     BIGINT NOT NULL,
     used        BIGINT NOT NULL,
-    used_by     TEXT NOT NULL
+    used_by     TEXT NOT NULL,
+    reserved    BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX chat_button_of ON chat_button (alert_id, destination);
 CREATE INDEX chat_button_end ON chat_button (expires);
