@@ -75,9 +75,10 @@ type Event struct {
 	Echo    bool // of an acknowledgement of the engine: it is one made here, which was taken back meanwhile. Not kept with the event
 	// Grouped, of what was told with a group: the sender tells all of the group again
 	// whenever something in it changes, and as a repetition when nothing does.
-	// Restated, of a problem: it is told for the sake of another one. Both are not
-	// kept with the event.
+	// Restated, of a problem: it is told for the sake of another one. Began, of a
+	// problem: since when it lasts, as the sender says. None is kept with the event.
 	Grouped, Restated bool
+	Began             time.Time
 
 	ReplyTo string       // of EngineReply: the id of the event that asked
 	Asked   Type         // of EngineReply: the type of that event. Not kept with the event

@@ -10,11 +10,21 @@ import (
 // whose answer got lost, or that of another one of a cluster.
 const retryWithin = time.Minute
 
-// justTold says whether the engine told the same problem a moment ago, so that
-// telling it again is no repetition that anybody set.
-func (w *work) justTold(object string) bool {
-	rec := w.records[object]
-	return rec != nil && rec.Last != nil && rec.Last.Type == alert.Problem && w.now.Sub(rec.Last.Received) < retryWithin
+// restated says whether a problem that is told with a group is only told for the
+// sake of another one: its sender says so, or something in the group changed, or
+// the same was told a moment ago. One that began after it was last told of is
+// another one, whose predecessor's end was never heard of.
+func (w *work) restated(e *alert.Event, rec *Record, moved bool) bool {
+	if !e.Grouped || rec == nil || begins(e, rec) {
+		return false
+	}
+	just := rec.Last != nil && rec.Last.Type == alert.Problem && w.now.Sub(rec.Last.Received) < retryWithin
+	return e.Restated || moved || just
+}
+
+// begins says whether a problem began after the engine last told of its object.
+func begins(e *alert.Event, rec *Record) bool {
+	return e.Type == alert.Problem && rec.Last != nil && e.Began.After(rec.Last.Received)
 }
 
 // moved says whether the events of one request that was told as a group hold
@@ -31,6 +41,9 @@ func (w *work) moved(events []alert.Event, keys []CallKey, objects []string) boo
 			rec := w.records[objects[i]]
 			if rec == nil {
 				continue
+			}
+			if begins(e, rec) {
+				return true
 			}
 			s := alert.Situation{Alert: rec.Alert}
 			if rec.Known {

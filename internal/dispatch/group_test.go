@@ -161,6 +161,23 @@ func TestAnotherAlertOfTheGroupFires(t *testing.T) {
 	})
 }
 
+// Nobody heard that it was over: the hub was away for longer than Alertmanager
+// tries. What fires now is another problem, also where it is told as the first.
+func TestAnAlertThatFiresAnewIsTold(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		g := newGroups(t, db)
+		body := func(reason string, starts time.Time) string {
+			return `{"notification_reason":"` + reason + `","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"` + starts.Format(time.RFC3339) + `"}]}`
+		}
+		first := g.now
+		g.take(t, 0, body("first notification", first))
+		g.told(t, g.take(t, 24*time.Hour, body("first notification", first))[0], alert.Repeated, false, quiet)
+		later := g.now.Add(time.Hour)
+		g.told(t, g.take(t, 70*time.Minute, body("first notification", later))[0], alert.Repeated, true, "the engine told it again")
+		g.told(t, g.take(t, time.Hour, body("first notification", later))[0], alert.Repeated, false, quiet)
+	})
+}
+
 func TestProblemsOfNagiosAreToldAgainWhateverComesWithThem(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		g := newGroups(t, db)

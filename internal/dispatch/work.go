@@ -16,7 +16,6 @@ import (
 // notification command once for each contact, one after the other.
 const joinWithin = 10 * time.Second
 
-
 // work is one transaction while it is computed. All of its group's events are
 // worked through in memory, in order, and written at the end at once.
 type work struct {
@@ -102,7 +101,7 @@ func (w *work) receive(group []*request, answers []answer) error {
 			e.SourceID = r.sourceID
 			e.Object.SourceID = r.sourceID
 			e.Object.ID = objects[n]
-			e.Restated = e.Restated || e.Grouped && (moved || w.justTold(objects[n]))
+			e.Restated = w.restated(&e, w.records[objects[n]], moved)
 			from := len(w.changes.Deliveries)
 			receipt, err := w.event(&e, keys[n])
 			if err != nil {

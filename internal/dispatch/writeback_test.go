@@ -446,6 +446,30 @@ func TestTabsFollowWhatTheEngineMakesOfIt(t *testing.T) {
 	})
 }
 
+// A silence of what nobody has any more would keep the engine's own from hearing.
+func TestAnEngineLetsGoOfWhatItKeptForAnAcknowledgementThatEnded(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := newRig(t, db)
+		for i, silence := range []bool{true, false} {
+			must(t, db.SaveSource(t.Context(), source.Source{ID: sourceID, Name: "prometheus", Kind: "alertmanager", TokenHash: "h", CreatedAt: time.Now(),
+				WriteBack: source.WriteBack{Kind: "alertmanager", URL: "https://am.example.com", Silence: silence}}))
+			on := func(e *alert.Event) { e.Object.Host = fmt.Sprint("am", i) }
+			worse := func(e *alert.Event) { e.State = alert.Unknown }
+			id := r.receive(t, event(on, call(fmt.Sprint("p", i))))[0].AlertID
+			r.take(t, id)
+			if got := r.receive(t, event(on, worse, call(fmt.Sprint("w", i)))); got[0].Outcome != alert.Reopened {
+				t.Fatalf("%+v", got)
+			}
+			r.receive(t, event(on, call(fmt.Sprint("b", i))))
+			want := []string{"ACKNOWLEDGEMENT"}
+			if silence {
+				want = append(want, "PROBLEM")
+			}
+			inOrder(t, fmt.Sprint("silence: ", silence), r.toldTo(t, id), want...)
+		}
+	})
+}
+
 func TestAnEngineLetsGoOfWhatItKeptForAnAlertThatIsOver(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		r := newRig(t, db)

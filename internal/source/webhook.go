@@ -191,6 +191,7 @@ func (a *webhookAlert) event(now time.Time, fallback string) alert.Event {
 	e.Object.State = e.State
 	e.Output, e.Long = a.texts(&k)
 	if e.Type == alert.Problem && starts.Unix() > 0 {
+		e.Began = starts
 		switch age := now.Sub(starts); {
 		case age >= 0 && age <= fresh:
 			e.Time = starts.Truncate(time.Millisecond)
