@@ -45,7 +45,8 @@ func (c *Claimed) edits() bool { return c.Quiet && c.Channel == route.Mattermost
 
 // unasked says why an engine need no longer be told what was done here; empty if
 // it must be. Comments, downtimes and what it is to let go of stay wanted, and so
-// does that an acknowledgement was taken back, unless somebody made one again.
+// does that an acknowledgement was taken back, or ended because the state changed,
+// unless somebody made one again.
 func (c *Claimed) unasked() string {
 	a := c.Alert
 	if a == nil {
@@ -63,7 +64,7 @@ func (c *Claimed) unasked() string {
 		case a.Ack == nil || a.Ack.EventID != c.EventID:
 			return "the acknowledgement was taken back " + before
 		}
-	case alert.Unacknowledged:
+	case alert.Unacknowledged, alert.Problem:
 		if a.Status == alert.Acknowledged {
 			return "it was acknowledged again " + before
 		}

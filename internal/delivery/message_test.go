@@ -50,6 +50,9 @@ func TestAnEngineIsToldOnlyWhatStillHolds(t *testing.T) {
 		{"a downtime", alert.ScheduleDowntime, over, false, ""},
 		{"its end", alert.CancelDowntime, firing, false, ""},
 		{"what is to be let go of", alert.Recovery, over, false, ""},
+		{"what is to be let go of, while nobody has it", alert.Problem, firing, false, ""},
+		{"what is to be let go of, of what recovered", alert.Problem, over, false, ""},
+		{"what is to be kept again", alert.Problem, another, false, "it was acknowledged again before the engine was told"},
 		{"what has no alert", alert.Acknowledgement, nil, false, ""},
 	} {
 		d := delivery.Claimed{Alert: c.alert, Handed: c.handed}

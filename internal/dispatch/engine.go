@@ -61,8 +61,9 @@ func (w *work) listen(a *alert.Alert, e *alert.Event) error {
 }
 
 // writeBack makes the delivery that tells the engine what was done here, in the
-// same transaction. What the engine did itself is not told to it again.
-func (w *work) writeBack(result alert.Result, e *alert.Event) {
+// same transaction. What the engine did itself is not told to it again. was is the
+// alert before, nil for none.
+func (w *work) writeBack(was *alert.Alert, result alert.Result, e *alert.Event) {
 	if len(w.directory.Engines) == 0 {
 		return
 	}
@@ -72,7 +73,7 @@ func (w *work) writeBack(result alert.Result, e *alert.Event) {
 	}
 	switch {
 	case e.Origin.Here() && e.Pending && asksEngine(e):
-	case engine.Releases && e.Type == alert.Recovery && result.Outcome == alert.Closed && result.Alert.Ack != nil && result.Alert.Ack.Origin.Here():
+	case engine.Releases && endsAck(e) && was != nil && was.Ack != nil && was.Ack.Origin.Here():
 	default:
 		return
 	}
@@ -81,6 +82,12 @@ func (w *work) writeBack(result alert.Result, e *alert.Event) {
 		Told: true, Reason: route.ReasonWriteBack, Why: "tells " + engine.Name + " what was done here",
 	}, e, e.Object.ID, alert.NoticeEngine)
 	w.changes.Deliveries = append(w.changes.Deliveries, d)
+}
+
+// endsAck says whether an event that the engine told ended an acknowledgement, with
+// the alert or because the state changed.
+func endsAck(e *alert.Event) bool {
+	return e.Type == alert.Recovery && e.Outcome == alert.Closed || e.Type == alert.Problem && e.Outcome == alert.Reopened
 }
 
 // asksEngine says whether an event did something that an engine is told of.

@@ -74,7 +74,8 @@ var verbs = map[alert.Type]source.Verb{
 	alert.Comment:          source.Comment,
 	alert.ScheduleDowntime: source.ScheduleDowntime,
 	alert.CancelDowntime:   source.CancelDowntime,
-	alert.Recovery:         source.Release,
+	alert.Recovery:         source.Release, // of what was kept for an acknowledgement
+	alert.Problem:          source.Release, // likewise: the state changed, which ended it
 }
 
 // one does one delivery: looks what became of it if it may have been handed over

@@ -421,17 +421,19 @@ func TestSettingsThatAreWrongAreSaid(t *testing.T) {
 }
 
 func TestAnEventThatAsksForNothing(t *testing.T) {
-	m := of(alert.Problem, "d1", "o1", "x")
+	m := of(alert.Custom, "d1", "o1", "x")
 	if s := channel.As(newWriter(&fake{}).SendAll(t.Context(), []channel.Message{m})[0]); !s.Permanent {
 		t.Errorf("%v", s)
 	}
 }
 
-func TestARecoveryReleasesWithoutAWord(t *testing.T) {
-	f := &fake{do: func(context.Context, source.Command) (source.Reply, error) { return confirmed("deleted"), nil }}
-	err := newWriter(f).SendAll(t.Context(), []channel.Message{of(alert.Recovery, "d1", "o1", "")})[0]
-	if got := f.handedOver(); !channel.As(err).Accepted || len(got) != 1 || got[0] != "release " || len(f.told()) != 0 {
-		t.Errorf("%v, %q, %+v", err, got, f.told())
+func TestTheEndOfWhatItWasKeptForReleasesWithoutAWord(t *testing.T) {
+	for _, typ := range []alert.Type{alert.Recovery, alert.Problem} {
+		f := &fake{do: func(context.Context, source.Command) (source.Reply, error) { return confirmed("deleted"), nil }}
+		err := newWriter(f).SendAll(t.Context(), []channel.Message{of(typ, "d1", "o1", "")})[0]
+		if got := f.handedOver(); !channel.As(err).Accepted || len(got) != 1 || got[0] != "release " || len(f.told()) != 0 {
+			t.Errorf("%s: %v, %q, %+v", typ, err, got, f.told())
+		}
 	}
 }
 
