@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"tocsin/internal/auth"
 	"tocsin/internal/channel/mattermost"
 	"tocsin/internal/chat"
 	"tocsin/internal/web"
@@ -14,12 +15,14 @@ import (
 type mattermostChat struct {
 	kept[chat.Settings]
 	channel *mattermost.Channel
-	used    atomic.Int64 // when somebody last acted by it, in Unix seconds
+	apiKeys kept[[]auth.APIKey] // looked at with each click
+	used    atomic.Int64        // when somebody last acted by it, in Unix seconds
 }
 
 func newChat(a *App) *mattermostChat {
 	return &mattermostChat{
-		kept: kept[chat.Settings]{version: a.db.ConfigVersion, read: a.db.ChatSettings},
+		kept:    kept[chat.Settings]{version: a.db.ConfigVersion, read: a.db.ChatSettings},
+		apiKeys: kept[[]auth.APIKey]{version: a.db.ConfigVersion, read: a.db.APIKeys},
 		channel: mattermost.New(mattermost.Options{
 			Store: a.db, Desk: desk{a}, BaseURL: a.cfg.BaseURL, Proxy: a.push.proxy, Log: a.log,
 		}),

@@ -212,7 +212,7 @@ func (d desk) KeyValid(ctx context.Context) (bool, error) {
 	if s.APIKeyID == "" {
 		return false, nil
 	}
-	keys, err := d.a.db.APIKeys(ctx)
+	keys, err := d.a.chat.apiKeys.get(ctx)
 	if err != nil {
 		return false, fmt.Errorf("list API keys: %w", err)
 	}
