@@ -328,7 +328,10 @@ func TestALinkEndsWithTheUserThatItWasMadeFor(t *testing.T) {
 			linked     bool
 		}{
 			{"the same user", "u1", "u1", nil, true},
-			{"nobody's becomes somebody's", "", "u1", nil, true},
+			// Else whoever changes contacts could act in anybody's name: link themselves
+			// to a contact of nobody's, and then say whose it is.
+			{"nobody's becomes somebody's", "", "u1", nil, false},
+			{"nobody's stays nobody's", "", "", nil, true},
 			{"somebody else's", "u1", "u2", nil, false},
 			{"nobody's", "u1", "", nil, false},
 			{"a deleted user's", "u1", "", func() error { return db.DeleteUser(ctx, "u1") }, false},

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -41,13 +43,19 @@ func (db *DB) Contact(ctx context.Context, id string) (contact.Contact, error) {
 
 // SaveContact inserts or updates by ID; fault.ErrTaken when another has the name.
 // Whoever is linked to it in Mattermost acts in the name of its user: when that
-// becomes another one, or none, they are linked no more.
+// becomes another one, or there was none, or there is none any more, they are linked
+// no more.
 func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.exec(ctx, "DELETE FROM chat_person WHERE contact_id = $1 AND EXISTS (SELECT 1 FROM contact WHERE id = $1 AND user_id <> '' AND user_id <> $2)",
-			c.ID, c.UserID)
-		if err != nil {
-			return fmt.Errorf("unlink contact %q in Mattermost: %w", c.Name, err)
+		// The contact is held, so that nobody is linked at this moment.
+		was, err := one(ctx, w, scanText, "SELECT user_id FROM contact WHERE id = $1"+db.d.forUpdate, c.ID)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("read contact %q: %w", c.Name, err)
+		}
+		if err == nil && was != c.UserID {
+			if _, err := w.exec(ctx, "DELETE FROM chat_person WHERE contact_id = $1", c.ID); err != nil {
+				return fmt.Errorf("unlink contact %q in Mattermost: %w", c.Name, err)
+			}
 		}
 		_, err = w.exec(ctx, "INSERT INTO contact ("+contactColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO UPDATE SET

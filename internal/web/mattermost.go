@@ -92,9 +92,10 @@ func MayLink(p auth.Principal, c contact.Contact) bool {
 // contact from now on. fault.ErrNotFound: the link is none, was used, or has run
 // out. *config.FieldError: the contact will not do; the link stays good.
 func LinkPerson(ctx context.Context, st Store, p auth.Principal, token, contactID string, now time.Time) (chat.Person, error) {
+	notYours := &config.FieldError{Field: "contact_id", Problem: "is the id of no contact of yours", Mend: "take one that is linked to your user"}
 	c, err := st.Contact(ctx, contactID)
 	if errors.Is(err, fault.ErrNotFound) || (err == nil && !MayLink(p, c)) {
-		return chat.Person{}, &config.FieldError{Field: "contact_id", Problem: "is the id of no contact of yours", Mend: "take one that is linked to your user"}
+		return chat.Person{}, notYours
 	}
 	if err != nil {
 		return chat.Person{}, fmt.Errorf("contact %s: %w", contactID, err)
@@ -107,7 +108,15 @@ func LinkPerson(ctx context.Context, st Store, p auth.Principal, token, contactI
 	if err := st.SavePerson(ctx, person); err != nil {
 		return chat.Person{}, fmt.Errorf("link %s to %s: %w", l.UserID, c.Name, err)
 	}
-	return person, nil
+	// It may have become somebody else's in between, who did not agree.
+	after, err := st.Contact(ctx, contactID)
+	if err == nil && after.UserID == c.UserID {
+		return person, nil
+	}
+	if err := errors.Join(err, st.DeletePerson(ctx, person.UserID)); err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return chat.Person{}, fmt.Errorf("unlink %s from %s: %w", l.UserID, c.Name, err)
+	}
+	return chat.Person{}, notYours
 }
 
 // CheckMattermost says what is wrong with the settings of Mattermost, as a
@@ -124,6 +133,9 @@ func CheckMattermost(s chat.Settings) error {
 	}
 	if err := checkSecret("bot_token", s.BotToken, 200); err != nil {
 		return err
+	}
+	if _, err := time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
+		return &config.FieldError{Field: "time_zone", Problem: fmt.Sprintf("%q is no time zone that is known here", s.TimeZone[:min(len(s.TimeZone), 60)]), Mend: "write one like Europe/Berlin, or leave it empty for UTC"}
 	}
 	if len(s.CommandHashes) > MaxCommandTokens {
 		return &config.FieldError{Field: "command_tokens", Problem: fmt.Sprintf("has %d entries", len(s.CommandHashes)), Mend: fmt.Sprintf("take at most %d, one for each team", MaxCommandTokens)}

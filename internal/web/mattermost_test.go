@@ -13,6 +13,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
+	"tocsin/internal/store"
 	"tocsin/internal/web"
 )
 
@@ -87,16 +88,20 @@ func TestCheckMattermost(t *testing.T) {
 		change func(*chat.Settings)
 		field  string
 	}{
-		"all of it will do":           {func(*chat.Settings) {}, ""},
-		"nothing will do":             {func(s *chat.Settings) { *s = chat.Settings{} }, ""},
-		"a server is an address":      {func(s *chat.Settings) { s.ServerURL = "chat.example.com" }, "server_url"},
-		"a server is no script":       {func(s *chat.Settings) { s.ServerURL = "javascript://x/y" }, "server_url"},
-		"a server has no password":    {func(s *chat.Settings) { s.ServerURL = "https://a:b@chat.example.com" }, "server_url"},
-		"an address has no query":     {func(s *chat.Settings) { s.CallbackURL = "https://a.example.com/?x" }, "callback_url"},
-		"a token needs a server":      {func(s *chat.Settings) { s.ServerURL = "" }, "server_url"},
-		"a token is one word":         {func(s *chat.Settings) { s.BotToken = "a b" }, "bot_token"},
-		"a token is no header's end":  {func(s *chat.Settings) { s.BotToken = "a\r\nX: y" }, "bot_token"},
-		"there are not endless teams": {func(s *chat.Settings) { s.CommandHashes = make([]string, 51) }, "command_tokens"},
+		"all of it will do":            {func(*chat.Settings) {}, ""},
+		"nothing will do":              {func(s *chat.Settings) { *s = chat.Settings{} }, ""},
+		"a server is an address":       {func(s *chat.Settings) { s.ServerURL = "chat.example.com" }, "server_url"},
+		"a server is no script":        {func(s *chat.Settings) { s.ServerURL = "javascript://x/y" }, "server_url"},
+		"a server has no password":     {func(s *chat.Settings) { s.ServerURL = "https://a:b@chat.example.com" }, "server_url"},
+		"an address has no query":      {func(s *chat.Settings) { s.CallbackURL = "https://a.example.com/?x" }, "callback_url"},
+		"a token needs a server":       {func(s *chat.Settings) { s.ServerURL = "" }, "server_url"},
+		"a token is one word":          {func(s *chat.Settings) { s.BotToken = "a b" }, "bot_token"},
+		"a token is no header's end":   {func(s *chat.Settings) { s.BotToken = "a\r\nX: y" }, "bot_token"},
+		"a zone is one there is":       {func(s *chat.Settings) { s.TimeZone = "Mars/Olympus" }, "time_zone"},
+		"a zone is not this machine's": {func(s *chat.Settings) { s.TimeZone = "Local" }, "time_zone"},
+		"a zone is no path":            {func(s *chat.Settings) { s.TimeZone = "../../etc/passwd" }, "time_zone"},
+		"a zone will do":               {func(s *chat.Settings) { s.TimeZone = "UTC" }, ""},
+		"there are not endless teams":  {func(s *chat.Settings) { s.CommandHashes = make([]string, 51) }, "command_tokens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := good
@@ -189,5 +194,46 @@ func TestMattermostKey(t *testing.T) {
 	delete(s.live, s.settings.APIKeyID)
 	if _, _, err := web.MattermostKey(t.Context(), s, s); err != nil {
 		t.Errorf("after somebody removed it: %v", err)
+	}
+}
+
+// between is a store in which something happens while a link is used.
+type between struct {
+	*store.DB
+	do func()
+}
+
+func (b between) TakeLink(ctx context.Context, hash string, now time.Time) (chat.Link, error) {
+	b.do()
+	return b.DB.TakeLink(ctx, hash, now)
+}
+
+// Whoever changes contacts could else link themselves to one of nobody's, and at
+// that moment say whose it is.
+func TestAContactThatBecomesSomebodysAtThatMomentIsNotLinked(t *testing.T) {
+	ctx := t.Context()
+	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + t.TempDir() + "/tocsin.db", Node: "test"})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(err)
+	defer func() { must(db.Close()) }()
+	must(db.SaveUser(ctx, auth.User{ID: "boss", Name: "boss"}))
+	c := contact.NewContact("desk")
+	c.ID = "desk"
+	must(db.SaveContact(ctx, c))
+	must(db.SaveLink(ctx, chat.Link{Hash: auth.Hash("token"), UserID: "mm", Expires: time.Now().Add(time.Minute)}))
+	_, err = web.LinkPerson(ctx, between{db, func() {
+		c.UserID = "boss"
+		must(db.SaveContact(ctx, c))
+	}}, auth.Principal{UserID: "olga", Scopes: auth.Operator.Scopes()}, "token", "desk", time.Now())
+	if field(err) != "contact_id" {
+		t.Errorf("answered %v", err)
+	}
+	if _, err := db.Person(ctx, "mm"); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("linked all the same: %v", err)
 	}
 }
