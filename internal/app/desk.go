@@ -184,7 +184,7 @@ func (d desk) Who(ctx context.Context, mattermostUserID string) (mattermost.Acto
 	}
 	u, err := d.a.db.UserByID(ctx, c.UserID)
 	if errors.Is(err, fault.ErrNotFound) {
-		who.May = false
+		who.May, who.Barred = false, true
 		return who, nil
 	}
 	if err != nil {
@@ -192,6 +192,7 @@ func (d desk) Who(ctx context.Context, mattermostUserID string) (mattermost.Acto
 	}
 	who.UserID, who.Name = u.ID, u.Label()
 	who.May = !u.Disabled && (auth.Principal{Scopes: u.Role.Scopes()}).May(auth.AckAlerts)
+	who.Barred = u.Disabled
 	return who, nil
 }
 

@@ -71,7 +71,7 @@ func TestWhoSomebodyInMattermostIs(t *testing.T) {
 		if _, err := h.app.Auth().ChangeUser(t.Context(), id, auth.UserChange{Disabled: &disabled}); err != nil {
 			t.Fatal(err)
 		}
-		if got := who(t, m); !got.Linked || got.May {
+		if got := who(t, m); !got.Linked || got.May || !got.Barred {
 			t.Errorf("%+v", got)
 		}
 	})

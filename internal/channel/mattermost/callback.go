@@ -136,6 +136,8 @@ func (c *Channel) actor(ctx context.Context, s chat.Settings, userID, userName s
 	switch {
 	case err != nil:
 		return who, "", err
+	case who.Barred:
+		return who, "You are linked to " + escapeInline(who.Name) + ", who may not sign in to Tocsin any more. Nothing was done.", nil
 	case who.Linked && !who.May:
 		return who, "You are linked to " + escapeInline(who.Name) + ", who may not acknowledge in Tocsin. Nothing was done.", nil
 	case who.Linked:

@@ -204,13 +204,26 @@ func TestTheHandlersAreBounded(t *testing.T) {
 	}
 }
 
+func TestTimesAreInTheZoneOfTheSettings(t *testing.T) {
+	r := newRig(t)
+	r.settings(func(s *chat.Settings) { s.TimeZone = "Asia/Tokyo" })
+	a := r.firing()
+	p := r.posted(botRoom, a)
+	if !strings.Contains(p.Text(), a.Since.UTC().Add(9*time.Hour).Format("2 Jan 2006, 15:04")+" JST") {
+		t.Errorf("the post says %s", p.Text())
+	}
+	if said := r.click(p, "snooze", "30"); !strings.Contains(said, " JST: this room") {
+		t.Errorf("the answer is %q", said)
+	}
+}
+
 func TestWhyNothingWasDone(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(r *rig, a alert.Alert)
 		says   string
 	}{
-		{"it has recovered", func(r *rig, a alert.Alert) { r.event(a.Object.Host, alert.Recovery, alert.OK, "fine") }, "has recovered at"},
+		{"it has recovered", func(r *rig, a alert.Alert) { r.event(a.Object.Host, alert.Recovery, alert.OK, "fine") }, "has recovered ("},
 		{"somebody was faster", func(r *rig, a alert.Alert) {
 			_, err := r.hub.Acknowledge(r.Context(), a.ID, dispatch.AckRequest{Author: "Ann", Origin: alert.FromConsole})
 			r.must(err)
@@ -331,7 +344,7 @@ func TestADialogThatCannotDoWhatItSays(t *testing.T) {
 		r.click(r.posted(botRoom, a), "ackdialog", "")
 		r.event(a.Object.Host, alert.Recovery, alert.OK, "fine")
 		answer, err := r.mm.Submit(t.Context(), r.jane.ID, r.town.ID, map[string]any{"comment": "x"})
-		if r.must(err); !strings.Contains(answer.Errors["comment"], "has recovered at") {
+		if r.must(err); !strings.Contains(answer.Errors["comment"], "has recovered (") {
 			t.Errorf("%v", answer)
 		}
 	})
@@ -381,7 +394,7 @@ func TestTheSlashCommand(t *testing.T) {
 	if said := r.say("/tocsin list db"); strings.Contains(said, "web") || !strings.Contains(said, "1 open:") {
 		t.Errorf("%q", said)
 	}
-	if said := r.say("/tocsin list *nobody* @all"); strings.Contains(said, "@all") || !strings.Contains(said, "No open alert has \\*nobody\\*") {
+	if said := r.say("/tocsin list *nobody* @all"); strings.Contains(said, "@all") || !strings.Contains(said, "No open alert has “\\*nobody\\*") {
 		t.Errorf("%q", said)
 	}
 	if said := r.say("/tocsin ack " + short + "  on it; really "); !strings.Contains(said, "You have acknowledged HTTP on web\\_01. Nagios north is being told.") {
@@ -416,6 +429,15 @@ func TestTheSlashCommand(t *testing.T) {
 	}
 	if said := r.say("/tocsin list"); !strings.Contains(said, "2 open:") {
 		t.Errorf("who may not act may look: %q", said)
+	}
+	r.desk.barred.Store(true)
+	for _, line := range []string{"list", "oncall", "ack " + short} {
+		if said := r.say("/tocsin " + line); !strings.Contains(said, "may not sign in") || strings.Contains(said, "web") || strings.Contains(said, "night") {
+			t.Errorf("who may not sign in: %s: %q", line, said)
+		}
+	}
+	if said := r.click(r.posted(botRoom, b), "ack", ""); !strings.Contains(said, "may not sign in") || r.alert(b.ID).Status != alert.Firing {
+		t.Errorf("%q", said)
 	}
 	r.must(r.db.DeletePerson(t.Context(), r.jane.ID))
 	if said := r.say("/tocsin list"); !strings.Contains(said, "`/tocsin link`") {

@@ -106,17 +106,18 @@ func (c *Channel) obey(ctx context.Context, s *sight, t *typed) (text, result st
 	if err != nil {
 		return "", "find out who it is", err
 	}
-	// Whoever is linked may look, also if they may not act.
-	if says != "" && (!who.Linked || t.verb == "ack" || t.verb == "unack") {
+	// Whoever is linked may look, also if they may not act; unless they may not even
+	// sign in.
+	if says != "" && (!who.Linked || who.Barred || t.verb == "ack" || t.verb == "unack") {
 		return says, "refused", nil
 	}
 	switch t.verb {
 	case "list":
 		return c.list(ctx, s, t.rest)
 	case "oncall":
-		return c.onCall(ctx)
+		return c.onCall(ctx, s)
 	}
-	return c.take(ctx, t, who)
+	return c.take(ctx, s, t, who)
 }
 
 // list shows open alerts.
@@ -127,7 +128,7 @@ func (c *Channel) list(ctx context.Context, s *sight, text string) (string, stri
 	}
 	if len(alerts) == 0 {
 		if text != "" {
-			return "No open alert has " + escapeInline(channel.Cut(text, 200)) + " in its names.", "answered", nil
+			return "No open alert has “" + escapeInline(channel.Cut(text, 200)) + "” in its names.", "answered", nil
 		}
 		return "There is no open alert.", "answered", nil
 	}
@@ -176,7 +177,7 @@ func (c *Channel) line(s *sight, e *chat.Entry) string {
 }
 
 // take acknowledges an alert, or gives it back.
-func (c *Channel) take(ctx context.Context, t *typed, who Actor) (string, string, error) {
+func (c *Channel) take(ctx context.Context, s *sight, t *typed, who Actor) (string, string, error) {
 	short, comment, _ := strings.Cut(t.rest, " ")
 	short, comment = strings.ToLower(strings.Trim(short, "`")), strings.TrimSpace(comment)
 	if len(short) < shortest || len(short) > 36 || strings.Trim(short, "0123456789abcdef-") != "" {
@@ -204,7 +205,7 @@ func (c *Channel) take(ctx context.Context, t *typed, who Actor) (string, string
 		a, err = c.o.Desk.Unacknowledge(ctx, id, who)
 	}
 	if err != nil {
-		if why := c.why(ctx, id, &a, err); why != "" {
+		if why := c.why(ctx, s, id, &a, err); why != "" {
 			return why, "refused", nil
 		}
 		return "", t.verb, err
@@ -213,7 +214,7 @@ func (c *Channel) take(ctx context.Context, t *typed, who Actor) (string, string
 }
 
 // onCall shows who is told of problems.
-func (c *Channel) onCall(ctx context.Context) (string, string, error) {
+func (c *Channel) onCall(ctx context.Context, s *sight) (string, string, error) {
 	all, err := c.o.Desk.OnCall(ctx)
 	if err != nil {
 		return "", "oncall", err
@@ -225,9 +226,9 @@ func (c *Channel) onCall(ctx context.Context) (string, string, error) {
 		case o.Now && o.Until.IsZero():
 			now = append(now, name)
 		case o.Now:
-			now = append(now, name+", until "+when(o.Until))
+			now = append(now, name+", until "+when(o.Until, s.zone))
 		case !o.Until.IsZero():
-			later = append(later, name+", from "+when(o.Until))
+			later = append(later, name+", from "+when(o.Until, s.zone))
 		}
 	}
 	if len(now) == 0 {

@@ -25,6 +25,7 @@ type Actor struct {
 	Name      string // as it is recorded and shown
 	Linked    bool   // to a contact
 	May       bool   // that contact may acknowledge
+	Barred    bool   // its user is disabled or gone: who may not sign in here sees nothing in Mattermost either
 }
 
 // OnCall is a contact, and whether it is told of problems at this time.

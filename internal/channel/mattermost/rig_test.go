@@ -255,6 +255,7 @@ func (r *rig) say(line string) string {
 type desk struct {
 	r          *rig
 	valid, may atomic.Bool
+	barred     atomic.Bool
 	slow       atomic.Int64 // how many requests dispatch is to be too busy for
 }
 
@@ -317,7 +318,7 @@ func (d *desk) Who(ctx context.Context, id string) (mattermost.Actor, error) {
 	if errors.Is(err, fault.ErrNotFound) {
 		return mattermost.Actor{}, nil
 	}
-	return mattermost.Actor{UserID: "user-jane", ContactID: p.ContactID, Name: "Jane Doe", Linked: true, May: d.may.Load()}, err
+	return mattermost.Actor{UserID: "user-jane", ContactID: p.ContactID, Name: "Jane Doe", Linked: true, May: d.may.Load() && !d.barred.Load(), Barred: d.barred.Load()}, err
 }
 
 func (d *desk) EngineName(context.Context, string) string { return "Nagios north" }
