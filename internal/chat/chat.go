@@ -25,6 +25,7 @@ type Settings struct {
 	UseProxy    bool   `json:"use_proxy"`
 	Unlinked    bool   `json:"allow_unlinked"` // people who are linked to no contact may acknowledge, too
 	NoEmoji     bool   `json:"no_emoji"`
+	TimeZone    string `json:"time_zone"`  // of times in posts and answers, as Europe/Berlin; empty is UTC
 	APIKeyID    string `json:"api_key_id"` // the API key in whose name buttons act; when it is revoked, they stop
 
 	// Secrets, stored apart and never shown: the bot's token, and the SHA-256 in

@@ -199,7 +199,7 @@ func (c *Channel) rewrite(ctx context.Context, s *sight, b *chat.Button, k *clic
 // unable answers why something could not be done. A webhook's post, which nobody
 // else can edit, is brought up to date on the occasion.
 func (c *Channel) unable(ctx context.Context, s *sight, b *chat.Button, k *click, a alert.Alert, err error) any {
-	says := c.why(ctx, b.AlertID, &a, err)
+	says := c.why(ctx, s, b.AlertID, &a, err)
 	if says == "" {
 		c.failed(actions, string(b.Action), err)
 		return private(saysFailed)
@@ -217,7 +217,7 @@ func (c *Channel) unable(ctx context.Context, s *sight, b *chat.Button, k *click
 
 // why is for people why an alert was not changed, empty for a fault of ours. It
 // fills in the alert where the refusal came without one.
-func (c *Channel) why(ctx context.Context, id string, a *alert.Alert, err error) string {
+func (c *Channel) why(ctx context.Context, s *sight, id string, a *alert.Alert, err error) string {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return "That alert is not kept any more, so nothing was done."
@@ -235,11 +235,11 @@ func (c *Channel) why(ctx context.Context, id string, a *alert.Alert, err error)
 	}
 	switch {
 	case errors.Is(err, ErrNotOpen):
-		return named(*a) + " has recovered at " + when(a.Resolved) + ", so there is nothing left to do."
+		return named(*a) + " has recovered (" + when(a.Resolved, s.zone) + "), so there is nothing left to do."
 	case errors.Is(err, ErrNotAcked):
 		return named(*a) + " is not acknowledged any more, so nothing was done."
 	case a.Ack != nil:
-		return named(*a) + " is acknowledged already, by " + escapeInline(author(a.Ack)) + " at " + when(a.Ack.At) + ". Nothing was done."
+		return named(*a) + " is acknowledged already, by " + escapeInline(author(a.Ack)) + " (" + when(a.Ack.At, s.zone) + "). Nothing was done."
 	}
 	return named(*a) + " is acknowledged already. Nothing was done."
 }
@@ -270,7 +270,7 @@ func (c *Channel) snooze(ctx context.Context, s *sight, b *chat.Button, k *click
 		}
 		return c.unable(ctx, s, b, k, alert.Alert{}, err)
 	}
-	says := fmt.Sprintf("Snoozed until %s: this room, and you if you are linked, hear of it again then if it is still firing.", when(until))
+	says := fmt.Sprintf("Snoozed until %s: this room, and you if you are linked, hear of it again then if it is still firing.", when(until, s.zone))
 	a, err := c.o.Desk.Alert(ctx, b.AlertID)
 	if err != nil {
 		c.o.Log.Error("reading an alert that was snoozed failed", "alert_id", b.AlertID, "error", err)

@@ -280,7 +280,7 @@ func (c *Channel) submit(ctx context.Context, g *submission, st *state) any {
 		if e := c.o.Store.ReleaseToken(after, st.Nonce); e != nil {
 			c.o.Log.Error("giving back a dialog of mattermost failed", "alert_id", st.Alert, "error", e)
 		}
-		says := c.why(after, st.Alert, &a, err)
+		says := c.why(after, s, st.Alert, &a, err)
 		if says == "" {
 			c.failed(dialogs, "acknowledge", err)
 			return wrong(saysFailed)

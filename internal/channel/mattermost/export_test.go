@@ -25,12 +25,13 @@ type View struct {
 	Buttons, Dialog bool
 	Emoji           bool
 	Now             time.Time
+	Zone            *time.Location
 }
 
 func (v View) view() *view {
 	return &view{
 		alert: v.Alert, object: v.Object, url: "https://tocsin.example.com/console/alerts/" + v.Alert.ID, engine: v.Engine,
-		callback: "https://tocsin.example.com", buttons: v.Buttons, dialog: v.Dialog, emoji: v.Emoji, now: v.Now,
+		callback: "https://tocsin.example.com", buttons: v.Buttons, dialog: v.Dialog, emoji: v.Emoji, now: v.Now, zone: v.Zone,
 	}
 }
 

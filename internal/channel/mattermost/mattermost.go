@@ -60,6 +60,7 @@ type Channel struct {
 	door    *door
 	figures figures
 	key     keyring
+	zones   zones
 }
 
 // New makes the channel. It reads its settings from the store whenever it needs
@@ -146,6 +147,28 @@ func copied(m map[string]int64) map[string]int64 {
 		out[k] = n
 	}
 	return out
+}
+
+// zones keeps the zone that was asked for last: to load one is to read a file.
+type zones struct {
+	mu   sync.Mutex
+	name string
+	zone *time.Location
+}
+
+// get answers a zone by its IANA name; UTC for none, and for one that this machine
+// does not know.
+func (z *zones) get(name string) *time.Location {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.zone == nil || z.name != name {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			zone = time.UTC
+		}
+		z.name, z.zone = name, zone
+	}
+	return z.zone
 }
 
 // detached gives what must still be written after a request has ended some

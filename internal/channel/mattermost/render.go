@@ -23,7 +23,7 @@ const (
 	besideText = 4500
 	// moment is a time for people. Mattermost shows a post to all in one form, so
 	// it says which zone.
-	moment = "2 January 2006, 15:04 MST"
+	moment = "2 Jan 2006, 15:04 MST"
 )
 
 // limits are how long single texts may be, in characters before they are escaped.
@@ -93,6 +93,7 @@ type view struct {
 	buttons  bool
 	dialog   bool
 	emoji    bool
+	zone     *time.Location // of the times that are shown; nil is UTC
 	now      time.Time
 }
 
@@ -191,19 +192,19 @@ func (v *view) fields(l limits) []field {
 	if a.Status == alert.Resolved && a.Worst.Problem() && !a.Resolved.IsZero() {
 		state += ", was " + a.Worst.Word() + " for " + channel.Span(a.Resolved.Sub(a.Since))
 	}
-	fs = append(fs, short("State", state, l.name), short("Since", when(a.Since), l.name))
+	fs = append(fs, short("State", state, l.name), short("Since", when(a.Since, v.zone), l.name))
 	if n := o.Labels["attempt"]; n != "" {
 		fs = append(fs, short("Attempt", n, 20))
 	}
 	if a.Snoozed.After(v.now) && a.Status == alert.Firing {
-		fs = append(fs, short("Snoozed until", when(a.Snoozed), l.name))
+		fs = append(fs, short("Snoozed until", when(a.Snoozed, v.zone), l.name))
 	}
 	if k := a.Ack; k != nil && a.Status != alert.Firing {
 		fs = append(fs, short("Acknowledged by", author(k), l.name))
 		if !k.Until.IsZero() && a.Status == alert.Acknowledged {
-			fs = append(fs, short("Expires", when(k.Until), l.name))
+			fs = append(fs, short("Expires", when(k.Until, v.zone), l.name))
 		}
-		if k.Comment != "" {
+		if said(k.Author, k.Comment) {
 			fs = append(fs, field{Title: "Comment", Value: escape(channel.Cut(k.Comment, l.comment))})
 		}
 		if s := v.engineSays(k); s != "" && a.Status == alert.Acknowledged {
@@ -217,7 +218,12 @@ func short(title, value string, limit int) field {
 	return field{Title: title, Value: escapeInline(channel.Cut(value, limit)), Short: true}
 }
 
-func when(t time.Time) string { return t.UTC().Format(moment) }
+func when(t time.Time, zone *time.Location) string {
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format(moment)
+}
 
 func author(k *alert.Ack) string {
 	switch {
@@ -367,10 +373,16 @@ func (v *view) by(e *alert.Event) string {
 	if e.Author != "" {
 		s = " by " + escapeInline(channel.Cut(e.Author, fullLimits.name))
 	}
-	if e.Comment != "" {
+	if said(e.Author, e.Comment) {
 		s += ": " + escape(channel.Cut(e.Comment, maxNote))
 	}
 	return s
+}
+
+// said says whether a comment is one: where nobody writes any, the engine is
+// given "Acknowledged by AUTHOR", which stands in the post already.
+func said(author, comment string) bool {
+	return comment != "" && comment != "Acknowledged by "+author
 }
 
 func (v *view) sign(s string) string {

@@ -45,6 +45,8 @@ func views() map[string]mattermost.View {
 	noDialog.Dialog = false
 	resolved := acked(alert.Ack{Author: "Jane", Comment: "on it", Origin: alert.FromMattermost, Confirmation: alert.Confirmed})
 	resolved.Alert.Status, resolved.Alert.State, resolved.Alert.Resolved, resolved.Alert.Output = alert.Resolved, alert.OK, at.Add(12*time.Minute), "HTTP OK"
+	abroad := acked(alert.Ack{Author: "Jane", Until: at.Add(time.Hour), Origin: alert.FromConsole, Confirmation: alert.Local})
+	abroad.Zone = time.FixedZone("CET", 3600)
 	host := firing()
 	host.Object.Service, host.Alert.Object.Service, host.Alert.State, host.Alert.Worst = "", "", alert.Down, alert.Down
 	return map[string]mattermost.View{
@@ -53,6 +55,8 @@ func views() map[string]mattermost.View {
 		"acked_confirmed":   acked(alert.Ack{Author: "Jane", Origin: alert.FromConsole, Confirmation: alert.Confirmed}),
 		"acked_refused":     acked(alert.Ack{Author: "Jane", Origin: alert.FromConsole, Confirmation: alert.Refused, Words: "409 `already` acknowledged"}),
 		"acked_unconfirmed": acked(alert.Ack{Author: "@jane (Mattermost)", Origin: alert.FromMattermost, Confirmation: alert.Unconfirmed, Words: "handed over, but it does not show it"}),
+		"acked_unsaid":      acked(alert.Ack{Author: "Jane", Comment: "Acknowledged by Jane", Origin: alert.FromMattermost, Confirmation: alert.Local}),
+		"acked_abroad":      abroad,
 		"acked_local":       acked(alert.Ack{Author: "Jane", Origin: alert.FromConsole, Confirmation: alert.Local}),
 		"acked_in_engine":   acked(alert.Ack{Origin: alert.FromEngine, Confirmation: alert.Confirmed}),
 	}
@@ -97,6 +101,8 @@ func TestThreadReplies(t *testing.T) {
 		{"a snooze is over", firing(), channel.Message{Notice: alert.NoticeProblem, Snoozed: true, Event: e(alert.Problem, alert.Opened)},
 			"⏰ **Reminder**: still Critical: connection refused by @\u200bchannel, see http:\u200b//x/a\\_b"},
 		{"acknowledged", views()["acked_confirmed"], channel.Message{Notice: alert.NoticeAck, Event: e(alert.Acknowledgement, alert.Acked)}, "🔵 **Acknowledged** by Jane: on \\*it\\*"},
+		{"acknowledged without a word", views()["acked_unsaid"], channel.Message{Notice: alert.NoticeAck, Event: alert.Event{Type: alert.Acknowledgement, Author: "Jane", Comment: "Acknowledged by Jane"}},
+			"🔵 **Acknowledged** by Jane"},
 		{"given back", firing(), channel.Message{Notice: alert.NoticeAck, Event: e(alert.Unacknowledged, alert.Unacked)}, "↩️ **Acknowledgement removed** by Jane: on \\*it\\*"},
 		{"its time ran out", firing(), channel.Message{Notice: alert.NoticeProblem, Event: alert.Event{Type: alert.Unacknowledged, Comment: "its time ran out"}},
 			"🔴 **Not acknowledged any more**: its time ran out, still Critical"},

@@ -36,6 +36,7 @@ type sight struct {
 	buttons  bool // they are switched on, and their key is good
 	base     string
 	callback string
+	zone     *time.Location // of the times that people read
 }
 
 // sight reads the settings as they are now.
@@ -45,6 +46,7 @@ func (c *Channel) sight(ctx context.Context) (*sight, error) {
 		return nil, fmt.Errorf("read the settings of Mattermost: %w", err)
 	}
 	out := &sight{settings: s, base: strings.TrimRight(c.o.BaseURL, "/"), callback: strings.TrimRight(s.CallbackURL, "/")}
+	out.zone = c.zones.get(s.TimeZone)
 	if out.callback == "" {
 		out.callback = out.base
 	}
@@ -77,7 +79,7 @@ func (c *Channel) withRooms(ctx context.Context) (*sight, error) {
 func (c *Channel) view(ctx context.Context, s *sight, a alert.Alert, o alert.Object) view {
 	v := view{
 		alert: a, object: o, callback: s.callback, buttons: s.buttons, dialog: s.settings.ServerURL != "",
-		emoji: !s.settings.NoEmoji, now: c.o.Now(),
+		emoji: !s.settings.NoEmoji, zone: s.zone, now: c.o.Now(),
 	}
 	if a.ID != "" && s.base != "" {
 		v.url = s.base + "/console/alerts/" + a.ID

@@ -375,7 +375,7 @@ func TestASimpleRoomGetsAPostForEachNotice(t *testing.T) {
 		t.Fatalf("%+v", posts)
 	}
 	// A click in the old post is told, and the post changes, for nothing else could.
-	if said := r.click(posts[1], "unack", ""); !strings.Contains(said, "has recovered at") || len(r.post(posts[1].ID).Actions()) > 0 {
+	if said := r.click(posts[1], "unack", ""); !strings.Contains(said, "has recovered (") || len(r.post(posts[1].ID).Actions()) > 0 {
 		t.Errorf("%q", said)
 	}
 }

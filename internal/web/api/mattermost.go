@@ -23,6 +23,7 @@ type MattermostIn struct {
 	UseProxy      *bool    `json:"use_proxy,omitempty" doc:"Through the outgoing proxy"`
 	Unlinked      *bool    `json:"allow_unlinked,omitempty" doc:"People of Mattermost who are linked to no contact may acknowledge, too"`
 	NoEmoji       *bool    `json:"no_emoji,omitempty" doc:"No emoji in messages"`
+	TimeZone      *string  `json:"time_zone,omitempty" maxLength:"60" doc:"Of times in posts and answers; empty: UTC" example:"Europe/Berlin"`
 	BotToken      *string  `json:"bot_token,omitempty" writeOnly:"true" maxLength:"200" doc:"Of the bot; empty removes it. Never shown"`
 	CommandTokens []string `json:"command_tokens" required:"false" writeOnly:"true" maxItems:"50" doc:"Of the slash command, one for each team; given, they replace all. Only their hashes are kept"`
 }
@@ -36,6 +37,7 @@ type MattermostOut struct {
 	UseProxy      bool   `json:"use_proxy"`
 	Unlinked      bool   `json:"allow_unlinked"`
 	NoEmoji       bool   `json:"no_emoji"`
+	TimeZone      string `json:"time_zone" doc:"Of times in posts and answers; empty: UTC"`
 	HasBotToken   bool   `json:"has_bot_token"`
 	CommandTokens int    `json:"command_tokens" doc:"How many there are"`
 	APIKeyID      string `json:"api_key_id" doc:"The API key in whose name buttons act; when it is revoked, they stop"`
@@ -44,7 +46,7 @@ type MattermostOut struct {
 func mattermostOut(s chat.Settings) MattermostOut {
 	return MattermostOut{
 		Enabled: s.Enabled, ServerURL: s.ServerURL, TwoWay: s.TwoWay, CallbackURL: s.CallbackURL, UseProxy: s.UseProxy, Unlinked: s.Unlinked,
-		NoEmoji: s.NoEmoji, HasBotToken: s.BotToken != "", CommandTokens: len(s.CommandHashes), APIKeyID: s.APIKeyID,
+		NoEmoji: s.NoEmoji, TimeZone: s.TimeZone, HasBotToken: s.BotToken != "", CommandTokens: len(s.CommandHashes), APIKeyID: s.APIKeyID,
 	}
 }
 
@@ -57,6 +59,7 @@ func (in MattermostIn) into(s *chat.Settings) error {
 	set(&s.UseProxy, in.UseProxy)
 	set(&s.Unlinked, in.Unlinked)
 	set(&s.NoEmoji, in.NoEmoji)
+	set(&s.TimeZone, in.TimeZone)
 	if in.ServerURL != nil {
 		s.ServerURL = strings.TrimRight(strings.TrimSpace(*in.ServerURL), "/")
 	}

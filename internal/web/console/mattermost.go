@@ -95,7 +95,7 @@ func (n mattermostNow) simple() *chat.Room {
 
 func (n mattermostNow) texts() url.Values {
 	in := url.Values{
-		"server_url": {n.chat.ServerURL}, "callback_url": {n.chat.CallbackURL},
+		"server_url": {n.chat.ServerURL}, "time_zone": {n.chat.TimeZone}, "callback_url": {n.chat.CallbackURL},
 		"mattermost_ttl_minutes": {strconv.Itoa(n.set.MattermostTTL)}, "everything": {"on"},
 	}
 	for name, on := range map[string]bool{
@@ -163,10 +163,8 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 			ticked("enabled", "Mattermost is on", ""),
 			{Name: "webhook_url", Label: "Webhook URL", Kind: "password", Secret: true, Stored: now.simple() != nil, Auto: "off", Mono: true, Hint: "From Mattermost: Integrations → Incoming Webhooks. Whoever knows it can post there, so it is never shown again."},
 			{Name: "channel_override", Label: "Channel override", Kind: "text", Value: in.Get("channel_override"), Half: true, Auto: "off", Sample: "the webhook’s own channel", Hint: "Another channel than its own: town-square, or @jane. The webhook must not be locked to its channel."},
-			numberField(in, "mattermost_ttl_minutes", "Minutes that posting is tried", "While Mattermost is away. Then it is old news, and its delivery expires.", "1", "43200"),
 			ticked("everything", "This webhook gets every alert", "Else what rules and contacts send there."),
-			ticked("use_proxy", "Use proxy server", proxy),
-			ticked("no_emoji", "Without emoji in the posts", ""),
+			ticked("use_proxy", "Use proxy server", "Also for the bot. "+proxy),
 		}},
 		{Title: "Two-way integration", ID: "two-way", Hint: "Buttons under each post: Acknowledge, Acknowledge with a comment, Snooze. With a bot also dialogs, threads and the command /tocsin.", Fields: []field{
 			ticked("two_way", "Enable Two-Way Integration", ""),
@@ -178,6 +176,11 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 			{Name: "bot_token", Label: "Bot token", Kind: "password", Secret: true, Stored: now.chat.BotToken != "", Half: true, Mono: true, Auto: "off", Hint: "The access token of a bot account that is a member of the channels below."},
 			{Name: "command_tokens", Label: "Tokens of the slash command", Kind: "textarea", Secret: true, Stored: len(now.chat.CommandHashes) > 0, Rows: 2, Mono: true, Hint: tokens + "Mattermost makes one for each team in which /tocsin is added: one a line. Only their hashes are kept."},
 			ticked("allow_unlinked", "People who are linked to no contact may acknowledge, too", "They are recorded by their name in Mattermost. Else they are told to type /tocsin link first."),
+		}},
+		{Title: "All posts", ID: "posts", Fields: []field{
+			{Name: "time_zone", Label: "Time zone", Kind: "text", Value: in.Get("time_zone"), Half: true, List: "zones", Auto: "off", Sample: "UTC", Hint: "Of the times in posts and answers, which are the same for everybody who reads them: as Europe/Berlin."},
+			numberField(in, "mattermost_ttl_minutes", "Minutes that posting is tried", "While Mattermost is away. Then it is old news, and its delivery expires.", "1", "43200"),
+			ticked("no_emoji", "Without emoji in the posts", ""),
 		}},
 	}}
 }
@@ -336,6 +339,7 @@ func (c *console) readMattermost(v *visit, now mattermostNow) (config.Settings, 
 	set.MattermostTTL = n.read("mattermost_ttl_minutes", 1, 43200)
 	s.Enabled, s.TwoWay, s.UseProxy = in.Get("enabled") != "", in.Get("two_way") != "", in.Get("use_proxy") != ""
 	s.Unlinked, s.NoEmoji = in.Get("allow_unlinked") != "", in.Get("no_emoji") != ""
+	s.TimeZone = text(in, "time_zone")
 	s.ServerURL, s.CallbackURL = strings.TrimRight(text(in, "server_url"), "/"), strings.TrimRight(text(in, "callback_url"), "/")
 	if n.err != nil {
 		return set, s, nil, n.err

@@ -122,6 +122,7 @@ func TestMattermostSettings(t *testing.T) {
 		"an address that is no webhook":  {url.Values{"webhook_url": {"https://chat.example.com/x"}}, "f-webhook_url-problem"},
 		"an override that leads nowhere": {url.Values{"channel_override": {"town-square"}}, "f-webhook_url-problem"},
 		"a callback that is no address":  {url.Values{"callback_url": {"here"}}, "f-callback_url-problem"},
+		"a time zone that is none":       {url.Values{"time_zone": {"Mars/Olympus"}}, "f-time_zone-problem"},
 		"a time that is no number":       {url.Values{"mattermost_ttl_minutes": {"soon"}}, "f-mattermost_ttl_minutes-problem"},
 		"a bot without a server":         {url.Values{"bot_token": {"aaaabbbbccccddddeeeeffff11"}}, "f-server_url-problem"},
 		"a command's token that is none": {url.Values{"command_tokens": {"x"}}, "f-command_tokens-problem"},
