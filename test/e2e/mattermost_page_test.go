@@ -76,8 +76,11 @@ func TestMattermostNewcomer(t *testing.T) {
 	see("!document.querySelector('#thread').hidden && document.querySelectorAll('#threadposts article').length > 1")
 	look("a thread")
 	f.must(browser.Click(f.ctx, tab, "#threadclose"))
+	f.must(tab.Size(f.ctx, 1280, 500))
+	f.must(tab.Eval(f.ctx, "document.querySelector('#posts').scrollTop = 0", nil))
 	f.must(browser.Click(f.ctx, tab, "[data-say='/tocsin list']"))
 	reads("1 open:")
+	see("(e => { const at = e.getBoundingClientRect(), log = e.closest('#posts').getBoundingClientRect(); return at.bottom <= log.bottom + 1 && at.top >= log.top - 1 })(document.querySelector('#posts article:last-of-type'))")
 	look("the command's answer")
 
 	f.part("what a check says is shown as it is", func() {

@@ -319,6 +319,8 @@ function drawThread() {
 // say sends a line: a slash command, or a message.
 async function say(text, root, wrong) {
   wrong.textContent = "";
+  // Who says something wants to see what is answered, wherever they had read.
+  if (!root) $("posts").scrollTop = $("posts").scrollHeight;
   try {
     if (text.startsWith("/")) await api("POST", "/api/v4/commands/execute", { channel_id: app.channel, command: text, root_id: root });
     else await api("POST", "/api/v4/posts", { channel_id: app.channel, message: text, root_id: root });
