@@ -84,6 +84,8 @@ func (c *decider) chatOf(who *contact.Contact) (destination, name string, reason
 		return "", "", ReasonChannelOff, "Mattermost is switched off in the settings"
 	case who.Mattermost == "":
 		return "", "", ReasonNoChat, who.ShownName() + " is not to hear in Mattermost; choose direct messages or a room at the contact"
+	case who.Mattermost == contact.MattermostDirect && who.UserID != "" && !c.Users[who.UserID]:
+		return "", "", ReasonUserDisabled, "the user of " + who.ShownName() + " may not sign in"
 	case who.Mattermost == contact.MattermostDirect:
 		user := c.Direct[who.ID]
 		if user == "" {

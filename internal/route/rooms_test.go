@@ -42,6 +42,7 @@ func TestAPlaceInMattermostHearsOnceOfAnEvent(t *testing.T) {
 	off := func(d *route.Directory) { d.Chat = false }
 	gone := func(d *route.Directory) { d.Rooms = d.Rooms[:1] }
 	nobot := func(d *route.Directory) { d.Direct = nil }
+	disabled := func(d *route.Directory) { d.Users = map[string]bool{} }
 	q := problem(service, alert.Critical)
 	run(t, []decideCase{
 		{"the room that gets everything", without(chatty(nil), gone), q, []string{"Hall mattermost Hall room_everything"}, ""},
@@ -60,6 +61,8 @@ func TestAPlaceInMattermostHearsOnceOfAnEvent(t *testing.T) {
 		{"flapping", chatty(nil, ops), notice(q, alert.FlappingStart, alert.NoticeFlapping), []string{"Hall mattermost Hall room_everything", "Ops mattermost Ops rule"}, ""},
 		{"a direct message", chatty(hears(contact.MattermostDirect), anna), q,
 			[]string{"Hall mattermost Hall room_everything", "Anna browser rule", "Anna mattermost direct message rule"}, ""},
+		{"a direct message to somebody who may not sign in any more", without(chatty(hears(contact.MattermostDirect), anna), disabled), q,
+			[]string{"Hall mattermost Hall room_everything", "-Anna browser user_disabled", "-Anna mattermost user_disabled"}, "may not sign in"},
 		{"a contact's room", chatty(hears("ops"), anna), q,
 			[]string{"Hall mattermost Hall room_everything", "Anna browser rule", "Anna mattermost Ops rule"}, ""},
 		{"a contact's room that has it already", chatty(hears("ops"), both), q,

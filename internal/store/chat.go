@@ -68,7 +68,8 @@ func (db *DB) SaveChatSettings(ctx context.Context, s chat.Settings) error {
 	})
 }
 
-// loadChat reads what routing depends on of Mattermost.
+// loadChat reads what routing depends on of Mattermost, when contacts and users are
+// there.
 func loadChat(ctx context.Context, q querier, d *route.Directory) error {
 	s, err := readChatSettings(ctx, q)
 	if err != nil {
@@ -91,7 +92,14 @@ func loadChat(ctx context.Context, q querier, d *route.Directory) error {
 	if err != nil {
 		return err
 	}
+	users := make(map[string]string, len(d.Contacts))
+	for i := range d.Contacts {
+		users[d.Contacts[i].ID] = d.Contacts[i].UserID
+	}
 	for i := range people { // of several the last that was linked
+		if user := users[people[i].ContactID]; user != "" && !d.Users[user] {
+			continue // may not sign in any more
+		}
 		if d.Direct == nil {
 			d.Direct = map[string]string{}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/auth"
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/delivery"
@@ -230,6 +231,20 @@ func TestRoutingKnowsRoomsPeopleAndEngines(t *testing.T) {
 			t.Fatal(diff)
 		}
 		same(t, "contact", d.Contacts[0].Mattermost, contact.MattermostDirect)
+		t.Run("who may not sign in any more gets no direct messages", func(t *testing.T) {
+			u := auth.User{ID: "u2", Name: "bob"}
+			ok(t, db.SaveUser(ctx, u))
+			ok(t, db.SaveContact(ctx, contact.Contact{ID: "c2", Name: "c2", UserID: "u2", Mattermost: contact.MattermostDirect}))
+			ok(t, db.SavePerson(ctx, chat.Person{UserID: "m2", ContactID: "c2", Linked: day()}))
+			if d := directory(t, db); d.Direct["c2"] != "m2" || !d.ReachesRoom(chat.Direct("m2")) {
+				t.Fatal(d.Direct)
+			}
+			u.Disabled = true
+			ok(t, db.SaveUser(ctx, u))
+			if d := directory(t, db); d.Direct["c2"] != "" || d.Direct["c1"] == "" || d.ReachesRoom(chat.Direct("m2")) {
+				t.Fatal(d.Direct)
+			}
+		})
 		t.Run("without a bot there are no direct messages", func(t *testing.T) {
 			ok(t, db.SaveChatSettings(ctx, chat.Settings{Enabled: true}))
 			if d := directory(t, db); d.Direct != nil {
