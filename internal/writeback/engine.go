@@ -50,6 +50,10 @@ type pausing struct {
 
 func (p *pausing) Error() string { return p.err.Error() }
 
+// atOnce is how soon an engine says no that keeps nobody waiting: it may be about
+// this one command, and is no reason to leave others.
+const atOnce = time.Second
+
 // longestPause is how long at most an engine is left alone that keeps callers
 // waiting.
 const longestPause = 30 * time.Second
@@ -270,7 +274,9 @@ func (e *engine) result(t *trouble, err error, begun, ended time.Time) {
 		e.w.o.Log.Warn("engine cannot be told or read", "source", e.source.Name, "source_id", e.source.ID, "error", err)
 	}
 	t.problem, t.trying = err, false
-	t.pause = ended.Add(min(longestPause, 10*ended.Sub(begun)))
+	if took := ended.Sub(begun); took >= atOnce {
+		t.pause = ended.Add(min(longestPause, 10*took))
+	}
 }
 
 // waits notes that a delivery is not settled.

@@ -21,6 +21,7 @@ const (
 	handAgain  = 30 * time.Second // a command whose trace is not there after it is handed over once more
 	maxHanded  = 3                // how often in all
 	defConfirm = 120 * time.Second
+	lastWords  = 2 * time.Minute // how long before a delivery's end it is said that it is not confirmed: longer than any wait
 )
 
 // maxWords is how many bytes of an engine's words are shown.
@@ -102,8 +103,8 @@ func (w *Writer) one(ctx context.Context, e *engine, m channel.Message) error {
 		j.c.From = m.Event.Time
 	}
 	e.waits(m.DeliveryID, w.o.Now())
-	if verb == source.CancelDowntime && e.scheduling(m.Object.ID, w.o.Now()) {
-		return j.again(errors.New("the downtime is still to be scheduled"), afterEarlier)
+	if now := w.o.Now(); verb == source.CancelDowntime && e.scheduling(m.Object.ID, now) {
+		return j.failed(ctx, now, errors.New("the downtime is still to be scheduled"), afterEarlier)
 	}
 	if m.Handed || m.Attempt > 1 || j.n.Done > 0 {
 		if over, err := j.check(ctx); over {
@@ -146,7 +147,7 @@ func (j *job) check(ctx context.Context) (over bool, err error) {
 // unreadable is the answer for an engine that takes commands and cannot be read:
 // it waits for the engine's own event, and no longer than for a confirmation.
 func (j *job) unreadable(ctx context.Context, now time.Time) error {
-	if left := j.m.Asked.Add(j.e.confirm()).Sub(now); left > 0 {
+	if left := lateAt(j.m, j.e.confirm()).Sub(now); left > 0 {
 		return channel.Noted(channel.Handed(fmt.Sprintf("handed to %s; its own event would confirm it", j.name()), min(left, 10*time.Second)), j.n.String())
 	}
 	words := "handed over at " + clock(j.handed()) + "; this engine cannot be read, so it is not known"
@@ -278,12 +279,22 @@ func (j *job) handed() time.Time {
 	return time.UnixMilli(j.n.Handed)
 }
 
+// lateAt is when a command should have been confirmed: after a time, and in any case
+// before it is tried no more.
+func lateAt(m channel.Message, confirm time.Duration) time.Time {
+	at := m.Asked.Add(confirm)
+	if last := m.ExpiresAt.Add(-lastWords); !m.ExpiresAt.IsZero() && last.Before(at) {
+		return last
+	}
+	return at
+}
+
 // late says whether it should have been confirmed by now.
-func (j *job) late(now time.Time) bool { return now.Sub(j.m.Asked) >= j.e.confirm() }
+func (j *job) late(now time.Time) bool { return !now.Before(lateAt(j.m, j.e.confirm())) }
 
 // inTime is the wait, shortened to the moment at which it is late.
 func (j *job) inTime(now time.Time, wait time.Duration) time.Duration {
-	if left := j.m.Asked.Add(j.e.confirm()).Sub(now); !j.n.Told && left > 0 {
+	if left := lateAt(j.m, j.e.confirm()).Sub(now); !j.n.Told && left > 0 {
 		return min(wait, left)
 	}
 	return wait

@@ -364,7 +364,7 @@ func TestWhatConcernsOneObjectIsDoneInOrder(t *testing.T) {
 			schedule, cancel := of(alert.ScheduleDowntime, "d1", "o1", "schedule"), of(alert.CancelDowntime, "d2", "o1", "cancel")
 			w.SendAll(t.Context(), []channel.Message{schedule})
 			away = false
-			if s := channel.As(w.SendAll(t.Context(), []channel.Message{cancel})[0]); s.Accepted || s.After != 200*time.Millisecond {
+			if s := channel.As(w.SendAll(t.Context(), []channel.Message{cancel})[0]); s.Accepted || s.After != time.Second {
 				t.Errorf("%v", s)
 			}
 			if err := w.SendAll(t.Context(), []channel.Message{schedule})[0]; !channel.As(err).Accepted {
@@ -453,5 +453,72 @@ func TestProbe(t *testing.T) {
 		if err := w.Probe(t.Context(), s); !errors.As(err, &field) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// Something that cannot be handed over must not leave what was asked for after it
+// pending for as long as that lasts.
+func TestWhatWaitsBehindSomethingElseIsNotPendingForEver(t *testing.T) {
+	f := &fake{do: func(_ context.Context, c source.Command) (source.Reply, error) {
+		if c.Verb == source.Comment {
+			return source.Reply{}, errors.New("it has no room for comments")
+		}
+		return confirmed(""), nil
+	}}
+	w := newWriter(f)
+	both := func(asked time.Time) []error {
+		msgs := []channel.Message{of(alert.Comment, "d1", "o1", "why"), of(alert.Acknowledgement, "d2", "o1", "mine")}
+		for i := range msgs {
+			msgs[i].Asked = asked
+		}
+		return w.SendAll(t.Context(), msgs)
+	}
+	if s := channel.As(both(time.Now())[1]); s.Accepted || s.After <= 0 || s.After > 2*time.Second {
+		t.Errorf("it does not wait: %+v", s)
+	}
+	if s := channel.As(both(time.Now().Add(-119 * time.Second))[1]); s.Accepted || s.After > time.Second {
+		t.Errorf("it waits for longer than a confirmation is waited for: %+v", s)
+	}
+	if s := channel.As(both(time.Now().Add(-2 * time.Minute))[1]); !s.Accepted {
+		t.Errorf("it waits for ever: %+v", s)
+	}
+}
+
+// A day is as long as a command is tried, and may be as long as a confirmation is
+// waited for.
+func TestAnAcknowledgementIsNotPendingAfterItsTime(t *testing.T) {
+	f := &fake{do: func(context.Context, source.Command) (source.Reply, error) {
+		return source.Reply{}, errors.New("connection refused")
+	}}
+	f.sources = []source.Source{berlin()}
+	f.sources[0].WriteBack.ConfirmSeconds = 86400
+	m := message()
+	m.Asked = time.Now().Add(-24*time.Hour + time.Minute)
+	m.ExpiresAt = m.Asked.Add(24 * time.Hour)
+	newWriter(f).SendAll(t.Context(), []channel.Message{m})
+	if got := f.told(); len(got) != 1 || got[0].Confirmation != alert.Unconfirmed || !strings.Contains(got[0].Words, "connection refused") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// One that waits for a downtime that cannot be scheduled is tried as often as that.
+func TestTheEndOfADowntimeThatIsStillToBeScheduledIsNotTriedAllTheTime(t *testing.T) {
+	f := &fake{do: func(context.Context, source.Command) (source.Reply, error) {
+		return source.Reply{}, errors.New("connection refused")
+	}}
+	w := newWriter(f)
+	start := of(alert.ScheduleDowntime, "d1", "o1", "x")
+	start.Asked = time.Now().Add(-3 * time.Minute)
+	w.SendAll(t.Context(), []channel.Message{start})
+	end := of(alert.CancelDowntime, "d2", "o1", "x")
+	end.Asked = start.Asked
+	if s := channel.As(w.SendAll(t.Context(), []channel.Message{end})[0]); s.Accepted || s.After < 5*time.Second {
+		t.Errorf("%+v", s)
+	}
+	if got := f.told(); len(got) != 2 || got[1].EventID != "e-d2" || got[1].Confirmation != alert.Unconfirmed {
+		t.Errorf("what is known of it: %+v", got)
+	}
+	if n := w.MaxAttempts(); n < 24*60*60 {
+		t.Errorf("it is given up after %d attempts, which may be less than a day", n)
 	}
 }

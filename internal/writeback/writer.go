@@ -19,8 +19,9 @@ const (
 	objects = 8
 )
 
-// maxAttempts is how often a delivery is tried: its time ends it, not failures.
-const maxAttempts = 1000
+// maxAttempts is how often a delivery is tried: its time ends it, a day, not
+// failures. A day of tries at each second is less than this.
+const maxAttempts = 100_000
 
 // afterEarlier is when something is tried again that has to wait for what was
 // asked for earlier about the same object.
@@ -114,12 +115,11 @@ func (w *Writer) tell(ctx context.Context, sourceID string, msgs []channel.Messa
 }
 
 // inOrder does what concerns one object. When something cannot be handed over,
-// what was asked for later waits.
+// what was asked for later waits, but for no longer than for a confirmation: the
+// engine may take it nevertheless, and if not, that is to be said.
 func (w *Writer) inOrder(ctx context.Context, e *engine, object string, msgs []channel.Message, which []int, answer func(int, error)) {
-	wait := func(which []int, why string, d time.Duration) {
-		for _, i := range which {
-			answer(i, channel.Noted(channel.RetryAfter(errors.New(why), d), msgs[i].Note))
-		}
+	wait := func(i int, why string, d time.Duration) {
+		answer(i, channel.Noted(channel.RetryAfter(errors.New(why), d), msgs[i].Note))
 	}
 	if e == nil {
 		for _, i := range which {
@@ -128,16 +128,22 @@ func (w *Writer) inOrder(ctx context.Context, e *engine, object string, msgs []c
 		return
 	}
 	if !e.take(object) {
-		wait(which, "something asked for earlier about this object is in work", afterEarlier)
+		for _, i := range which {
+			wait(i, "something asked for earlier about this object is in work", afterEarlier)
+		}
 		return
 	}
 	defer e.give(object)
-	for n, i := range which {
+	var stuck time.Duration // until what could not be handed over is tried again
+	for _, i := range which {
+		if left := lateAt(msgs[i], e.confirm()).Sub(w.o.Now()); stuck > 0 && left > 0 {
+			wait(i, "something asked for earlier about this object could not be handed over", min(stuck, left))
+			continue
+		}
 		err := w.one(ctx, e, msgs[i])
 		answer(i, err)
 		if s := channel.As(err); err != nil && !s.Accepted && !s.Handed && !s.Permanent {
-			wait(which[n+1:], "something asked for earlier about this object could not be handed over", max(s.After, afterEarlier))
-			return
+			stuck = max(stuck, s.After, afterEarlier)
 		}
 	}
 }
