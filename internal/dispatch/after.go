@@ -283,7 +283,8 @@ func (w *work) took(d *delivery.Delivery) bool {
 	return a != nil && a.Ack != nil && a.Ack.UserID != "" && a.Ack.UserID == d.UserID
 }
 
-// unshare takes a delivery back from the receipt that counted it.
+// unshare takes a delivery back from the receipt that counted it. What was no call
+// of an engine has none.
 func (w *work) unshare(i int) {
 	at, exact := slices.BinarySearchFunc(w.shares, i, func(s share, i int) int { return s.from - i })
 	for exact && at+1 < len(w.shares) && w.shares[at+1].from == i { // calls that made none
@@ -291,6 +292,9 @@ func (w *work) unshare(i int) {
 	}
 	if !exact {
 		at--
+	}
+	if at < 0 {
+		return
 	}
 	w.shares[at].receipt.Deliveries--
 }

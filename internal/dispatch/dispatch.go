@@ -147,6 +147,13 @@ type Store interface {
 // AckEnd is an acknowledgement whose time ran out.
 type AckEnd struct{ AlertID, EventID string }
 
+// Downtime is an object in a downtime that was asked for here.
+type Downtime struct {
+	Object alert.Object
+	Since  time.Time   // of its open alert; zero: it has none
+	Asked  alert.Event // the latest that asked for one
+}
+
 // Asked is an event by which an engine was asked for something, and the newest
 // EngineReply about it.
 type Asked struct {

@@ -192,6 +192,32 @@ func (w *work) gone(alertID, eventID, words string, recovered bool) (alert.Alert
 	return *w.alerts[receipt.AlertID], nil
 }
 
+// DowntimeGone notes that the engine no longer has the downtime that was asked for
+// here. Recovered says instead that it no longer knows the object's problem at all,
+// and kept that to itself because of the downtime; then the alert ends, and the
+// downtime goes on. Nothing changes where that is known already.
+func (s *Service) DowntimeGone(ctx context.Context, objectID, words string, recovered bool) error {
+	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.downtimeGone(objectID, words, recovered) }})
+	return err
+}
+
+func (w *work) downtimeGone(objectID, words string, recovered bool) error {
+	if err := w.load(nil, []string{objectID}); err != nil {
+		return err
+	}
+	rec := w.records[objectID]
+	if rec == nil || !rec.Known || !rec.Object.Downtime || recovered && !rec.Alert.Open() {
+		return nil
+	}
+	e := &alert.Event{SourceID: rec.Object.SourceID, Object: rec.Object, Type: alert.DowntimeEnd, Origin: alert.FromEngine, Received: w.now, Time: w.now}
+	e.Comment, _, _ = source.Text(words, mostWords)
+	if a := rec.Alert; recovered {
+		e.Type, e.State, e.Output, e.Long = alert.Recovery, rec.Object.Kind().Good(), a.Output, a.Long
+	}
+	_, err := w.apply(rec, e)
+	return err
+}
+
 // look answers an alert, open or not, with its object's record locked.
 func (w *work) look(alertID string) (*alert.Alert, *Record, error) {
 	a, err := w.tx.AlertByID(w.ctx, alertID)

@@ -59,7 +59,7 @@ type Command struct {
 	Verb    Verb
 	Object  alert.Object
 	AlertID string
-	Since   time.Time // since when the alert is open
+	Since   time.Time // since when the alert is open; of a downtime that is watched, zero: none is
 	Author  string
 	Comment string
 	Sticky  bool
@@ -77,7 +77,8 @@ type Reply struct {
 	Words        string // for people, one sentence or the engine's own words; at most 500 characters
 	Note         string // wanted back at the next call; at most 500 bytes
 	// Recovered, of Watch: the engine no longer knows the problem at all, and
-	// would not say so by itself (an Alertmanager that was silenced).
+	// would not say so by itself (an Alertmanager that was silenced). Of a
+	// downtime, Confirmation says of that itself whether it still stands.
 	Recovered bool
 }
 
@@ -100,7 +101,9 @@ type Engine interface {
 // Watcher is an Engine that can be asked at times whether the acknowledgements
 // made here, given as commands with the verb Acknowledge, still stand; all of
 // them in one reading. It also keeps up what would end too early (a silence). It
-// answers one Reply for each, in order.
+// answers one Reply for each, in order. One that is told of an alert's end
+// (WriteBackKind.Releases) is asked about downtimes, too, with the verb
+// ScheduleDowntime: it says nothing by itself of what recovers in one.
 type Watcher interface {
 	Watch(ctx context.Context, acks []Command) ([]Reply, error)
 }

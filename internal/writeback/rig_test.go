@@ -27,6 +27,8 @@ type fake struct {
 	acked   []alert.Alert
 	unnamed []alert.Object
 
+	downtimes []dispatch.Downtime
+
 	done    []string // verbs and comments that were handed over
 	checked int
 	answers []dispatch.Answer
@@ -78,6 +80,20 @@ func (f *fake) AckedAlerts(_ context.Context, _, after string, _ int) ([]alert.A
 		return nil, nil
 	}
 	return f.acked, nil
+}
+
+func (f *fake) Downtimes(_ context.Context, _, after string, _ int) ([]dispatch.Downtime, error) {
+	if after != "" {
+		return nil, nil
+	}
+	return f.downtimes, nil
+}
+
+func (f *fake) DowntimeGone(_ context.Context, objectID, words string, recovered bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gone = append(f.gone, fmt.Sprint(objectID, " ", words, " ", recovered))
+	return nil
 }
 
 func (f *fake) UnnamedObjects(context.Context, string, int) ([]alert.Object, error) {
@@ -139,11 +155,11 @@ func confirmed(words string) source.Reply {
 // kind opens the fake of each source by its command file's name.
 type kind map[string]*fake
 
-func (kind) Name() string                   { return "command_file" }
-func (kind) Title() string                  { return "Fake" }
-func (kind) For() []string                  { return []string{"nagios"} }
-func (kind) Fields() []source.Field         { return nil }
-func (kind) Releases(source.WriteBack) bool { return false }
+func (kind) Name() string                     { return "command_file" }
+func (kind) Title() string                    { return "Fake" }
+func (kind) For() []string                    { return []string{"nagios"} }
+func (kind) Fields() []source.Field           { return nil }
+func (kind) Releases(w source.WriteBack) bool { return w.Silence }
 func (k kind) Open(w source.WriteBack, _ source.EngineOptions) (source.Engine, error) {
 	if k[w.CommandFile] == nil {
 		return nil, &source.FieldError{Field: "write_back.command_file", Problem: "is missing", Mend: "give one"}

@@ -70,6 +70,9 @@ func (w *Writer) watch(ctx context.Context) {
 				if err := w.watchOne(ctx, e, watcher, missing); err != nil && ctx.Err() == nil {
 					w.o.Log.Warn("looking after acknowledgements failed", "source", e.name(), "error", err)
 				}
+				if err := w.watchDowntimes(ctx, e, watcher, missing); err != nil && ctx.Err() == nil {
+					w.o.Log.Warn("looking after downtimes failed", "source", e.name(), "error", err)
+				}
 			})
 		}
 	}
@@ -209,21 +212,27 @@ func (w *Writer) ask(ctx context.Context, e *engine, watcher source.Watcher, ack
 	if len(acks) == 0 {
 		return nil
 	}
-	begun := w.o.Now()
-	asking, cancel := context.WithTimeout(ctx, watchTime)
-	var replies []source.Reply
-	err := guarded(func() (err error) { replies, err = watcher.Watch(asking, acks); return err })
-	cancel()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	e.result(&e.reading, err, begun, w.o.Now()) // an error is in the states, and is logged when it begins
+	replies := w.put(ctx, e, watcher, acks)
 	for i, a := range acked[:min(len(acked), len(replies))] {
 		if err := w.watched(ctx, a, replies[i], missing); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// put asks an engine about commands. An error is in its state, and is logged when
+// it begins.
+func (w *Writer) put(ctx context.Context, e *engine, watcher source.Watcher, commands []source.Command) (replies []source.Reply) {
+	begun := w.o.Now()
+	asking, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	err := guarded(func() (err error) { replies, err = watcher.Watch(asking, commands); return err })
+	if ctx.Err() != nil {
+		return nil
+	}
+	e.result(&e.reading, err, begun, w.o.Now())
+	return replies
 }
 
 // watched tells the desk what an engine says of one acknowledgement.

@@ -31,6 +31,9 @@ type Store interface {
 	// AckedAlerts answers open alerts of the source whose acknowledgement was made
 	// here and is confirmed or unconfirmed, by id from after on.
 	AckedAlerts(ctx context.Context, sourceID, after string, limit int) ([]alert.Alert, error)
+	// Downtimes answers objects of the source that are in a downtime which was asked
+	// for here, by id from after on.
+	Downtimes(ctx context.Context, sourceID, after string, limit int) ([]dispatch.Downtime, error)
 	// UnnamedObjects answers objects of the source without names for people, those
 	// with an open alert first.
 	UnnamedObjects(ctx context.Context, sourceID string, limit int) ([]alert.Object, error)
@@ -41,6 +44,7 @@ type Store interface {
 type Desk interface {
 	Answer(ctx context.Context, a dispatch.Answer) error
 	Gone(ctx context.Context, alertID, eventID, words string, recovered bool) error
+	DowntimeGone(ctx context.Context, objectID, words string, recovered bool) error
 }
 
 // Options are what a Writer is made with. Store, Desk and Kinds are needed.

@@ -297,6 +297,55 @@ func TestADowntimeIsASilenceForThatTime(t *testing.T) {
 	}
 }
 
+// Alertmanager tells neither of what recovers in a silence nor of its end.
+func TestADowntimeIsLookedAfter(t *testing.T) {
+	l := start(t, true)
+	l.fire()
+	c := command(source.ScheduleDowntime)
+	c.Until, c.Since = time.Now().Add(20*time.Minute), time.Now()
+	l.do(c, alert.Confirmed, "silenced")
+	look := func(c source.Command, want alert.Confirmation, recovered bool) {
+		t.Helper()
+		r, err := l.engine.(source.Watcher).Watch(l.ctx, []source.Command{c})
+		l.must(err)
+		if r[0].Confirmation != want || r[0].Recovered != recovered {
+			t.Errorf("got %+v, want %q, recovered %v", r[0], want, recovered)
+		}
+	}
+	look(c, alert.Confirmed, false)
+	l.must(l.am.Forget(l.ctx)) // its silences, too
+	l.fire()
+	look(c, alert.Confirmed, false)
+	if s := l.standing(); len(s) != 1 || !strings.Contains(s[0].Comment, "downtime") || s[0].EndsAt.Sub(c.Until).Abs() > time.Second {
+		t.Errorf("it is not made anew as it was: %+v", s)
+	}
+	l.ahead = 6 * time.Minute
+	l.must(l.am.Alert(l.ctx, labels(), nil, time.Now().Add(-time.Minute), true))
+	l.must(l.am.Until(l.ctx, func() bool {
+		_, body, err := l.am.Call(l.ctx, http.MethodGet, "/api/v2/alerts", nil)
+		l.must(err)
+		return !strings.Contains(string(body), "DiskFull")
+	}))
+	look(c, alert.Pending, false)
+	l.ahead = 21 * time.Minute
+	look(c, alert.Confirmed, true)
+	closed := c
+	closed.Since = time.Time{}
+	look(closed, alert.Refused, false) // its time is over
+	l.ahead = 7 * time.Minute
+	other := closed
+	other.EventID, other.From = "e2", time.Now().Add(-time.Second)
+	look(other, alert.Confirmed, false)
+	for _, s := range l.standing() {
+		_, _, err := l.am.Call(l.ctx, http.MethodDelete, "/api/v2/silence/"+s.ID, nil)
+		l.must(err)
+	}
+	look(other, alert.Refused, false) // somebody ended it
+	if n := len(l.standing()); n != 0 {
+		t.Errorf("%d silences were made after that", n)
+	}
+}
+
 func TestProbeSaysWhatIsThere(t *testing.T) {
 	l := start(t, false)
 	l.must(l.engine.(source.Prober).Probe(l.ctx))

@@ -203,9 +203,11 @@ type absence struct{ since, seen time.Time }
 
 // Watch extends silences of which less than half is left, makes those anew that
 // Alertmanager forgot, and finds the alerts that are over, of which it says
-// nothing while they are silenced.
+// nothing while they are silenced. A downtime whose alert is no longer listed is
+// not said to be over before it is clear that the alert is: nobody would look
+// for that any more.
 func (e *engine) Watch(ctx context.Context, acks []source.Command) ([]source.Reply, error) {
-	over, err := e.over(ctx, acks)
+	over, absent, err := e.over(ctx, acks)
 	if err != nil {
 		return nil, err
 	}
@@ -217,9 +219,16 @@ func (e *engine) Watch(ctx context.Context, acks []source.Command) ([]source.Rep
 	}
 	replies := make([]source.Reply, len(acks))
 	for i, c := range acks {
-		c.Verb = source.Acknowledge
+		if c.Verb != source.ScheduleDowntime {
+			c.Verb = source.Acknowledge
+		}
+		downtime := c.Verb == source.ScheduleDowntime
 		switch {
-		case over[i]:
+		case downtime && !c.Since.IsZero() && over[i]:
+			replies[i] = source.Reply{Confirmation: alert.Confirmed, Words: "Alertmanager lists the alert no more", Recovered: true}
+		case downtime && !c.Since.IsZero() && absent[i]:
+			replies[i] = source.Reply{Confirmation: alert.Pending}
+		case over[i] && !downtime:
 			replies[i] = refused("Alertmanager lists the alert no more")
 			replies[i].Recovered = true
 		case !e.silence:
@@ -247,28 +256,30 @@ func (e *engine) keep(ctx context.Context, c source.Command, list []silence) (so
 	return e.put(ctx, c, s)
 }
 
-// over says which of the alerts are over. A list that is too long to be read
-// says nothing of them, and keeps no silence from being kept up.
-func (e *engine) over(ctx context.Context, acks []source.Command) ([]bool, error) {
+// over says which of the alerts are over, and which are absent, so that they may
+// be. A list that is too long to be read says nothing of them, and keeps no
+// silence from being kept up.
+func (e *engine) over(ctx context.Context, acks []source.Command) (over, absent []bool, err error) {
 	s, err := e.status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var list []struct {
 		Fingerprint string `json:"fingerprint"`
 	}
 	a, err := e.client.Call(ctx, http.MethodGet, "/api/v2/alerts", nil, nil)
 	if err != nil || a.Status != http.StatusOK || a.JSON(&list) != nil {
-		return make([]bool, len(acks)), ctx.Err()
+		return make([]bool, len(acks)), make([]bool, len(acks)), ctx.Err()
 	}
 	listed := make(map[string]bool, len(list))
 	for _, l := range list {
 		listed[l.Fingerprint] = true
 	}
-	return e.judge(acks, listed, s.Uptime), nil
+	over, absent = e.judge(acks, listed, s.Uptime)
+	return over, absent, nil
 }
 
-func (e *engine) judge(acks []source.Command, listed map[string]bool, started time.Time) []bool {
+func (e *engine) judge(acks []source.Command, listed map[string]bool, started time.Time) (over, absent []bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := e.now()
@@ -276,7 +287,7 @@ func (e *engine) judge(acks []source.Command, listed map[string]bool, started ti
 		clear(e.missing)
 		e.started = started
 	}
-	over := make([]bool, len(acks))
+	over, absent = make([]bool, len(acks)), make([]bool, len(acks))
 	for i, c := range acks {
 		f := fingerprint(c.Object)
 		if f == "" || listed[f] {
@@ -289,10 +300,11 @@ func (e *engine) judge(acks []source.Command, listed map[string]bool, started ti
 		}
 		m.seen = now
 		e.missing[f] = m
+		absent[i] = true
 		over[i] = now.Sub(m.since) >= patience && now.Sub(started) >= patience
 	}
 	maps.DeleteFunc(e.missing, func(_ string, m absence) bool { return now.Sub(m.seen) > memory })
-	return over
+	return over, absent
 }
 
 // wasEnded says whether somebody ended the silence before its time. Once that

@@ -93,6 +93,8 @@ func TestWhatStatusDatShows(t *testing.T) {
 	unknown.Object = alert.Object{Host: "web99"}
 	late := ack
 	late.From, late.Note = noon.Add(-time.Hour), fmt.Sprint(noon.Unix())
+	ahead := ack
+	ahead.Since = noon.Add(time.Minute)
 	const pending, yes, no = alert.Pending, alert.Confirmed, alert.Refused
 	soon, then := noon.Add(time.Second), noon.Add(20*time.Second)
 	for _, c := range []struct {
@@ -121,6 +123,10 @@ func TestWhatStatusDatShows(t *testing.T) {
 		{"not taken back yet", unack, status(soon, 2, true, ours), pending, "still shows it as acknowledged"},
 		{"taken back, and acknowledged by somebody else since", unack, status(then, 2, true, ackComment(soon, "ben", "Mine", 4)), yes, "anew by ben"},
 		{"a comment", comment, status(soon, 2, false, ackComment(noon, "jane.doe", "Looking into it", 1)), yes, "shows it"},
+		{"a comment, by a clock that is behind", comment, status(soon, 2, false, ackComment(noon.Add(-time.Minute), "jane.doe", "Looking into it", 1)), yes, "shows it"},
+		{"an old comment with the same words", comment, status(soon, 2, false, ackComment(noon.Add(-time.Hour), "jane.doe", "Looking into it", 1)), pending, "does not show it"},
+		{"well by a clock that is ahead, before the problem was there", ahead, status(then, 0, false), pending, "does not show it"},
+		{"well by a clock that is ahead, after the problem was there", ahead, status(then.Add(time.Minute), 0, false), no, "as OK"},
 		{"no comment", comment, status(soon, 2, false, ours), pending, "does not show it"},
 		{"a downtime", schedule, status(soon, 2, false, downtimeBlock(noon, "Looking into it (Tocsin 0198)")), yes, "shows it"},
 		{"a downtime of another time", schedule, status(soon, 2, false, downtimeBlock(noon.Add(-time.Hour), "Looking into it (Tocsin 0198)")), pending, "does not show it"},

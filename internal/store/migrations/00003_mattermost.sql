@@ -15,6 +15,9 @@ ALTER TABLE delivery ADD COLUMN note TEXT NOT NULL DEFAULT '';
 ALTER TABLE alert ADD COLUMN ack_until BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX alert_ack_end ON alert (ack_until) WHERE ack_until > 0 AND rank = 1;
 
+-- What is in a downtime, to be looked after; few are.
+CREATE INDEX object_downtime ON object (source_id, id) WHERE downtime;
+
 -- Both secrets stand in columns of their own, beside the JSON that is shown.
 ALTER TABLE source ADD COLUMN write_back TEXT NOT NULL DEFAULT '';
 ALTER TABLE source ADD COLUMN write_back_secret TEXT NOT NULL DEFAULT '';

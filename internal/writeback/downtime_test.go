@@ -1,0 +1,61 @@
+package writeback_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/source"
+)
+
+func TestDowntimesAreLookedAfterWhereRecoveriesAreKeptSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		downtime := func(id string, open bool, left time.Duration) dispatch.Downtime {
+			d := dispatch.Downtime{Object: alert.Object{ID: id, Host: id, Downtime: true},
+				Asked: alert.Event{ID: "e-" + id, AlertID: "a-" + id, Until: now.Add(left), Time: now}}
+			if open {
+				d.Since = now
+			}
+			return d
+		}
+		gone := source.Reply{Confirmation: alert.Refused, Words: "it was ended there"}
+		f := &fake{downtimes: []dispatch.Downtime{downtime("stands", true, time.Hour), downtime("recovered", true, time.Hour),
+			downtime("known", false, time.Hour), downtime("over", false, time.Second), downtime("ended", true, time.Hour), downtime("unclear", true, time.Second)}}
+		f.sources = []source.Source{berlin()}
+		f.sources[0].WriteBack.Silence = true
+		var verbs []source.Verb
+		f.watch = func(cs []source.Command) ([]source.Reply, error) {
+			for _, c := range cs {
+				verbs = append(verbs, c.Verb)
+			}
+			recovered := source.Reply{Confirmation: alert.Confirmed, Words: "not listed", Recovered: true}
+			return []source.Reply{confirmed(""), recovered, recovered, gone, gone, pending("")}, nil
+		}
+		during(t, f, 70*time.Second)
+		if want := []string{"recovered not listed true", "over it was ended there false"}; !slices.Equal(f.gone, want) {
+			t.Errorf("after one reading: %q", f.gone)
+		}
+		f.gone = nil
+		during(t, f, 100*time.Second)
+		if !slices.Contains(f.gone, "ended it was ended there false") {
+			t.Errorf("after two: %q", f.gone)
+		}
+		for _, v := range verbs {
+			if v != source.ScheduleDowntime {
+				t.Errorf("asked with %s", v)
+			}
+		}
+	})
+}
+
+func TestDowntimesOfEnginesThatTellTheirEndAreLeftToThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{downtimes: []dispatch.Downtime{{Object: alert.Object{ID: "o"}}}}
+		f.watch = func([]source.Command) ([]source.Reply, error) { t.Error("asked"); return nil, nil }
+		during(t, f, 70*time.Second)
+	})
+}
