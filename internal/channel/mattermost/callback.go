@@ -15,6 +15,8 @@ import (
 const (
 	// maxBody is how much of a callback is read. Mattermost's are below 2 KB.
 	maxBody = 64 << 10
+	// bodyWithin is how long a body may take to arrive.
+	bodyWithin = 5 * time.Second
 	// answerWithin is how long an answer may take; Mattermost waits for 30 s.
 	answerWithin = 10 * time.Second
 )
@@ -55,18 +57,13 @@ func (c *Channel) Callback() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		if !c.door.enter() {
-			write(w, busy)
-			return
-		}
-		defer c.door.leave()
 		if !c.door.remote(r) {
 			write(w, busy)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-		defer cancel()
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		// Nobody has a place inside who still sends: many who send slowly would keep
+		// out those who send at once.
+		body, err := read(w, r)
 		if err != nil {
 			var large *http.MaxBytesError
 			if errors.As(err, &large) {
@@ -76,8 +73,23 @@ func (c *Channel) Callback() http.Handler {
 			}
 			return
 		}
+		if !c.door.enter() {
+			write(w, busy)
+			return
+		}
+		defer c.door.leave()
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
 		write(w, answer(ctx, r, body))
 	})
+}
+
+// read takes the body in, which Mattermost sends at once.
+func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Now().Add(bodyWithin)) // where it cannot be set, the server's own time holds
+	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 }
 
 func write(w http.ResponseWriter, answer any) {

@@ -1,10 +1,12 @@
 package mattermost_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -525,5 +527,28 @@ func TestAPostThatManyReadersSeeHasNoSecrets(t *testing.T) {
 	r.must(err)
 	if secret := fmt.Sprint(in.Context["secret"]); len(secret) != 43 || bytes.Contains(raw, []byte(secret)) || strings.Contains(in.URL, secret) {
 		t.Errorf("%s", raw)
+	}
+}
+
+// Whoever sends slowly must not take the places of those who send at once.
+func TestRequestsThatNeverEndLeaveRoomForOthers(t *testing.T) {
+	r := newRig(t)
+	p := r.posted(botRoom, r.firing())
+	u, err := url.Parse(r.web.URL)
+	r.must(err)
+	for range 100 {
+		slow, err := net.Dial("tcp", u.Host)
+		r.must(err)
+		t.Cleanup(func() { _ = slow.Close() })
+		_, err = io.WriteString(slow, "POST /callback/mattermost/action HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+		r.must(err)
+		// It is being read now: the server asks for the rest.
+		_, err = bufio.NewReader(slow).ReadString('\n')
+		r.must(err)
+		_, err = io.WriteString(slow, "{")
+		r.must(err)
+	}
+	if said := r.click(p, "ack", ""); !strings.Contains(said, "You have acknowledged") {
+		t.Errorf("%q", said)
 	}
 }
