@@ -15,8 +15,13 @@ import (
 // sent.
 const grace = 10 * time.Second
 
-// slack is how far the clocks of two machines may differ.
-const slack = 2 * time.Second
+// slack is how far the clocks of two machines may differ. That of an engine on
+// another one may be further off: then a comment must not be made again and again,
+// because it looks older than it is.
+const (
+	slack        = 2 * time.Second
+	commentSlack = 5 * time.Minute
+)
 
 // engine is a Nagios or Naemon as it is told and read.
 type engine struct {
@@ -160,7 +165,7 @@ func (e *engine) judge(c source.Command, s *sight) (source.Reply, bool) {
 	case source.Acknowledge:
 		return seen, s.acked && s.has(true, l.author, l.comment, since)
 	case source.Comment:
-		return seen, s.has(false, l.author, l.comment, since)
+		return seen, s.has(false, l.author, l.comment, c.From.Add(-commentSlack))
 	case source.ScheduleDowntime:
 		for _, d := range s.downtimes {
 			if d.Comment == l.comment && (d.Start.IsZero() || d.Start.Unix() == c.From.Unix()) {
@@ -176,7 +181,8 @@ func (e *engine) judge(c source.Command, s *sight) (source.Reply, bool) {
 func (e *engine) missing(c source.Command, v *view, handed time.Time) source.Reply {
 	k := keyOf(c.Object)
 	s := v.of(k)
-	settled := !v.at.Before(handed.Add(grace))
+	// Since is in the engine's time: what it showed before says nothing of the problem.
+	settled := !v.at.Before(handed.Add(grace)) && !v.at.Before(c.Since.Add(grace))
 	at := e.looks.name() + " of " + clock(v.at)
 	switch c.Verb {
 	case source.Acknowledge:
