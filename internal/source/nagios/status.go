@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"sync"
@@ -26,10 +27,11 @@ const (
 const patience = 5 * time.Second
 
 // statusFile is an engine's status.dat. Many who look at the same time share one
-// reading.
+// reading, and one that did not change is not read again.
 type statusFile struct {
 	path string
 	turn chan struct{} // held by who reads
+	last seen          // what was read last; of who has the turn
 
 	mu   sync.Mutex
 	next *reading // that the next reader will make
@@ -41,6 +43,34 @@ type reading struct {
 	done chan struct{} // closed when view and err are there
 	view view
 	err  error
+}
+
+// seen is what one reading showed, and of what.
+type seen struct {
+	file os.FileInfo // nil: none that is worth keeping
+	want map[key]bool
+	view view
+}
+
+// A file that was changed a moment ago may be changed again without another time
+// of change; and of so many objects what was read is kept for the next reading.
+const (
+	restless = time.Second
+	mostKept = 1000
+)
+
+// shows says whether the file is the one that was read, and the objects are among
+// those that were looked for in it.
+func (s *seen) shows(file os.FileInfo, want map[key]bool) bool {
+	if s.file == nil || !os.SameFile(s.file, file) || s.file.Size() != file.Size() || !s.file.ModTime().Equal(file.ModTime()) {
+		return false
+	}
+	for k := range want {
+		if !s.want[k] {
+			return false
+		}
+	}
+	return true
 }
 
 func newStatusFile(path string) *statusFile {
@@ -101,9 +131,20 @@ func (f *statusFile) read(ctx context.Context, want map[key]bool) (view, error) 
 	if st.Size() > maxStatus {
 		return view{}, fmt.Errorf("the status file %s has %d MiB, and at most %d are read: choose Livestatus for so large an engine", f.path, st.Size()>>20, maxStatus>>20)
 	}
+	if f.last.shows(st, want) {
+		return f.last.view, nil
+	}
+	// What was looked for before is likely to be looked for again.
+	if len(f.last.want)+len(want) <= mostKept {
+		maps.Copy(want, f.last.want)
+	}
 	v, err := parseStatus(ctx, io.LimitReader(file, maxStatus), want)
+	f.last = seen{want: want}
 	if err != nil {
 		return view{}, fmt.Errorf("the status file %s %w", f.path, err)
+	}
+	if time.Since(st.ModTime()) > restless {
+		f.last.file, f.last.view = st, v
 	}
 	return v, nil
 }

@@ -244,6 +244,48 @@ func TestManyLookAtTheSameTime(t *testing.T) {
 }
 
 // What a downtime that was scheduled here is called, the engine says.
+// A large engine's file has hundreds of megabytes, is written every ten seconds, and
+// looked at several times a second.
+func TestAStatusFileThatIsTheSameIsReadOnce(t *testing.T) {
+	ours := ackComment(noon, "jane.doe", "Looking into it", 4)
+	before, after := status(noon.Add(time.Second), 2, false, ours), status(noon.Add(time.Second), 2, true, ours)
+	path := written(t, before)
+	put := func(text string, changed time.Time) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, changed, changed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := commandFile(t, "/nowhere/nagios.cmd", path)
+	shows := func(c source.Command, want alert.Confirmation) {
+		t.Helper()
+		if r, err := e.Check(t.Context(), c); err != nil || r.Confirmation != want {
+			t.Errorf("%s of %s: %+v, %v", c.Verb, c.Object.Name(), r, err)
+		}
+	}
+	old := time.Now().Add(-time.Minute)
+	put(before, old)
+	shows(ack, alert.Pending)
+	put(after, old) // as if it were the same
+	shows(ack, alert.Pending)
+	another := ack
+	another.Object = alert.Object{Host: "web01"}
+	shows(another, alert.Pending)
+	shows(ack, alert.Confirmed) // the other one was not looked for before
+	put(before, old.Add(time.Millisecond))
+	shows(ack, alert.Pending)
+	// One that was changed a moment ago may be changed again at what counts as the
+	// same moment.
+	now := time.Now().Add(time.Hour)
+	put(before, now)
+	shows(ack, alert.Pending)
+	put(after, now)
+	shows(ack, alert.Confirmed)
+}
+
 func TestCancelEndsThoseThatAreSeen(t *testing.T) {
 	path := fifo(t, filepath.Join(t.TempDir(), "nagios.cmd"))
 	r := reader(t, path)
