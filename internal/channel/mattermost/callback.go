@@ -154,6 +154,8 @@ func (c *Channel) actor(ctx context.Context, s chat.Settings, userID, userName s
 		return who, "You are linked to " + escapeInline(who.Name) + ", who may not acknowledge in Tocsin. Nothing was done.", nil
 	case who.Linked:
 		return who, "", nil
+	case !s.Unlinked && len(s.CommandHashes) == 0:
+		return who, "Tocsin does not know who you are, so nothing was done. Its admin adds the command `/tocsin` to Mattermost, with which you say so once, or lets everybody act: both under API → Mattermost.", nil
 	case !s.Unlinked:
 		return who, "Tocsin does not know who you are, so nothing was done. Type `/tocsin link` to say so once.", nil
 	}

@@ -234,6 +234,10 @@ func TestWhyNothingWasDone(t *testing.T) {
 		{"the key was revoked", func(r *rig, _ alert.Alert) { r.desk.valid.Store(false) }, "switched off"},
 		{"not allowed", func(r *rig, _ alert.Alert) { r.desk.may.Store(false) }, "may not acknowledge"},
 		{"not linked", func(r *rig, _ alert.Alert) { r.must(r.db.DeletePerson(r.Context(), r.jane.ID)) }, "`/tocsin link`"},
+		{"nobody can link themselves, for there is no command", func(r *rig, _ alert.Alert) {
+			r.must(r.db.DeletePerson(r.Context(), r.jane.ID))
+			r.settings(func(s *chat.Settings) { s.CommandHashes = nil })
+		}, "Its admin adds the command `/tocsin` to Mattermost"},
 		{"too old", func(r *rig, _ alert.Alert) { r.shift.Add(int64(8 * 24 * time.Hour)) }, "older than a week"},
 		{"too busy", func(r *rig, _ alert.Alert) { r.desk.slow.Store(1) }, "too much to do"},
 	} {

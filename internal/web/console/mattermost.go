@@ -93,6 +93,11 @@ func (n mattermostNow) simple() *chat.Room {
 	return first
 }
 
+// untouched says whether nobody has set anything yet: who does so now wants it on.
+func (n mattermostNow) untouched() bool {
+	return !n.chat.Enabled && n.chat.ServerURL == "" && n.chat.BotToken == "" && n.chat.APIKeyID == "" && len(n.rooms) == 0
+}
+
 func (n mattermostNow) texts() url.Values {
 	in := url.Values{
 		"server_url": {n.chat.ServerURL}, "time_zone": {n.chat.TimeZone}, "callback_url": {n.chat.CallbackURL},
@@ -104,6 +109,9 @@ func (n mattermostNow) texts() url.Values {
 		if on {
 			in.Set(name, "on")
 		}
+	}
+	if n.untouched() {
+		in.Set("enabled", "on")
 	}
 	if r := n.simple(); r != nil {
 		in.Set("channel_override", r.Override)
@@ -170,12 +178,12 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 			ticked("two_way", "Enable Two-Way Integration", ""),
 			{Name: "callback_url", Label: "Public base URL", Kind: "text", Value: in.Get("callback_url"), Half: true, Mono: true, Auto: "off", Sample: c.base(v), Hint: "Under which the Mattermost server reaches this hub; it may be another one than people use. Empty: " + c.base(v)},
 			{Name: "api_key", Label: "API key", Kind: "static", Half: true, Look: &keyState, Value: keyText, Hint: "In its name Mattermost’s buttons act. It may acknowledge and nothing else; when it is revoked under API keys, the buttons stop."},
+			ticked("allow_unlinked", "People who are linked to no contact may acknowledge, too", "They are recorded by their name in Mattermost. Else they are told to type /tocsin link first."),
 		}, Buttons: c.adminButtons(v, formButton{Title: keyButton, Action: mattermostPath + "/key"})},
 		{Title: "With a bot", ID: "bot", Buttons: c.botButtons(v), Hint: "The full form: one post per alert that is kept up to date in place, short replies in its thread, several teams and channels, direct messages to contacts, and a form for the comment.", Fields: []field{
 			{Name: "server_url", Label: "Mattermost’s address", Kind: "text", Value: in.Get("server_url"), Half: true, Mono: true, Auto: "off", Sample: "https://chat.example.org"},
 			{Name: "bot_token", Label: "Bot token", Kind: "password", Secret: true, Stored: now.chat.BotToken != "", Half: true, Mono: true, Auto: "off", Hint: "The access token of a bot account that is a member of the channels below."},
 			{Name: "command_tokens", Label: "Tokens of the slash command", Kind: "textarea", Secret: true, Stored: len(now.chat.CommandHashes) > 0, Rows: 2, Mono: true, Hint: tokens + "Mattermost makes one for each team in which /tocsin is added: one a line. Only their hashes are kept."},
-			ticked("allow_unlinked", "People who are linked to no contact may acknowledge, too", "They are recorded by their name in Mattermost. Else they are told to type /tocsin link first."),
 		}},
 		{Title: "All posts", ID: "posts", Fields: []field{
 			{Name: "time_zone", Label: "Time zone", Kind: "text", Value: in.Get("time_zone"), Half: true, List: "zones", Auto: "off", Sample: "UTC", Hint: "Of the times in posts and answers, which are the same for everybody who reads them: as Europe/Berlin."},
@@ -282,6 +290,8 @@ func works(v *visit, now mattermostNow, people int) []working {
 		out = append(out, off("No buttons under the posts", "Enable Two-Way Integration to acknowledge in Mattermost."))
 	case now.key == nil || !now.key.Live(v.now):
 		out = append(out, lacks("No buttons under the posts", "Create the API key in whose name they act."))
+	case people == 0 && !now.chat.Unlinked && len(now.chat.CommandHashes) == 0:
+		out = append(out, lacks("Nobody can use the buttons yet", "Add the command /tocsin, with which people say who they are, or let people act who are linked to no contact."))
 	default:
 		out = append(out, good("Buttons under the posts", "If a click shows an error, Mattermost does not reach the public base URL: see below for its administrator."))
 	}
@@ -432,6 +442,9 @@ func (c *console) saveMattermost(w http.ResponseWriter, v *visit) error {
 	}
 	if err := c.keepMattermost(v, now); err != nil {
 		return c.showMattermost(w, v, http.StatusUnprocessableEntity, now, v.PostForm, "", err)
+	}
+	if v.PostForm.Get("enabled") == "" {
+		return done(w, v, mattermostPath, "Saved. Nothing is posted until Mattermost is on.")
 	}
 	return done(w, v, mattermostPath, "Saved. It is in force with the next post.")
 }

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -29,6 +30,11 @@ func mattermostForm(more url.Values) url.Values {
 func TestMattermostSettings(t *testing.T) {
 	h := newHub(t)
 	admin := h.as("admin")
+	t.Run("whoever sets it up first finds it switched on in the form", func(t *testing.T) {
+		if _, body := admin.get("/console/mattermost"); !regexp.MustCompile(`id="f-enabled"[^>]* checked`).MatchString(body) {
+			t.Error("a newcomer must find the switch")
+		}
+	})
 	t.Run("a webhook's URL makes the first room, and is never shown", func(t *testing.T) {
 		res, _ := admin.post("/console/mattermost", mattermostForm(url.Values{"webhook_url": {hook}, "channel_override": {"town-square"}}))
 		if res.StatusCode != http.StatusSeeOther {
@@ -43,6 +49,32 @@ func TestMattermostSettings(t *testing.T) {
 				t.Errorf("%s shows the address, or not that there is one", path)
 			}
 		}
+	})
+	t.Run("what is off is not said to be in force", func(t *testing.T) {
+		in := mattermostForm(nil)
+		in.Del("enabled")
+		res, _ := admin.post("/console/mattermost", in)
+		var said []byte
+		for _, k := range res.Cookies() {
+			if k.Name == "tocsin_flash" {
+				said, _ = base64.RawURLEncoding.DecodeString(k.Value)
+			}
+		}
+		if !strings.Contains(string(said), "Saved. Nothing is posted until Mattermost is on.") {
+			t.Errorf("it says %s", said)
+		}
+		admin.post("/console/mattermost", mattermostForm(nil))
+	})
+	t.Run("buttons that nobody could use are no success", func(t *testing.T) {
+		admin.post("/console/mattermost/key", mattermostForm(url.Values{"two_way": {"on"}}))
+		if _, body := admin.get("/console/mattermost"); !strings.Contains(body, "Nobody can use the buttons yet") {
+			t.Error("without command and links the buttons are said to work")
+		}
+		admin.post("/console/mattermost", mattermostForm(url.Values{"two_way": {"on"}, "allow_unlinked": {"on"}}))
+		if _, body := admin.get("/console/mattermost"); strings.Contains(body, "Nobody can use the buttons yet") {
+			t.Error("unlinked people may use them")
+		}
+		admin.post("/console/mattermost", mattermostForm(nil))
 	})
 	t.Run("an empty field keeps the stored one", func(t *testing.T) {
 		admin.post("/console/mattermost", mattermostForm(url.Values{"channel_override": {""}}))
