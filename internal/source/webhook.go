@@ -73,7 +73,9 @@ type webhookAlert struct {
 // Object. The host is the alert's label instance, or what else names a machine;
 // fallback where nothing does. The service is the alert's name with all labels
 // that are left, so that two alerts are two objects exactly if the engine tells
-// them apart by their labels.
+// them apart by their labels. Grafana (fallback "grafana") also tells them apart by
+// the rule's id, which it takes out of the labels: that is found in the address of
+// the rule's page.
 //
 // State. The label severity says it: critical unless it is a word for less. A
 // data source of Grafana's that did not answer is unknown.
@@ -273,7 +275,7 @@ func tellLabels() []string {
 }
 
 func (a *webhookAlert) object(k *keeper, fingerprint, fallback string) alert.Object {
-	names := slices.Sorted(maps.Keys(a.Labels))
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(a.Labels)), func(name string) bool { return a.Labels[name] == "" }) // an empty label is none
 	o := alert.Object{URL: a.url()}
 	var labels, identity keeper
 	o.Labels = a.keep(&labels, names)
@@ -290,7 +292,7 @@ func (a *webhookAlert) object(k *keeper, fingerprint, fallback string) alert.Obj
 	if host, port, found := strings.Cut(o.Host, ":"); found && host != "" && port != "" && strings.Trim(port, "0123456789") == "" {
 		o.HostDisplay = host
 	}
-	o.Service = a.service(&identity, names, o.Host == fallback)
+	o.Service = a.service(&identity, names, o.Host == fallback, fallback == "grafana")
 	if identity.cleaned || identity.cut || long(o.Service, MaxName) {
 		mark := " #" + fingerprint
 		o.Service, _, _ = Line(o.Service, MaxName-len(mark))
@@ -326,13 +328,19 @@ func (a *webhookAlert) keep(k *keeper, names []string) map[string]string {
 }
 
 // service is the alert's name with all its labels but the instance, which is
-// the host; the instance too where it could be taken for no instance at all.
-func (a *webhookAlert) service(k *keeper, names []string, withInstance bool) string {
+// the host; the instance too where it could be taken for no instance at all, and
+// the alert's own name where it bears its rule's. Grafana keeps one label to
+// itself that alerts differ in.
+func (a *webhookAlert) service(k *keeper, names []string, withInstance, withRule bool) string {
 	var b strings.Builder
 	b.WriteString(a.name(k))
 	open := "{"
+	if rule := a.rule(); withRule && rule != "" && a.Labels[ruleLabel] == "" {
+		b.WriteString(open + ruleLabel + "=" + strconv.Quote(rule))
+		open = ","
+	}
 	for _, name := range names {
-		if name == "alertname" || name == "instance" && !withInstance {
+		if name == "alertname" && !a.unjudged() || name == "instance" && !withInstance {
 			continue
 		}
 		b.WriteString(open + k.line(name, MaxLabel) + "=" + strconv.Quote(k.line(a.Labels[name], MaxValue)))
@@ -344,10 +352,31 @@ func (a *webhookAlert) service(k *keeper, names []string, withInstance bool) str
 	return b.String()
 }
 
+// ruleLabel is the label in which Grafana keeps the id of an alert's rule. It is
+// not sent.
+const ruleLabel = "__alert_rule_uid__"
+
+// rule is the id of the alert's rule in Grafana, from the address of its page:
+// …/alerting/grafana/ID/view. Empty where it is not there.
+func (a *webhookAlert) rule() string {
+	_, rest, _ := strings.Cut(a.GeneratorURL, "/alerting/grafana/")
+	id, _, found := strings.Cut(rest, "/view")
+	if !found || len(id) > 40 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+		return ""
+	}
+	return id
+}
+
+// unjudged says whether the alert stands for a rule that Grafana could not judge,
+// and bears that one's name among its labels.
+func (a *webhookAlert) unjudged() bool {
+	return a.Labels["rulename"] != "" && strings.HasPrefix(a.Labels["alertname"], "Datasource")
+}
+
 func (a *webhookAlert) name(k *keeper) string {
 	name := a.Labels["alertname"]
-	if rule := a.Labels["rulename"]; rule != "" && strings.HasPrefix(name, "Datasource") {
-		name = rule // Grafana's name for the rule that could not be judged
+	if a.unjudged() {
+		name = a.Labels["rulename"]
 	}
 	if name = k.line(name, MaxName); name == "" {
 		return "alert"
@@ -392,6 +421,18 @@ func (a *webhookAlert) texts(k *keeper) (output, long string) {
 	}
 	if first, more, found := strings.Cut(output, "\n"); found {
 		output, long = first, more
+	}
+	failed := strings.TrimSpace(rest["Error"]) // Grafana's, of a query
+	switch name := a.Labels["alertname"]; {
+	case a.Status != "firing":
+	case name == "DatasourceNoData":
+		output = strings.TrimSuffix("No data: "+output, ": ") // the summary tells of a problem that nobody has seen
+	case name == "DatasourceError" && failed != "":
+		long = join(output, long)
+		output = "The query failed: " + strings.ReplaceAll(failed, "\n", " ")
+		delete(rest, "Error")
+	case name == "DatasourceError":
+		output = strings.TrimSuffix("The query failed: "+output, ": ")
 	}
 	if output == "" {
 		output = a.name(&keeper{}) + " is " + a.Status

@@ -113,7 +113,10 @@ func group(start time.Time, labels ...string) string {
 
 func TestAlertsAreOneObjectExactlyIfTheirLabelsAreTheSame(t *testing.T) {
 	all := []string{
-		`{"alertname":"A"}`, `{"alertname":"A","instance":"x"}`, `{"alertname":"A","host":"x"}`, `{"alertname":"A","instance":" x"}`,
+		`{"alertname":"A"}`, `{"alertname":"A","instance":"x"}`,
+		// Grafana's of one rule, which may follow each other at once.
+		`{"alertname":"R","rulename":"R"}`, `{"alertname":"DatasourceNoData","rulename":"R"}`, `{"alertname":"DatasourceError","rulename":"R"}`,
+		`{"alertname":"Größe\u0301","instance":"x"}`, `{"alertname":"Größé","instance":"x"}`, `{"alertname":"A","host":"x"}`, `{"alertname":"A","instance":" x"}`,
 		`{"alertname":"A","instance":"alertmanager"}`, `{"alertname":"A","instance":"x","severity":"warning"}`,
 		`{"alertname":"A","instance":"x","severity":"critical"}`, `{"alertname":"A","a":"1\",b=\"2"}`, `{"alertname":"A","a":"1","b":"2"}`,
 		`{"alertname":"A","a":"x\u0000"}`, `{"alertname":"A","a":"x"}`, `{"alertname":"A","a":"x\n"}`, `{"alertname":"A","a":"x "}`, `{}`,
@@ -140,12 +143,86 @@ func TestNamesForPeople(t *testing.T) {
 		{`{"alertname":"Disk","instance":"web01","mountpoint":"/var"}`, "web01", "", `Disk{mountpoint="/var"}`, "Disk (/var)"},
 		{`{"alertname":"Up"}`, "alertmanager", "", "Up", ""},
 		{`{"alertname":"Crash","pod":"p-1","namespace":"shop"}`, "p-1", "", `Crash{namespace="shop",pod="p-1"}`, "Crash (shop)"},
-		{`{"alertname":"DatasourceError","rulename":"Latency"}`, "alertmanager", "", `Latency{rulename="Latency"}`, "Latency"},
+		{`{"alertname":"DatasourceError","rulename":"Latency"}`, "alertmanager", "", `Latency{alertname="DatasourceError",rulename="Latency"}`, "Latency"},
 	} {
 		o := webhook(t, now, group(now, c.labels))[0].Object
 		if o.Host != c.host || o.HostDisplay != c.hostDisplay || o.Service != c.service || o.ServiceDisplay != c.serviceDisplay {
 			t.Errorf("%s: got %q %q %q %q", c.labels, o.Host, o.HostDisplay, o.Service, o.ServiceDisplay)
 		}
+	}
+}
+
+// What an alert is must not depend on what changes while it fires.
+func TestAnAlertIsTheSameFromFiringToResolved(t *testing.T) {
+	const firing = `{"alerts":[{"status":"firing","labels":{"alertname":"Größe 📏","instance":"büro:9100","a":"\u202ex","ü":"ß","empty":""},
+		"annotations":{"summary":"91%"},"startsAt":"2026-11-21T22:31:04.123456789Z","endsAt":"0001-01-01T00:00:00Z","fingerprint":"84f7db0000000000",
+		"generatorURL":"https://g.example.com/alerting/grafana/cdeqmlhvflz40f/view?orgId=1","values":{"A":1e3},"valueString":"1"}]}`
+	const resolved = `{"alerts":[{"endsAt":"2026-11-21T22:41:04Z","startsAt":"2026-11-21T22:31:04.123456789Z","fingerprint":"84f7db0000000000",
+		"generatorURL":"https://g.example.com/alerting/grafana/cdeqmlhvflz40f/view?orgId=1&from=2","annotations":{"summary":"12%","more":"x"},
+		"labels":{"ü":"ß","a":"\u202ex","instance":"b\u00fcro:9100","alertname":"Gr\u00f6\u00dfe \ud83d\udccf"},"status":"resolved","values":null}]}`
+	for _, fallback := range []string{"alertmanager", "grafana"} {
+		var got []alert.Event
+		for _, body := range []string{firing, resolved} {
+			events, err := source.DecodeWebhook([]byte(body), now, source.MaxEvents, fallback)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, events[0])
+			got = append(got, events...)
+		}
+		if a, b := got[0].Object, got[1].Object; a.Host != b.Host || a.Service != b.Service || got[0].Type == got[1].Type || got[0].CallID == got[1].CallID {
+			t.Errorf("%s: %q %q became %q %q", fallback, a.Host, a.Service, b.Host, b.Service)
+		}
+	}
+}
+
+// Grafana takes its own labels out before it sends an alert. One of them tells
+// apart the alerts of rules that bear the same name.
+func TestAlertsOfTwoRulesOfGrafanaAreTwo(t *testing.T) {
+	const one = `{"status":"firing","labels":{"alertname":"Load","grafana_folder":"Prod"},"fingerprint":"%s","generatorURL":"https://g.example.com/sub/alerting/grafana/%s/view?orgId=1"}`
+	body := `{"alerts":[` + fmt.Sprintf(one, "1111111111111111", "cdeq-mlh_vflz40f") + "," + fmt.Sprintf(one, "2222222222222222", "bug036") + `]}`
+	events, err := source.DecodeWebhook([]byte(body), now, source.MaxEvents, "grafana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`Load{__alert_rule_uid__="cdeq-mlh_vflz40f",grafana_folder="Prod"}`, `Load{__alert_rule_uid__="bug036",grafana_folder="Prod"}`} {
+		if o := events[i].Object; o.Service != want || o.ServiceDisplay != "Load" || o.Labels["__alert_rule_uid__"] != "" {
+			t.Errorf("got %q, %q", o.Service, o.ServiceDisplay)
+		}
+	}
+}
+
+// The bodies are of the shape that Grafana's documentation and reports of its
+// users show.
+func TestWhatGrafanaCouldNotJudgeSaysSo(t *testing.T) {
+	const body = `{"receiver":"Tocsin","status":"firing","alerts":[
+		{"status":"firing","labels":{"alertname":"DatasourceNoData","datasource_uid":"prom","grafana_folder":"Prod","ref_id":"A","rulename":"Queue depth","severity":"warning"},
+		 "annotations":{"summary":"Queue depth is high"},"startsAt":"2026-11-21T22:31:04Z","endsAt":"0001-01-01T00:00:00Z",
+		 "generatorURL":"https://g.example.com/alerting/grafana/eewi8oa4ccef4e/view?orgId=1","fingerprint":"c50ae7bba42b3626","values":null,"valueString":"","orgId":1},
+		{"status":"firing","labels":{"alertname":"DatasourceError","datasource_uid":"prom","grafana_folder":"Prod","ref_id":"A","rulename":"Queue depth"},
+		 "annotations":{"Error":"[sse.dataQueryError] connection refused"},"startsAt":"2026-11-21T22:31:04Z","endsAt":"0001-01-01T00:00:00Z",
+		 "generatorURL":"","fingerprint":"b5a3e0633aff0a2f","values":{},"orgId":1},
+		{"status":"resolved","labels":{"alertname":"DatasourceNoData","rulename":"Queue depth"},"annotations":{"summary":"Queue depth is high"},"startsAt":"2026-11-21T22:31:04Z","endsAt":"2026-11-21T22:41:04Z"},
+		{"status":"firing","labels":{"alertname":"Queue depth"},"annotations":{"summary":"High","grafana_state_reason":"NoData"},"startsAt":"2026-11-21T22:31:04Z","endsAt":"","values":{"B":null}}],
+		"groupLabels":{},"commonLabels":{},"commonAnnotations":{},"externalURL":"https://g.example.com/","version":"1","groupKey":"{}","truncatedAlerts":0,"orgId":1,
+		"title":"[FIRING:1]","state":"alerting","message":"…"}`
+	events, err := source.DecodeWebhook([]byte(body), now, source.MaxEvents, "grafana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{
+		"PROBLEM unknown No data: Queue depth is high", "PROBLEM unknown The query failed: [sse.dataQueryError] connection refused",
+		"RECOVERY ok Queue depth is high", "PROBLEM critical High",
+	} {
+		if got := fmt.Sprint(events[i].Type, " ", events[i].State, " ", events[i].Output); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if events[i].Object.Host != "grafana" {
+			t.Errorf("host %q", events[i].Object.Host)
+		}
+	}
+	if !strings.Contains(events[3].Long, "grafana_state_reason: NoData") {
+		t.Errorf("long %q", events[3].Long)
 	}
 }
 
