@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"tocsin/internal/channel"
 )
 
 // user is an account of a server.
@@ -69,10 +71,17 @@ type edit struct {
 	Props   props  `json:"props"`
 }
 
+// Names are 64 characters at most in Mattermost, and nobody looks at more teams.
+const (
+	maxNames = 64
+	maxTeams = 200
+)
+
 func (c *client) me(ctx context.Context, s *server) (u user, err error) {
-	if err = c.call(ctx, s, http.MethodGet, "/users/me", nil, &u); err == nil && u.ID == "" {
+	if err = c.call(ctx, s, http.MethodGet, "/users/me", nil, &u); err == nil && !isID(u.ID) {
 		err = &answerError{status: http.StatusOK, words: "nothing that says who the token belongs to"}
 	}
+	u.Username = channel.Cut(oneLine(u.Username), maxNames)
 	return u, err
 }
 
@@ -81,9 +90,9 @@ func (c *client) teams(ctx context.Context, s *server) ([]string, error) {
 		Name string `json:"name"`
 	}
 	err := c.call(ctx, s, http.MethodGet, "/users/me/teams", nil, &teams)
-	names := make([]string, len(teams))
-	for i, t := range teams {
-		names[i] = t.Name
+	names := make([]string, min(len(teams), maxTeams))
+	for i := range names {
+		names[i] = channel.Cut(oneLine(teams[i].Name), maxNames)
 	}
 	return names, err
 }
@@ -99,7 +108,7 @@ func (c *client) direct(ctx context.Context, s *server, me, other string) (p pla
 }
 
 func found(p place, err error) (place, error) {
-	if err == nil && p.ID == "" {
+	if err == nil && !isID(p.ID) {
 		err = &answerError{status: http.StatusOK, words: "no channel"}
 	}
 	if err == nil && p.Deleted > 0 {
@@ -111,7 +120,7 @@ func found(p place, err error) (place, error) {
 func segment(s string) string { return url.PathEscape(strings.ToLower(strings.TrimSpace(s))) }
 
 func (c *client) create(ctx context.Context, s *server, n newPost) (p post, err error) {
-	if err = c.call(ctx, s, http.MethodPost, "/posts", n, &p); err == nil && p.ID == "" {
+	if err = c.call(ctx, s, http.MethodPost, "/posts", n, &p); err == nil && !isID(p.ID) {
 		err = &answerError{status: http.StatusOK, words: "no post"}
 	}
 	return p, err

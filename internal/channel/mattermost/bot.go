@@ -118,7 +118,7 @@ func (c *Channel) find(ctx context.Context, d *target, row *chat.Post) error {
 	}
 	for _, p := range posts {
 		// Others may have copied what stands in our props.
-		if p.UserID != me.ID || p.ours().ID != row.Nonce || row.Nonce == "" {
+		if p.UserID != me.ID || p.ours().ID != row.Nonce || row.Nonce == "" || !isID(p.ID) {
 			continue
 		}
 		row.PostID, row.Updated = p.ID, c.o.Now()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,10 @@ const (
 	// dialogWithin is how long it may take to open a dialog: its trigger lives for
 	// three seconds on old servers.
 	dialogWithin = 2 * time.Second
-	// maxAnswer is how much of an answer is read: 200 posts of full length are less.
-	maxAnswer = 16 << 20
+	// maxAnswer is how much of an answer is read: a post of full length is less. Of
+	// a list, maxList: 200 of them are less.
+	maxAnswer = 1 << 20
+	maxList   = 16 << 20
 )
 
 // server is one Mattermost as one user of it.
@@ -66,9 +69,12 @@ func (e *answerError) Error() string {
 }
 
 // awayError is a request that got no answer. What was asked for may have been done.
-type awayError struct{ err error }
+type awayError struct {
+	err   error
+	words string // for people
+}
 
-func (e *awayError) Error() string { return e.err.Error() }
+func (e *awayError) Error() string { return e.words }
 func (e *awayError) Unwrap() error { return e.err }
 
 type client struct {
@@ -102,7 +108,11 @@ func newClient(o Options) *client {
 
 // call asks the API. in and out are JSON, either may be nil.
 func (c *client) call(ctx context.Context, s *server, method, path string, in, out any) error {
-	raw, err := c.do(ctx, s, method, s.base+"/api/v4"+path, in)
+	limit := maxAnswer
+	if _, list := out.(*postList); list {
+		limit = maxList
+	}
+	raw, err := c.do(ctx, s, method, s.base+"/api/v4"+path, in, limit)
 	if err != nil || out == nil {
 		return err
 	}
@@ -114,11 +124,11 @@ func (c *client) call(ctx context.Context, s *server, method, path string, in, o
 
 // hook posts to an incoming webhook.
 func (c *client) hook(ctx context.Context, s *server, address string, in any) error {
-	_, err := c.do(ctx, s, http.MethodPost, address, in)
+	_, err := c.do(ctx, s, http.MethodPost, address, in, maxAnswer)
 	return err
 }
 
-func (c *client) do(ctx context.Context, s *server, method, address string, in any) ([]byte, error) {
+func (c *client) do(ctx context.Context, s *server, method, address string, in any, limit int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, viaKey{}, s.proxy), patience)
 	defer cancel()
 	var body io.Reader
@@ -141,21 +151,50 @@ func (c *client) do(ctx context.Context, s *server, method, address string, in a
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
+	secrets := secretsOf(s.token, req.URL.Path)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, &awayError{withoutAddress(err)}
+		return nil, away(err, secrets)
 	}
 	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	raw, err := io.ReadAll(io.LimitReader(res.Body, int64(limit)+1))
 	switch {
 	case err != nil:
-		return nil, &awayError{withoutAddress(err)}
-	case len(raw) > maxAnswer:
+		return nil, away(err, secrets)
+	case len(raw) > limit:
 		return nil, &answerError{status: res.StatusCode, words: "more than it should"}
 	case res.StatusCode >= 200 && res.StatusCode < 300 && !isHTML(res, raw):
 		return raw, nil
 	}
-	return nil, c.refusal(res, raw, s.token, req.URL.Path, req.URL.Path[strings.LastIndex(req.URL.Path, "/")+1:])
+	return nil, c.refusal(res, raw, secrets)
+}
+
+// secretsOf is what may be secret of a request: the token, and the parts of its
+// path, of which a webhook's last one is.
+func secretsOf(token, path string) []string {
+	all := append(strings.Split(path, "/"), token)
+	return slices.DeleteFunc(all, func(s string) bool { return len(s) < shortestSecret })
+}
+
+// shortestSecret keeps words like "posts", parts of addresses that are no secrets,
+// in what people read.
+const shortestSecret = 12
+
+// shown is words of a server's as people read them: some of them, in a line, and
+// without what is secret of the request, should a server, or a proxy before it,
+// repeat what it was asked for.
+func shown(words string, secrets []string) string {
+	for _, secret := range secrets {
+		words = strings.ReplaceAll(words, secret, "…")
+	}
+	return channel.Cut(oneLine(words), 200)
+}
+
+// away is an error of net/http, which may repeat what somebody answered that is no
+// HTTP.
+func away(err error, secrets []string) error {
+	err = withoutAddress(err)
+	return &awayError{err, shown(err.Error(), secrets)}
 }
 
 // withoutAddress takes the address off an error of net/http: that of a webhook is
@@ -176,29 +215,18 @@ func isHTML(res *http.Response, raw []byte) bool {
 	return kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(raw[:min(len(raw), 512)]), []byte("<"))
 }
 
-// refusal is an answer that says no. Its words are shown to people: what is secret
-// of the request is not among them, should a server, or a proxy before it, repeat
-// what it was asked for.
-func (c *client) refusal(res *http.Response, raw []byte, secrets ...string) *answerError {
+// refusal is an answer that says no.
+func (c *client) refusal(res *http.Response, raw []byte, secrets []string) *answerError {
 	e := &answerError{status: res.StatusCode, html: isHTML(res, raw), after: c.after(res.Header)}
 	var body struct {
 		ID      string `json:"id"`
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(raw[:min(len(raw), 64<<10)], &body) == nil {
-		for _, secret := range secrets {
-			if len(secret) >= shortestSecret {
-				body.Message, body.ID = strings.ReplaceAll(body.Message, secret, "…"), strings.ReplaceAll(body.ID, secret, "…")
-			}
-		}
-		e.id, e.words = body.ID, channel.Cut(oneLine(body.Message), 200)
+		e.id, e.words = shown(body.ID, secrets), shown(body.Message, secrets)
 	}
 	return e
 }
-
-// shortestSecret keeps words like "posts", the ends of addresses that are no
-// secrets, in what people read.
-const shortestSecret = 12
 
 // after is how long a server asks to be left alone. X-Ratelimit-Reset has the
 // seconds until then, or by its documentation the time itself.
@@ -210,7 +238,8 @@ func (c *client) after(h http.Header) time.Duration {
 			if n > 1_000_000_000 {
 				n -= c.now().Unix()
 			}
-			return min(max(time.Duration(n)*time.Second, time.Second), longest)
+			n = min(max(n, 1), int64(longest/time.Second)) // before it is a time, which has an end
+			return time.Duration(n) * time.Second
 		}
 		if t, err := http.ParseTime(value); err == nil {
 			return min(max(t.Sub(c.now()), time.Second), longest)
