@@ -14,7 +14,7 @@ import (
 func TestADowntimeThatTheEngineEnds(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		withEngine(t, db)
-		r := newRig(t, db)
+		r, now := timedRig(t, db)
 		got := r.receive(t, event())[0]
 		_, err := r.s.ScheduleDowntime(t.Context(), got.AlertID, dispatch.DowntimeRequest{UserID: janeUser, Author: "Jane", Origin: alert.FromConsole, For: time.Hour})
 		must(t, err)
@@ -27,6 +27,11 @@ func TestADowntimeThatTheEngineEnds(t *testing.T) {
 			t.Fatalf("%+v", asked)
 		}
 		r.answer(t, got.AlertID, asked.ID, alert.Confirmed, "silenced")
+		must(t, r.s.DowntimeGone(t.Context(), object, "seen before the problem was told", true))
+		if a, err := db.Alert(t.Context(), got.AlertID); err != nil || a.Status != alert.Firing {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		now.move(2 * time.Minute)
 		for range 2 {
 			must(t, r.s.DowntimeGone(t.Context(), object, "it is not listed any more", true))
 		}

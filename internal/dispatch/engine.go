@@ -20,6 +20,8 @@ const (
 	// answerSoon is how soon an engine must answer that the messages which wait say
 	// it for certain: less than answerWait, for they may be on their way by then.
 	answerSoon = time.Second
+	// oldSight is how old what was seen in an engine may be.
+	oldSight = time.Minute
 	// echoWithin is how long after an acknowledgement was taken back, by the
 	// engine's clock, the engine may still have made its event of it, and echoComes
 	// when that comes in at the latest.
@@ -180,16 +182,30 @@ func (w *work) gone(alertID, eventID, words string, recovered bool) (alert.Alert
 	e := &alert.Event{SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Unacknowledged, Origin: alert.FromEngine, Received: w.now, Time: w.now}
 	e.Comment, _, _ = source.Text(words, mostWords)
 	if recovered {
-		e.Type, e.State, e.Output, e.Long = alert.Recovery, a.Object.Kind().Good(), a.Output, a.Long
+		return *a, w.presume(rec, e)
 	}
 	receipt, err := w.apply(rec, e)
 	if err != nil {
 		return alert.Alert{}, err
 	}
-	if !recovered {
-		e.State = a.State // for who reads the timeline
-	}
+	e.State = a.State // for who reads the timeline
 	return *w.alerts[receipt.AlertID], nil
+}
+
+// presume ends an alert whose recovery the engine kept to itself, with e as the
+// RECOVERY. When that was seen our clock says, which is no measure for what the
+// engine tells next. What it told a moment ago may be newer than what was seen.
+func (w *work) presume(rec *Record, e *alert.Event) error {
+	if last := rec.Last; last != nil && last.Type == alert.Problem && w.now.Sub(last.Received) < oldSight {
+		return nil
+	}
+	e.Type, e.State, e.Output, e.Long = alert.Recovery, rec.Object.Kind().Good(), rec.Alert.Output, rec.Alert.Long
+	changed := rec.Object.Changed
+	if _, err := w.apply(rec, e); err != nil {
+		return err
+	}
+	rec.Object.Changed = changed
+	return nil
 }
 
 // DowntimeGone notes that the engine no longer has the downtime that was asked for
@@ -211,8 +227,8 @@ func (w *work) downtimeGone(objectID, words string, recovered bool) error {
 	}
 	e := &alert.Event{SourceID: rec.Object.SourceID, Object: rec.Object, Type: alert.DowntimeEnd, Origin: alert.FromEngine, Received: w.now, Time: w.now}
 	e.Comment, _, _ = source.Text(words, mostWords)
-	if a := rec.Alert; recovered {
-		e.Type, e.State, e.Output, e.Long = alert.Recovery, rec.Object.Kind().Good(), a.Output, a.Long
+	if recovered {
+		return w.presume(rec, e)
 	}
 	_, err := w.apply(rec, e)
 	return err

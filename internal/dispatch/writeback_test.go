@@ -498,3 +498,39 @@ func TestAnEngineLetsGoOfWhatItKeptForAnAlertThatIsOver(t *testing.T) {
 		}
 	})
 }
+
+func TestAProblemThatWasToldAMomentAgoHasNotRecoveredBefore(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		withEngine(t, db)
+		r, now := timedRig(t, db)
+		id := r.receive(t, event(named("jane"), call("1")))[0].AlertID
+		asked := r.take(t, id)
+		now.move(time.Hour)
+		r.receive(t, event(named("jane"), call("2"), at(now.now())))
+		for _, want := range []alert.Status{alert.Acknowledged, alert.Resolved} {
+			must(t, r.s.Gone(t.Context(), id, asked, "nagios shows it as OK", true))
+			if a, err := db.Alert(t.Context(), id); err != nil || a.Status != want {
+				t.Errorf("%+v, %v", a, err)
+			}
+			now.move(2 * time.Minute)
+		}
+	})
+}
+
+// That it recovered was seen by our clock; the engine's may be behind, and its next
+// problem must not count as older.
+func TestAProblemAfterARecoveryThatTheEngineKeptToItselfIsTold(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		withEngine(t, db)
+		r := newRig(t, db)
+		behind := time.Now().Add(-10 * time.Minute)
+		id := r.receive(t, event(named("jane"), call("1"), at(behind)))[0].AlertID
+		must(t, r.s.Gone(t.Context(), id, r.take(t, id), "it knows no such problem", true))
+		if a, err := db.Alert(t.Context(), id); err != nil || a.Status != alert.Resolved || time.Since(a.Resolved) > time.Minute {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		if got := r.receive(t, event(named("jane"), call("2"), at(behind.Add(time.Minute)))); got[0].Outcome != alert.Opened || got[0].Deliveries == 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
