@@ -47,6 +47,7 @@ type hub struct {
 	tested string        // id of the device that a test was sent to last
 	posted string        // id of the room that a test was posted to last
 	bot    chat.Settings // whose bot was tried last
+	letIn  bool          // whether a bot is
 	probed source.Source
 	deaf   error // what trying an engine answers
 }
@@ -98,6 +99,9 @@ func newHub(t *testing.T) *hub {
 			return web.RoomTest{OK: true, Detail: "it stands there"}, nil
 		}, CheckBot: func(_ context.Context, s chat.Settings) (web.RoomTest, error) {
 			h.bot = s
+			if h.letIn {
+				return web.RoomTest{OK: true, Detail: "Mattermost lets it in"}, nil
+			}
 			return web.RoomTest{Detail: "the bot’s token was refused (401); make a new one"}, nil
 		}},
 		Health: func(context.Context) health.Report { return h.report },

@@ -197,10 +197,12 @@ func (c *console) botButtons(v *visit) []formButton {
 	if c.Mattermost.CheckBot == nil {
 		return nil
 	}
-	return c.adminButtons(v, formButton{Title: "Test the bot", Action: mattermostPath + "/bot#bot", Wait: "Trying…"})
+	return c.adminButtons(v, formButton{Title: "Test and save", Action: mattermostPath + "/bot#bot", Wait: "Trying…"})
 }
 
-// checkBot tries the bot as the form has it, and keeps nothing.
+// checkBot tries the bot as the form has it, and keeps the form if it is let in:
+// the page does not show a token again, so what was tried would be lost with the
+// next press of a button.
 func (c *console) checkBot(w http.ResponseWriter, v *visit) error {
 	now, err := c.mattermostNow(v)
 	if err != nil {
@@ -219,11 +221,18 @@ func (c *console) checkBot(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	now.said = &flash{Kind: "bad", Text: sentence(got.Detail)}
-	if got.OK {
-		now.said.Kind = "good"
+	if !got.OK {
+		now.said = &flash{Kind: "bad", Text: sentence(got.Detail) + " Nothing was saved."}
+		return c.showMattermost(w, v, http.StatusOK, now, v.PostForm, "", nil)
 	}
-	return c.showMattermost(w, v, http.StatusOK, now, v.PostForm, "", nil)
+	if err := c.keepMattermost(v, now); err != nil {
+		return c.showMattermost(w, v, http.StatusUnprocessableEntity, now, v.PostForm, "", err)
+	}
+	if now, err = c.mattermostNow(v); err != nil {
+		return err
+	}
+	now.said = &flash{Kind: "good", Text: sentence(got.Detail) + " Saved."}
+	return c.showMattermost(w, v, http.StatusOK, now, now.texts(), "", nil)
 }
 
 // adminButtons are those of a form that only administrators can send.

@@ -125,9 +125,20 @@ func TestMattermostSettings(t *testing.T) {
 			t.Errorf("%+v %v", s, err)
 		}
 	})
-	t.Run("a test of the bot tries what stands in the form, says the mend, and keeps nothing", func(t *testing.T) {
+	t.Run("a bot that is let in is kept as the form has it: its token is not shown, so it could not be sent again", func(t *testing.T) {
+		before := h.bot
+		h.letIn = true
+		_, body := admin.post("/console/mattermost/bot", mattermostForm(url.Values{"server_url": {"https://chat.example.com"}, "bot_token": {"freshfreshfreshfreshfresh1"}, "allow_unlinked": {"on"}}))
+		h.letIn = false
+		s, err := h.db.ChatSettings(t.Context())
+		if err != nil || s.BotToken != "freshfreshfreshfreshfresh1" || !s.Unlinked || h.bot.BotToken == before.BotToken || !strings.Contains(body, "Saved.") {
+			t.Errorf("kept %v, %v", s.Unlinked, err)
+		}
+		admin.post("/console/mattermost", mattermostForm(url.Values{"server_url": {"https://chat.example.com"}}))
+	})
+	t.Run("a bot that is refused leaves all as it was, and the mend is said", func(t *testing.T) {
 		_, body := admin.post("/console/mattermost/bot", mattermostForm(url.Values{"server_url": {"https://chat.example.com"}, "allow_unlinked": {"on"}}))
-		if !strings.Contains(body, "make a new one") || h.bot.BotToken == "" || strings.Contains(body, h.bot.BotToken) {
+		if !strings.Contains(body, "make a new one") || !strings.Contains(body, "Nothing was saved.") || h.bot.BotToken == "" || strings.Contains(body, h.bot.BotToken) {
 			t.Errorf("tried %+v", h.bot.ServerURL)
 		}
 		if s, err := h.db.ChatSettings(t.Context()); err != nil || s.Unlinked {
