@@ -10,12 +10,28 @@ import (
 	"tocsin/internal/dispatch"
 )
 
+// tellingEnds is after how long at the latest what was to tell an engine of an
+// acknowledgement has ended.
+const tellingEnds = 25 * time.Hour
+
 // AckedAlerts answers acknowledged alerts of a source, in the order of their ids
 // and after the given one, whose acknowledgement was made here and stands in the
 // engine as far as is known, or of which it is not known: Confirmed or
-// Unconfirmed. Fewer than limit are the last.
+// Unconfirmed, or Pending although nothing will tell the engine any more. Fewer
+// than limit are the last.
 func (db *DB) AckedAlerts(ctx context.Context, sourceID, after string, limit int) ([]alert.Alert, error) {
 	limit = atLeastOne(limit)
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return nil, err
+	}
+	watched := func(k *alert.Ack) bool {
+		if k == nil || !k.Origin.Here() {
+			return false
+		}
+		return k.Confirmation == alert.Confirmed || k.Confirmation == alert.Unconfirmed ||
+			k.Confirmation == alert.Pending && now.Sub(k.At) > tellingEnds
+	}
 	var found []alert.Alert
 	for {
 		step, err := collect(ctx, db.reads, scanAlert, "SELECT "+objectColumns+", "+alertColumns+` FROM alert a JOIN object o ON o.id = a.object_id
@@ -24,8 +40,7 @@ func (db *DB) AckedAlerts(ctx context.Context, sourceID, after string, limit int
 			return nil, fmt.Errorf("list the acknowledged alerts of source %s: %w", sourceID, err)
 		}
 		for i := range step {
-			k := step[i].Ack
-			if k == nil || !k.Origin.Here() || k.Confirmation != alert.Confirmed && k.Confirmation != alert.Unconfirmed {
+			if !watched(step[i].Ack) {
 				continue
 			}
 			if found = append(found, step[i]); len(found) == limit {

@@ -171,13 +171,14 @@ func TestAckedAlerts(t *testing.T) {
 		for n, k := range []alert.Ack{
 			here,
 			with(func(k *alert.Ack) { k.Origin = alert.FromEngine }),
-			with(func(k *alert.Ack) { k.Confirmation = alert.Pending }),
+			with(func(k *alert.Ack) { k.Confirmation, k.At = alert.Pending, time.Now().Add(-23*time.Hour) }),
 			with(func(k *alert.Ack) { k.Confirmation = alert.Unconfirmed }),
 			with(func(k *alert.Ack) { k.Confirmation = alert.Local }),
 			with(func(k *alert.Ack) { k.Confirmation = alert.Refused }),
 			with(func(k *alert.Ack) { k.Origin = alert.FromMattermost }),
 			with(func(k *alert.Ack) { k.Origin = alert.FromAPI }),
 			here, // resolved
+			with(func(k *alert.Ack) { k.Confirmation, k.At = alert.Pending, time.Now().Add(-26*time.Hour) }),
 		} {
 			c := acked(n, k)
 			if n == 8 {
@@ -189,7 +190,7 @@ func TestAckedAlerts(t *testing.T) {
 		other := acked(30, here)
 		other.Objects[0].SourceID = "s2"
 		write(t, db, other)
-		want := []string{problem(0).Alerts[0].ID, problem(3).Alerts[0].ID, problem(6).Alerts[0].ID, problem(7).Alerts[0].ID}
+		want := []string{problem(0).Alerts[0].ID, problem(3).Alerts[0].ID, problem(6).Alerts[0].ID, problem(7).Alerts[0].ID, problem(9).Alerts[0].ID}
 		for _, limit := range []int{1, 2, 3, 4, 500} {
 			var got []string
 			after := ""

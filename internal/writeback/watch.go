@@ -15,6 +15,7 @@ const (
 	firstWatch = time.Minute
 	watchEvery = 30 * time.Second
 	watchTime  = 20 * time.Second // one reading
+	nearEnd    = time.Minute      // an engine that ends an acknowledgement itself may be so early
 	namesEvery = 10 * time.Minute
 	namesRest  = 2 * time.Second // between two rounds that were asked for
 )
@@ -183,6 +184,13 @@ func (w *Writer) watchOne(ctx context.Context, e *engine, watcher source.Watcher
 			if a.Ack == nil {
 				continue
 			}
+			if a.Ack.Confirmation == alert.Pending {
+				words := e.name() + " was not told: nobody was there to do it within a day"
+				if err := w.o.Desk.Answer(ctx, dispatch.Answer{AlertID: a.ID, EventID: a.Ack.EventID, Confirmation: alert.Unconfirmed, Words: words}); err != nil {
+					return err
+				}
+				continue
+			}
 			c := ackOf(a)
 			// After a first miss only what is newer than it counts.
 			if since := missing.since(a.Ack.EventID); since.After(c.From) {
@@ -246,6 +254,8 @@ func (w *Writer) watched(ctx context.Context, a alert.Alert, r source.Reply, mis
 			return nil
 		}
 		return w.o.Desk.Answer(ctx, dispatch.Answer{AlertID: a.ID, EventID: id, Confirmation: alert.Confirmed, Words: words})
+	case !a.Ack.Until.IsZero() && !w.o.Now().Before(a.Ack.Until.Add(-nearEnd)):
+		// It ends anyway, and those who were told hear of that.
 	case r.Confirmation == alert.Refused && a.Ack.Confirmation == alert.Confirmed:
 		if missing.since(id).IsZero() {
 			missing.note(id, w.o.Now())

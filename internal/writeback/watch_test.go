@@ -92,6 +92,43 @@ func TestOneMissedLookIsNoLoss(t *testing.T) {
 	})
 }
 
+// Nobody was there to tell the engine, and what was to tell it has ended.
+func TestAnAcknowledgementThatWasNeverToldIsNotPendingForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{acked: []alert.Alert{acked("lost", alert.Pending), acked("stands", alert.Confirmed)}}
+		f.watch = func(acks []source.Command) ([]source.Reply, error) {
+			if len(acks) != 1 || acks[0].AlertID != "stands" {
+				t.Errorf("asked about %+v", acks)
+			}
+			return []source.Reply{confirmed("")}, nil
+		}
+		during(t, f, 70*time.Second)
+		if got := f.told(); len(got) != 1 || got[0].EventID != "e-lost" || got[0].Confirmation != alert.Unconfirmed || got[0].Words != "berlin was not told: nobody was there to do it within a day" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// An engine that was told when it ends ends it itself, perhaps by a clock that is
+// ahead: that its time ran out is said here, to those who were told.
+func TestAnAcknowledgementWhoseTimeRunsOutIsNotTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := acked("ends", alert.Confirmed)
+		a.Ack.Until = time.Now().Add(2 * time.Minute)
+		f := &fake{acked: []alert.Alert{a}}
+		f.watch = func([]source.Command) ([]source.Reply, error) {
+			if time.Until(a.Ack.Until) > time.Minute {
+				return []source.Reply{confirmed("")}, nil
+			}
+			return []source.Reply{{Confirmation: alert.Refused, Words: "not there"}}, nil
+		}
+		during(t, f, 5*time.Minute)
+		if len(f.gone) != 0 {
+			t.Errorf("%q", f.gone)
+		}
+	})
+}
+
 // prober is an engine that can be tried.
 type prober struct {
 	*fake

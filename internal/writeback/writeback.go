@@ -29,7 +29,8 @@ var ErrNoProbe = errors.New("this engine cannot be tried without changing someth
 type Store interface {
 	Sources(ctx context.Context) ([]source.Source, error)
 	// AckedAlerts answers open alerts of the source whose acknowledgement was made
-	// here and is confirmed or unconfirmed, by id from after on.
+	// here and is confirmed or unconfirmed, or pending for so long that nothing is
+	// left which would tell the engine; by id from after on.
 	AckedAlerts(ctx context.Context, sourceID, after string, limit int) ([]alert.Alert, error)
 	// Downtimes answers objects of the source that are in a downtime which was asked
 	// for here, by id from after on.
