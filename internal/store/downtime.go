@@ -10,8 +10,9 @@ import (
 )
 
 // Downtimes answers the objects of a source that are in a downtime which was asked
-// for here, in the order of their ids and after the given one, each with the
-// latest event that asked. Fewer than limit are the last.
+// for here and of whose beginning the engine told nothing since, in the order of
+// their ids and after the given one, each with the latest event that asked. Fewer
+// than limit are the last.
 func (db *DB) Downtimes(ctx context.Context, sourceID, after string, limit int) ([]dispatch.Downtime, error) {
 	limit = atLeastOne(limit)
 	var found []dispatch.Downtime
@@ -23,14 +24,15 @@ func (db *DB) Downtimes(ctx context.Context, sourceID, after string, limit int) 
 			return nil, fmt.Errorf("list the downtimes of source %s: %w", sourceID, err)
 		}
 		for _, d := range step {
-			asked, err := collect(ctx, db.reads, scanEvent, "SELECT "+orNone(objectColumns)+", "+eventColumns+` FROM event e LEFT JOIN object o ON o.id = e.object_id
-				WHERE e.alert_id IN (SELECT id FROM alert WHERE object_id = $1) AND e.type = $2 ORDER BY e.id DESC LIMIT 1`,
-				d.Object.ID, string(alert.ScheduleDowntime))
+			asked, err := collect(ctx, db.reads, scanEvent, "SELECT "+orNone(objectColumns)+", "+eventColumns+" FROM event e LEFT JOIN object o ON o.id = e.object_id WHERE "+
+				db.d.among("e.id", "SELECT id FROM event WHERE "+db.d.among("alert_id", "SELECT id FROM alert WHERE object_id = $1")+
+					" UNION ALL SELECT id FROM event WHERE alert_id = '' AND object_id = $1")+
+				" AND e.type IN ($2, $3) ORDER BY e.id DESC LIMIT 1", d.Object.ID, string(alert.ScheduleDowntime), string(alert.DowntimeStart))
 			if err != nil {
 				return nil, fmt.Errorf("read who asked for the downtime of %s: %w", d.Object.ID, err)
 			}
-			if len(asked) == 0 {
-				continue // the engine began it
+			if len(asked) == 0 || asked[0].Type == alert.DowntimeStart {
+				continue // the engine began it, or tells of it: then it tells of its end, too
 			}
 			d.Asked = asked[0]
 			if found = append(found, d); len(found) == limit {

@@ -31,6 +31,14 @@ func TestDowntimesThatWereAskedForHere(t *testing.T) {
 		inDowntime(4, func(c *dispatch.Changes) { c.Events = c.Events[:1] }) // the engine began it
 		inDowntime(5, func(c *dispatch.Changes) { c.Objects[0].SourceID = "s2" })
 		inDowntime(6, func(c *dispatch.Changes) { c.Alerts[0].Status = alert.Acknowledged })
+		// The engine tells of this one, long after that which was asked for.
+		for n, alertID := range map[int]string{7: problem(7).Alerts[0].ID, 8: ""} {
+			inDowntime(n, func(c *dispatch.Changes) {
+				e := asked(n)[0]
+				e.ID, e.Type, e.AlertID, e.Origin = fmt.Sprintf("engine-%d", n), alert.DowntimeStart, alertID, alert.FromEngine
+				c.Events = append(c.Events, e)
+			})
+		}
 		want := map[string]string{}
 		for n, since := range map[int]time.Time{1: problem(1).Alerts[0].Since, 2: {}, 6: problem(6).Alerts[0].Since} {
 			want[problem(n).Objects[0].ID] = fmt.Sprint(since, problem(n).Alerts[0].ID, fmt.Sprintf("ask-%d-1", n), day().Add(2*time.Hour))

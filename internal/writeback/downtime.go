@@ -2,19 +2,34 @@ package writeback
 
 import (
 	"context"
+	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/source"
 )
 
+// endTold is how long after a downtime's end the engine should have told of it, and
+// endLook how often that is looked for: many objects may be in a downtime.
+const (
+	endTold = 5 * time.Minute
+	endLook = 10 * time.Minute
+)
+
 // watchDowntimes asks an engine that keeps what recovers in a downtime to itself
-// about all of them that were asked for here.
+// about all of them that were asked for here. Others tell of their end, or are not
+// set to: then it is when it was to be.
 func (w *Writer) watchDowntimes(ctx context.Context, e *engine, watcher source.Watcher, missing *missing) error {
 	e.mu.Lock()
-	sourceID, releases := e.source.ID, e.w.kinds[e.source.WriteBack.Kind].Releases(e.source.WriteBack)
+	sourceID, kind := e.source.ID, e.w.kinds[e.source.WriteBack.Kind]
+	releases := kind != nil && kind.Releases(e.source.WriteBack)
+	now := w.o.Now()
+	due := releases || now.Sub(e.ended) >= endLook
+	if due && !releases {
+		e.ended = now
+	}
 	e.mu.Unlock()
-	if !releases {
+	if !due {
 		return nil
 	}
 	for after := ""; ; {
@@ -23,6 +38,13 @@ func (w *Writer) watchDowntimes(ctx context.Context, e *engine, watcher source.W
 			return err
 		}
 		after = list[len(list)-1].Object.ID
+		last := len(list) < watchPage
+		if !releases {
+			if err := w.endDowntimes(ctx, list); err != nil || last {
+				return err
+			}
+			continue
+		}
 		commands := make([]source.Command, len(list))
 		for i, d := range list {
 			commands[i] = downtimeOf(d)
@@ -36,10 +58,23 @@ func (w *Writer) watchDowntimes(ctx context.Context, e *engine, watcher source.W
 				return err
 			}
 		}
-		if len(list) < watchPage {
+		if last {
 			return nil
 		}
 	}
+}
+
+// endDowntimes ends those whose end the engine should have told of by now.
+func (w *Writer) endDowntimes(ctx context.Context, list []dispatch.Downtime) error {
+	for _, d := range list {
+		if w.o.Now().Before(d.Asked.Until.Add(endTold)) {
+			continue
+		}
+		if err := w.o.Desk.DowntimeGone(ctx, d.Object.ID, "its time is over, and the engine told nothing of its end", false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // downtimeOf is a downtime as the command that asked for it.

@@ -52,9 +52,27 @@ func TestDowntimesAreLookedAfterWhereRecoveriesAreKeptSilent(t *testing.T) {
 	})
 }
 
+// An engine tells of a downtime's end whom it is set to tell. Without us among them
+// the object would be in a downtime for ever.
+func TestADowntimeWhoseEndIsNotToldIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := dispatch.Downtime{Object: alert.Object{ID: "o"}, Asked: alert.Event{ID: "e", Until: time.Now().Add(2 * time.Minute)}}
+		f := &fake{downtimes: []dispatch.Downtime{d}}
+		f.watch = func([]source.Command) ([]source.Reply, error) { t.Error("asked"); return nil, nil }
+		during(t, f, 6*time.Minute)
+		if len(f.gone) != 0 {
+			t.Errorf("it is not waited for: %q", f.gone)
+		}
+		during(t, f, 70*time.Second)
+		if want := "o its time is over, and the engine told nothing of its end false"; len(f.gone) == 0 || f.gone[0] != want {
+			t.Errorf("%q", f.gone)
+		}
+	})
+}
+
 func TestDowntimesOfEnginesThatTellTheirEndAreLeftToThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{downtimes: []dispatch.Downtime{{Object: alert.Object{ID: "o"}}}}
+		f := &fake{downtimes: []dispatch.Downtime{{Object: alert.Object{ID: "o"}, Asked: alert.Event{Until: time.Now().Add(time.Hour)}}}}
 		f.watch = func([]source.Command) ([]source.Reply, error) { t.Error("asked"); return nil, nil }
 		during(t, f, 70*time.Second)
 	})

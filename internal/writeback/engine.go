@@ -30,7 +30,8 @@ type engine struct {
 	lastOK  time.Time
 	telling trouble
 	reading trouble
-	looking bool // the watch is under way
+	looking bool      // the watch is under way
+	ended   time.Time // when it was looked last for downtimes that are over
 }
 
 // trouble is since when something does not work, and why.
