@@ -197,7 +197,9 @@ func (c *Channel) rewrite(ctx context.Context, s *sight, b *chat.Button, k *clic
 }
 
 // unable answers why something could not be done. A webhook's post, which nobody
-// else can edit, is brought up to date on the occasion.
+// else can edit, is brought up to date on the occasion; and so is one of an alert
+// that is over, should the message about that not have come through. Nothing newer
+// can cross it there.
 func (c *Channel) unable(ctx context.Context, s *sight, b *chat.Button, k *click, a alert.Alert, err error) any {
 	says := c.why(ctx, s, b.AlertID, &a, err)
 	if says == "" {
@@ -206,10 +208,10 @@ func (c *Channel) unable(ctx context.Context, s *sight, b *chat.Button, k *click
 	}
 	c.figures.count(actions, "refused")
 	answer := private(says)
-	if _, ok := chat.DirectUser(b.Destination); ok || a.ID == "" {
+	if a.ID == "" {
 		return answer
 	}
-	if p, err := c.o.Store.Post(ctx, b.AlertID, b.Destination); err == nil && p.Webhook {
+	if p, err := c.o.Store.Post(ctx, b.AlertID, b.Destination); err == nil && (p.Webhook || a.Status == alert.Resolved) {
 		answer.Update = c.rewrite(ctx, s, b, k, a)
 	}
 	return answer
@@ -270,7 +272,11 @@ func (c *Channel) snooze(ctx context.Context, s *sight, b *chat.Button, k *click
 		}
 		return c.unable(ctx, s, b, k, alert.Alert{}, err)
 	}
-	says := fmt.Sprintf("Snoozed until %s: this room, and you if you are linked, hear of it again then if it is still firing.", when(until, s.zone))
+	whom := "this room hears"
+	if who.Linked {
+		whom = "this room and you hear"
+	}
+	says := fmt.Sprintf("Snoozed until %s: %s of it again then, if it is still firing.", when(until, s.zone), whom)
 	a, err := c.o.Desk.Alert(ctx, b.AlertID)
 	if err != nil {
 		c.o.Log.Error("reading an alert that was snoozed failed", "alert_id", b.AlertID, "error", err)

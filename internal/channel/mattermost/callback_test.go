@@ -206,6 +206,21 @@ func TestTheHandlersAreBounded(t *testing.T) {
 	}
 }
 
+func TestAClickFreesAPostOfWhatIsOverFromItsButtons(t *testing.T) {
+	r := newRig(t)
+	a := r.firing()
+	p := r.posted(botRoom, a)
+	// Whatever kept the message of the recovery from it: its time ran out, or
+	// Mattermost lets nobody edit what is old.
+	r.event(a.Object.Host, alert.Recovery, alert.OK, "fine")
+	if said := r.click(p, "ack", ""); !strings.Contains(said, "has recovered (") {
+		t.Errorf("%q", said)
+	}
+	if p = r.post(p.ID); len(p.Actions()) > 0 || !strings.Contains(p.Text(), "RECOVERY") {
+		t.Errorf("%v\n%s", p.Actions(), p.Text())
+	}
+}
+
 func TestTimesAreInTheZoneOfTheSettings(t *testing.T) {
 	r := newRig(t)
 	r.settings(func(s *chat.Settings) { s.TimeZone = "Asia/Tokyo" })
@@ -214,7 +229,7 @@ func TestTimesAreInTheZoneOfTheSettings(t *testing.T) {
 	if !strings.Contains(p.Text(), a.Since.UTC().Add(9*time.Hour).Format("2 Jan 2006, 15:04")+" JST") {
 		t.Errorf("the post says %s", p.Text())
 	}
-	if said := r.click(p, "snooze", "30"); !strings.Contains(said, " JST: this room") {
+	if said := r.click(p, "snooze", "30"); !strings.Contains(said, " JST: this room and you hear of it again then, if it is still firing.") {
 		t.Errorf("the answer is %q", said)
 	}
 }
