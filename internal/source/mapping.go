@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,7 +47,7 @@ func (m *Mapping) Validate() error {
 			return err
 		}
 	}
-	if m.Host == "" {
+	if m.Host == "" || m.Host == "=" {
 		return &FieldError{Field: "mapping.host", Problem: "is missing", Mend: `point at the host's name, such as /labels/host, or give a text that is always the same: =web01`}
 	}
 	if err := validWords("mapping.types", m.Types, func(word string) bool {
@@ -225,13 +226,7 @@ func fitting(field string, found any) (any, bool) {
 		if field != "labels" {
 			return nil, false
 		}
-		labels := make(map[string]string, len(v))
-		for name, value := range v {
-			if text, ok := scalar(value); ok && name != "" {
-				labels[name] = text
-			}
-		}
-		return labels, true
+		return labelsOf(v), true
 	case []any:
 		if field != "contacts" {
 			return nil, false
@@ -258,12 +253,34 @@ func fitting(field string, found any) (any, bool) {
 	return text, true
 }
 
-// scalar is a text, a number or a truth as text.
+// labelsOf are those of an object's values that can be labels, as many as an event
+// may have: what nobody wrote for us may hold anything.
+func labelsOf(v map[string]any) map[string]string {
+	labels := make(map[string]string, min(len(v), MaxLabels))
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		text, ok := scalar(v[name])
+		if clean, _, cut := Line(name, MaxLabel); !ok || cut || strings.TrimSpace(clean) == "" || clean != name || len(labels) == MaxLabels {
+			continue
+		}
+		if long(text, MaxValue) {
+			text = string([]rune(text)[:MaxValue])
+		}
+		labels[name] = text
+	}
+	return labels
+}
+
+// scalar is a text, a number or a truth as text. A number without a fraction is
+// written without one.
 func scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true
 	case json.Number:
+		const exact = 1 << 53 // further ones a float64 cannot tell apart
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") && f == math.Trunc(f) && math.Abs(f) < exact {
+			return strconv.FormatFloat(f, 'f', 0, 64), true
+		}
 		return v.String(), true
 	case bool:
 		return strconv.FormatBool(v), true
@@ -271,14 +288,18 @@ func scalar(v any) (string, bool) {
 	return "", false
 }
 
-// seconds takes what can only be milliseconds since 1970, because it would lie
-// beyond the year 5000, as such.
+// seconds takes what can only be milliseconds, microseconds or nanoseconds since
+// 1970, because it would lie beyond the year 5000, as such.
 func seconds(text string) string {
 	const most = 1e11
-	if f, err := strconv.ParseFloat(text, 64); err == nil && f >= most && f < most*1000 {
-		return strconv.FormatFloat(f/1000, 'f', 3, 64)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f < most || f >= most*1e9 {
+		return text
 	}
-	return text
+	for f >= most {
+		f /= 1000
+	}
+	return strconv.FormatFloat(f, 'f', 3, 64)
 }
 
 // translate gives words their meaning, and the event its type where it is told

@@ -3,6 +3,7 @@ package source_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,45 @@ func TestAMappingMakesEventsOfAnyJSON(t *testing.T) {
 			t.Errorf("events[%d]: got %s, want %s", i, got, want)
 		}
 	}
+	t.Run("numbers are written in many ways", func(t *testing.T) {
+		m := &source.Mapping{Host: "/h", Service: "/n", State: "/s", Time: "/t", States: map[string]string{"2": "critical", "-1": "unknown"}}
+		for _, c := range []struct{ body, want string }{
+			{`{"h":10.0,"n":1e3,"s":2.0,"t":1795305600}`, "10 1000 critical"},
+			{`{"h":"1.0","n":1.5,"s":"2","t":1795305600000}`, "1.0 1.5 critical"},
+			{`{"h":1e999,"n":12345678901234567890,"s":-1,"t":1795305600000000}`, "1e999 12345678901234567890 unknown"},
+			{`{"h":9007199254740993.0,"n":-0.0,"s":2,"t":1795305600000000000}`, "9007199254740993.0 -0 critical"},
+		} {
+			events, err := m.Decode([]byte(c.body), now, source.MaxEvents)
+			if err != nil {
+				t.Errorf("%s: %v", c.body, err)
+				continue
+			}
+			e := events[0]
+			if got := e.Object.Host + " " + e.Object.Service + " " + string(e.State); got != c.want || !e.Time.Equal(now) {
+				t.Errorf("%s: got %s of %v, want %s", c.body, got, e.Time, c.want)
+			}
+		}
+	})
+	t.Run("labels that are too much are left out, the event is not", func(t *testing.T) {
+		labels := map[string]any{strings.Repeat("n", 300): "x", "v": strings.Repeat("ü", 5000), "a\nb": "x", "": "x", " ": "x", "deep": map[string]any{}, "list": []int{1}, "none": nil, "yes": true}
+		for i := range 200 {
+			labels["z"+strconv.Itoa(i)] = i
+		}
+		body, err := json.Marshal(map[string]any{"h": "web01", "l": labels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &source.Mapping{Host: "/h", Service: "=s", State: "=2", Labels: "/l"}
+		events, err := m.Decode(body, now, source.MaxEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := events[0].Object.Labels
+		if len(got) != source.MaxLabels || got["yes"] != "true" || !strings.HasPrefix(got["v"], "üü") {
+			t.Errorf("got %d: %v", len(got), got)
+		}
+		check(t, events[0])
+	})
 	t.Run("the body may be one event, or an array of them", func(t *testing.T) {
 		m := &source.Mapping{Host: "/h~1~0", State: "=2", Service: "=s"}
 		for _, body := range []string{`{"h/~":"x"}`, `[{"h/~":"x"}]`} {
@@ -96,6 +136,7 @@ func TestValidateNamesWhatIsWrongWithAMapping(t *testing.T) {
 		{"", func(m *source.Mapping) { m.Host, m.Service = "=web01", "=" }},
 		{"mapping.host", func(m *source.Mapping) { m.Host = "" }},
 		{"mapping.host", func(m *source.Mapping) { m.Host = "host" }},
+		{"mapping.host", func(m *source.Mapping) { m.Host = "=" }},
 		{"mapping.output", func(m *source.Mapping) { m.Output = "/a~2" }},
 		{"mapping.output", func(m *source.Mapping) { m.Output = "/" + strings.Repeat("x", 500) }},
 		{"mapping.events", func(m *source.Mapping) { m.Events = "=x" }},
