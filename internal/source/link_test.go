@@ -2,8 +2,13 @@ package source_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/source"
@@ -151,6 +156,34 @@ func TestEveryKindSaysHowItIsSetUp(t *testing.T) {
 		}
 		if strings.ReplaceAll(with, "ts_secret", "ts_the-token-that-was-shown-once") != without {
 			t.Errorf("%s: without a token more than that differs", k.Name())
+		}
+	}
+}
+
+// TestWhatIsPasted holds the configuration that people paste to what it was, for
+// each kind: a flag or a macro that is lost there is missed by nobody soon.
+func TestWhatIsPasted(t *testing.T) {
+	for _, k := range kinds() {
+		g, ok := k.(source.Guided)
+		if !ok {
+			continue
+		}
+		var all strings.Builder
+		for _, s := range g.Snippets(source.Setup{BaseURL: "https://tocsin.example.com", Source: "berlin", Token: "ts_token"}) {
+			fmt.Fprintf(&all, "# %s\n# %s\n# %s\n\n%s\n\n", s.Title, s.Where, s.Why, s.Text)
+		}
+		path := filepath.Join("testdata", "snippets", k.Name()+".golden.txt")
+		if *update {
+			if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), all.String()); diff != "" {
+			t.Errorf("%s (-want +got; -update writes it anew):\n%s", k.Name(), diff)
 		}
 	}
 }

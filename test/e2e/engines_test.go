@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ type engineAlert struct {
 		Host     string `json:"host"`
 		Service  string `json:"service"`
 		Downtime bool   `json:"downtime"`
+
+		Labels map[string]string `json:"labels"`
 	} `json:"object"`
 	Ack *struct {
 		Author       string `json:"author"`
@@ -89,6 +92,9 @@ func (w *world) engineAck(id, comment string) {
 	w.must(w.hub.Post(w.ctx, "/alerts/"+id+"/acknowledge", map[string]any{"comment": comment}, nil))
 }
 
+// attempts are the check's, and how many there are: 1/1.
+var attempts = regexp.MustCompile(`^[1-9]\d*/[1-9]\d*$`)
+
 // TestIcingaThereAndBack goes with the real Icinga 2, set up by the very text
 // that the console shows: alert out, acknowledgement back, confirmed, recovery.
 func TestIcingaThereAndBack(t *testing.T) {
@@ -119,7 +125,7 @@ func TestIcingaThereAndBack(t *testing.T) {
 
 	w.must(n.Result(w.ctx, "web01", "HTTP Check", 2, `no "answer" $(id) ; --state=0`))
 	a := w.engineAlertOf("web01", "HTTP Check")
-	if a.State != "critical" || a.Output != `no "answer" $(id) ; --state=0` {
+	if a.State != "critical" || a.Output != `no "answer" $(id) ; --state=0` || !attempts.MatchString(a.Object.Labels["attempt"]) {
 		t.Errorf("got %+v", a)
 	}
 	w.part("an acknowledgement goes back and is confirmed, once", func() {

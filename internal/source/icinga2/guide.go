@@ -15,6 +15,7 @@ func (Kind) Snippets(s source.Setup) []source.Snippet {
 object NotificationCommand "tocsin-host" {
   command = [ "/usr/local/bin/tocsin", "notify", "--type=Host", "--notificationtype=$notification.type$",
     "--hostname=$host.name$", "--hostdisplayname=$host.display_name$", "--state=$host.state_id$", "--output=$host.output$",
+    "--label=attempt=$host.check_attempt$/$host.max_check_attempts$",
     "--ackauthor=$notification.author$", "--ackcomment=$notification.comment$", "--contact=$user.name$", "--time=$icinga.timet$" ]
 }
 
@@ -22,6 +23,7 @@ object NotificationCommand "tocsin-service" {
   command = [ "/usr/local/bin/tocsin", "notify", "--type=Service", "--notificationtype=$notification.type$",
     "--hostname=$host.name$", "--hostdisplayname=$host.display_name$",
     "--service=$service.name$", "--servicedisplayname=$service.display_name$", "--state=$service.state_id$", "--output=$service.output$",
+    "--label=attempt=$service.check_attempt$/$service.max_check_attempts$",
     "--ackauthor=$notification.author$", "--ackcomment=$notification.comment$", "--contact=$user.name$", "--time=$icinga.timet$" ]
 }
 
