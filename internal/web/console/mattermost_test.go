@@ -184,6 +184,13 @@ func TestMattermostSettings(t *testing.T) {
 func TestRooms(t *testing.T) {
 	h := newHub(t)
 	admin := h.as("admin")
+	offered := func() bool {
+		_, body := admin.get("/console/mattermost/rooms/new")
+		return regexp.MustCompile(`id="f-everything"[^>]* checked`).MatchString(body)
+	}
+	if !offered() {
+		t.Error("the first room is offered without a single alert for it")
+	}
 	res, body := admin.post("/console/mattermost/rooms/new", url.Values{"name": {"Ops"}, "kind": {"bot"}, "team": {""}, "channel": {"ops"}})
 	if res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "f-team-problem") {
 		t.Fatalf("a room without a team: %d", res.StatusCode)

@@ -63,6 +63,12 @@ func (c *console) loadRoom(v *visit) (chat.Room, error) {
 	if s.BotToken != "" {
 		r.Kind = chat.Bot
 	}
+	if err != nil {
+		return r, err
+	}
+	// The first room gets everything, or nothing would be seen there.
+	rooms, err := c.Store.Rooms(v.Context())
+	r.Everything = !slices.ContainsFunc(rooms, func(x chat.Room) bool { return x.Kind == r.Kind && x.Everything && !x.Disabled })
 	return r, err
 }
 
