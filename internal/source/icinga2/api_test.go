@@ -173,6 +173,9 @@ func TestCommentsAndDowntimesInTheRealIcinga(t *testing.T) {
 		if n := strings.Count(string(body), `"text":`); n != 1 {
 			t.Errorf("%d comments", n)
 		}
+		// The same words again, some time later, are another comment.
+		c.From = time.Now().Add(time.Hour)
+		l.do(c, alert.Pending, "does not show")
 		l.do(command(source.Comment, "web02", ""), alert.Confirmed, "comment") // without a problem, and of a host
 	})
 	t.Run("a downtime is scheduled once and ended", func(t *testing.T) {

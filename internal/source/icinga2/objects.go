@@ -93,6 +93,7 @@ type entry struct {
 	Text      string  `json:"text"`    // of a comment
 	Comment   string  `json:"comment"` // of a downtime
 	EntryType float64 `json:"entry_type"`
+	Entered   float64 `json:"entry_time"` // Unix seconds
 	Start     float64 `json:"start_time"`
 	End       float64 `json:"end_time"`
 }
@@ -127,12 +128,16 @@ func attributes[T any](a source.APIAnswer, list *[]T) error {
 }
 
 func (e *engine) comments(ctx context.Context, o alert.Object) (list []entry, err error) {
-	return list, e.get(ctx, "/v1/objects/comments", about(o, "Comment"), []string{"__name", "author", "text", "entry_type"}, &list)
+	return list, e.get(ctx, "/v1/objects/comments", about(o, "Comment"), []string{"__name", "author", "text", "entry_type", "entry_time"}, &list)
 }
 
 func (e *engine) downtimes(ctx context.Context, o alert.Object) (list []entry, err error) {
 	return list, e.get(ctx, "/v1/objects/downtimes", about(o, "Downtime"), []string{"__name", "author", "comment", "start_time", "end_time"}, &list)
 }
+
+// slack is how far Icinga's clock may be from ours: what is older than a command by
+// more was not made for it.
+const slack = 5 * time.Minute
 
 // comment adds a comment, unless the very same stands there: it may have been
 // handed over before a crash.
@@ -149,7 +154,7 @@ func (e *engine) commented(ctx context.Context, c source.Command) (source.Reply,
 		return source.Reply{}, err
 	}
 	for _, m := range list {
-		if m.Author == author(c) && m.Text == comment(c) {
+		if m.Author == author(c) && m.Text == comment(c) && m.Entered >= float64(c.From.Add(-slack).Unix()) {
 			return confirmed("the comment stands in Icinga 2"), nil
 		}
 	}
