@@ -32,6 +32,17 @@ func (db *DB) UnnamedObjects(ctx context.Context, sourceID string, limit int) ([
 	return list, nil
 }
 
+// OpenObjects answers objects of the source with an open alert, whether they have
+// names for people or not, those of the newest alerts first.
+func (db *DB) OpenObjects(ctx context.Context, sourceID string, limit int) ([]alert.Object, error) {
+	list, err := collect(ctx, db.reads, scanObject, "SELECT "+objectColumns+` FROM alert a JOIN object o ON o.id = a.object_id
+		WHERE a.rank IN (1, 2) AND o.source_id = $1 ORDER BY a.since DESC, o.id LIMIT $2`, sourceID, int64(atLeastOne(limit)))
+	if err != nil {
+		return nil, fmt.Errorf("look for objects of source %s with an open alert: %w", sourceID, err)
+	}
+	return list, nil
+}
+
 // RenameObject gives an object its names for people; an empty one stays as it
 // was. Open tabs hear of it. fault.ErrNotFound if there is no such object.
 func (db *DB) RenameObject(ctx context.Context, id, hostDisplay, serviceDisplay string) error {

@@ -26,6 +26,7 @@ type fake struct {
 	sources []source.Source
 	acked   []alert.Alert
 	unnamed []alert.Object
+	open    []alert.Object
 
 	downtimes []dispatch.Downtime
 
@@ -100,6 +101,12 @@ func (f *fake) UnnamedObjects(context.Context, string, int) ([]alert.Object, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.unnamed, nil
+}
+
+func (f *fake) OpenObjects(context.Context, string, int) ([]alert.Object, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open, nil
 }
 
 func (f *fake) RenameObject(_ context.Context, id, host, service string) error {

@@ -2,6 +2,7 @@ package writeback
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -316,11 +317,24 @@ func (w *Writer) nameAll(ctx context.Context) {
 	running.Wait()
 }
 
-// nameOne asks one engine for the names of its objects that have none.
+// nameOne asks one engine for the names of its objects that have none, and of those
+// that people look at now: names change. The engine remembers them for a while.
 func (w *Writer) nameOne(ctx context.Context, sourceID string, namer source.Namer) error {
 	objects, err := w.o.Store.UnnamedObjects(ctx, sourceID, namesPage)
-	if err != nil || len(objects) == 0 {
+	if err != nil {
 		return err
+	}
+	open, err := w.o.Store.OpenObjects(ctx, sourceID, namesPage)
+	if err != nil {
+		return err
+	}
+	for _, o := range open {
+		if !slices.ContainsFunc(objects, func(has alert.Object) bool { return has.ID == o.ID }) {
+			objects = append(objects, o)
+		}
+	}
+	if len(objects) == 0 {
+		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, watchTime)
 	defer cancel()

@@ -38,6 +38,9 @@ type Store interface {
 	// UnnamedObjects answers objects of the source without names for people, those
 	// with an open alert first.
 	UnnamedObjects(ctx context.Context, sourceID string, limit int) ([]alert.Object, error)
+	// OpenObjects answers objects of the source with an open alert, named or not,
+	// those of the newest alerts first.
+	OpenObjects(ctx context.Context, sourceID string, limit int) ([]alert.Object, error)
 	RenameObject(ctx context.Context, id, hostDisplay, serviceDisplay string) error
 }
 
