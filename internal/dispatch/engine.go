@@ -65,7 +65,7 @@ func (w *work) listen(a *alert.Alert, e *alert.Event) error {
 // writeBack makes the delivery that tells the engine what was done here, in the
 // same transaction. What the engine did itself is not told to it again. was is the
 // alert before, nil for none.
-func (w *work) writeBack(was *alert.Alert, result alert.Result, e *alert.Event) {
+func (w *work) writeBack(was *alert.Alert, e *alert.Event) {
 	if len(w.directory.Engines) == 0 {
 		return
 	}

@@ -278,7 +278,7 @@ func (w *work) step(rec *Record, a *alert.Alert, e *alert.Event) (Receipt, error
 	if err != nil {
 		return Receipt{}, err
 	}
-	w.writeBack(a, result, e)
+	w.writeBack(a, e)
 	w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
 	return Receipt{EventID: e.ID, AlertID: e.AlertID, Outcome: e.Outcome, Deliveries: made, Marks: e.Marks}, nil
 }
