@@ -300,6 +300,41 @@ func TestNamesOfUUIDs(t *testing.T) {
 	}
 }
 
+// One page that openITCOCKPIT cannot serve keeps no other name away, and one that
+// is slow for all is not asked for each of many.
+func TestOneNameThatFailsKeepsNoOtherAway(t *testing.T) {
+	const broken = "11111111-93ce-4385-ac19-ab5c90574b77"
+	asked, all := 0, false
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		if all || strings.Contains(r.URL.Path, broken) {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write([]byte(`{"host":{"name":"web01"}}`))
+	}))
+	defer s.Close()
+	objects := []alert.Object{{ID: "broken", Host: broken}, {ID: "fine", Host: hostID}}
+	for i := range 10 {
+		objects = append(objects, alert.Object{ID: "more", Host: fmt.Sprintf("%08d-93ce-4385-ac19-ab5c90574b77", i)})
+	}
+	ask := func() (map[string]source.Names, error) {
+		e, err := openitcockpit.API().Open(source.WriteBack{URL: s.URL, Secret: key}, source.EngineOptions{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.(source.Namer).Names(t.Context(), objects)
+	}
+	got, err := ask()
+	if err == nil || got["fine"].Host != "web01" || len(got) != 2 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	asked, all = 0, true
+	if got, err := ask(); err == nil || len(got) != 0 || asked != 3 {
+		t.Errorf("asked %d times: %v, %v", asked, got, err)
+	}
+}
+
 func TestWatchReadsSomePagesInEachRound(t *testing.T) {
 	o := &cockpit{acked: true, state: 2}
 	e := open(t, o, key)

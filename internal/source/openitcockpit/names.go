@@ -14,10 +14,12 @@ import (
 	"tocsin/internal/source"
 )
 
-// How many names are asked for in one call, and how many are kept.
+// How many names are asked for in one call, after how many failures it ends, and
+// how many names are kept.
 const (
-	maxAsked = 100
-	maxKnown = 100_000
+	maxFailed = 3
+	maxAsked  = 100
+	maxKnown  = 100_000
 )
 
 // engine is one openITCOCKPIT. It honours source.Engine,
@@ -43,23 +45,30 @@ type named struct {
 // that must be asked for, the first hundred are, and the others at the next call.
 func (e *engine) Names(ctx context.Context, objects []alert.Object) (map[string]source.Names, error) {
 	names := make(map[string]source.Names, len(objects))
-	asked := 0
+	asked, failed := 0, 0
+	var problem error
 	for _, o := range objects {
-		host, err := e.name(ctx, "host", o.Host, &asked)
+		n, err := e.names(ctx, o, &asked)
 		if err != nil {
-			return names, err
-		}
-		n := source.Names{Host: host}
-		if o.Kind() == alert.Service {
-			if n.Service, err = e.name(ctx, "service", o.Service, &asked); err != nil {
-				return names, err
+			failed++
+			if problem = err; failed == maxFailed || ctx.Err() != nil {
+				break
 			}
 		}
 		if n.Host != "" || n.Service != "" {
 			names[o.ID] = n
 		}
 	}
-	return names, nil
+	return names, problem
+}
+
+// names are those of one object.
+func (e *engine) names(ctx context.Context, o alert.Object, asked *int) (n source.Names, err error) {
+	if n.Host, err = e.name(ctx, "host", o.Host, asked); err != nil || o.Kind() == alert.Host {
+		return n, err
+	}
+	n.Service, err = e.name(ctx, "service", o.Service, asked)
+	return n, err
 }
 
 func (e *engine) name(ctx context.Context, kind, id string, asked *int) (string, error) {
