@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"tocsin/internal/demo/chat"
@@ -100,4 +101,45 @@ func TestMattermostNewcomer(t *testing.T) {
 	see("!document.body.innerText.includes('1 open:')")
 	f.must(browser.Click(f.ctx, tab, "[data-action=unack]"))
 	reads("/tocsin link")
+}
+
+// The picture of the chat that the documentation shows: one alert that somebody
+// took and the engine has confirmed, and one that nobody took.
+func TestPicturesOfTheChat(t *testing.T) {
+	f := newOffice(t, team.Options{Chat: chat.Options{Page: true}})
+	f.must(f.LinkJane(f.ctx))
+	// Not every machine that takes the picture has a font for them.
+	f.must(f.Settings(f.ctx, map[string]any{"no_emoji": true, "time_zone": "Europe/Berlin"}))
+	say := func(host, service string, state int, output string) chat.Post {
+		p, err := f.Lab.Alert(f.soon(), host, service, state, output)
+		f.must(err)
+		return p
+	}
+	disk := say("db01.example.com", "Disk /var", 1, "DISK WARNING - free space: /var 9.1 GB (12 %)")
+	f.must(f.Chat.Click(f.ctx, f.Jane.ID, disk.ID, "ack", ""))
+	f.reads(disk.ID, "confirmed by nagios")
+	say("web01.example.com", "HTTPS", 2, "CRITICAL - no answer from web01.example.com:443 within 10 seconds")
+	b, err := browser.Chromium(f.ctx, browser.Options{Dir: t.TempDir()})
+	f.must(err)
+	t.Cleanup(b.Close)
+	tab, err := b.Open(f.ctx, f.Chat.URL()+"/")
+	f.must(err)
+	f.must(tab.Size(f.ctx, 1100, 916))
+	f.must(browser.Until(f.soon(), tab, "document.querySelectorAll('#posts .attachment').length === 2"))
+	for _, dark := range []bool{false, true} {
+		f.must(tab.Dark(f.ctx, dark))
+		shot, err := tab.Shot(f.ctx, false)
+		f.must(err)
+		if len(shot) < 10_000 {
+			t.Errorf("the picture has %d bytes: is it empty?", len(shot))
+		}
+		if !*update {
+			continue
+		}
+		file := "../../docs/images/chat.png"
+		if dark {
+			file = "../../docs/images/chat-dark.png"
+		}
+		f.must(os.WriteFile(file, shot, 0o644))
+	}
 }
