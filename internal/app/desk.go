@@ -114,37 +114,34 @@ func (d desk) Snooze(ctx context.Context, alertID string, who mattermost.Actor, 
 	return until, refusal(err)
 }
 
-// mostListed bounds what is read for a list in chat.
-const mostListed = 500
+// gravities are the states that an open alert can have, the worst first.
+var gravities = [][]alert.State{{alert.Down}, {alert.Critical}, {alert.Unknown, alert.Unreachable}, {alert.Warning}, {alert.OK, alert.Up, ""}}
 
-// Open lists open alerts, worst and newest first.
+// Open lists open alerts, worst and newest first. It reads no more than are shown,
+// however many there are.
 func (d desk) Open(ctx context.Context, text string, limit int) ([]alert.Alert, int, error) {
-	all, next, err := d.a.db.Alerts(ctx, alert.Filter{Status: []alert.Status{alert.Firing, alert.Acknowledged}, Search: text, Limit: mostListed})
-	if err != nil {
-		return nil, 0, fmt.Errorf("list open alerts: %w", err)
-	}
-	total := len(all)
-	if next != "" && text == "" {
-		if c, err := d.a.db.AlertCounts(ctx); err == nil {
-			total = c.Firing + c.Acknowledged
+	var found []alert.Alert
+	for _, status := range []alert.Status{alert.Firing, alert.Acknowledged} {
+		for _, states := range gravities {
+			some, _, err := d.a.db.Alerts(ctx, alert.Filter{Status: []alert.Status{status}, States: states, Search: text, Limit: limit + 1 - len(found)})
+			if err != nil {
+				return nil, 0, fmt.Errorf("list open alerts: %w", err)
+			}
+			if found = append(found, some...); len(found) <= limit {
+				continue
+			}
+			total := mattermost.Many
+			if text == "" {
+				c, err := d.a.db.AlertCounts(ctx)
+				if err != nil {
+					return nil, 0, fmt.Errorf("count open alerts: %w", err)
+				}
+				total = c.Firing + c.Acknowledged
+			}
+			return found[:limit], total, nil
 		}
 	}
-	slices.SortStableFunc(all, func(x, y alert.Alert) int {
-		return cmp.Or(
-			cmp.Compare(taken(x), taken(y)),
-			cmp.Compare(y.State.Severity(), x.State.Severity()),
-			y.Since.Compare(x.Since),
-		)
-	})
-	return all[:min(limit, len(all))], total, nil
-}
-
-// taken sorts what nobody has taken before what somebody has.
-func taken(a alert.Alert) int {
-	if a.Status == alert.Acknowledged {
-		return 1
-	}
-	return 0
+	return found, len(found), nil
 }
 
 // Alert answers one alert.

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -93,6 +94,7 @@ func TestWhatMattermostDoesHere(t *testing.T) {
 	contactID, _ := h.linked("olga", user)
 	olga := mattermost.Actor{UserID: user, ContactID: contactID, Name: "olga", Linked: true, May: true}
 	id := h.tell(problem)
+	newer := 0
 	worse := h.tell(`{"type":"PROBLEM","host":"db01","state":1,"output":"down","contact":"ops"}`)
 
 	t.Run("the list has the worst first and says how many there are", func(t *testing.T) {
@@ -103,6 +105,27 @@ func TestWhatMattermostDoesHere(t *testing.T) {
 		}
 		some, total, err := d.Open(t.Context(), "DB01", 10)
 		if err != nil || total != 1 || len(some) != 1 || some[0].ID != worse {
+			t.Errorf("%d of %d, %v", len(some), total, err)
+		}
+	})
+	t.Run("what is worst is in it, however many newer ones there are", func(t *testing.T) {
+		for range 6 {
+			var many []string
+			for range 100 {
+				many = append(many, fmt.Sprintf(`{"type":"PROBLEM","host":"new%d","service":"Disk","state":1,"output":"x"}`, newer))
+				newer++
+			}
+			h.tell("[" + strings.Join(many, ",") + "]")
+		}
+		all, total, err := d.Open(t.Context(), "", 20)
+		if err != nil || total != 603 || len(all) != 20 || all[0].State.Severity() < 3 || all[1].State.Severity() < 3 || all[2].State != alert.Warning {
+			t.Errorf("%d of %d, %v", len(all), total, err)
+		}
+		some, total, err := d.Open(t.Context(), "new", 20)
+		if err != nil || total != mattermost.Many || len(some) != 20 {
+			t.Errorf("%d of %d, %v", len(some), total, err)
+		}
+		if some, total, err = d.Open(t.Context(), "new59", 20); err != nil || total != 11 || len(some) != 11 { // 59 and 590 to 599
 			t.Errorf("%d of %d, %v", len(some), total, err)
 		}
 	})

@@ -571,3 +571,13 @@ func TestRequestsThatNeverEndLeaveRoomForOthers(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+func TestALongListSaysThatThereIsMore(t *testing.T) {
+	r := newRig(t)
+	for range 21 {
+		r.firing()
+	}
+	if said := r.say("/tocsin list"); !strings.HasPrefix(said, "More than 20 open:\n") || strings.Count(said, "\n- ") != 20 || !strings.Contains(said, "… and others; `/tocsin list text`") {
+		t.Errorf("%q", said)
+	}
+}

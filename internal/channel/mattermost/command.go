@@ -133,11 +133,18 @@ func (c *Channel) list(ctx context.Context, s *sight, text string) (string, stri
 		return "There is no open alert.", "answered", nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d open:\n", total)
+	if total == Many {
+		fmt.Fprintf(&b, "More than %d open:\n", len(alerts))
+	} else {
+		fmt.Fprintf(&b, "%d open:\n", total)
+	}
 	for _, e := range entries(alerts) {
 		b.WriteString("- " + c.line(s, &e) + "\n")
 	}
-	if more := total - len(alerts); more > 0 {
+	switch more := total - len(alerts); {
+	case total == Many:
+		b.WriteString("… and others; `/tocsin list text` narrows it down.\n")
+	case more > 0:
 		fmt.Fprintf(&b, "… and %d more; `/tocsin list text` narrows it down.\n", more)
 	}
 	return b.String(), "answered", nil

@@ -35,6 +35,9 @@ type OnCall struct {
 	Until   time.Time // when that changes; zero: not within the next days
 }
 
+// Many is the number of alerts that were not counted.
+const Many = -1
+
 // Desk is what the hub does for people in Mattermost. What is done is recorded
 // with the origin alert.FromMattermost.
 type Desk interface {
@@ -49,8 +52,9 @@ type Desk interface {
 	// ErrNotFound, ErrBusy.
 	Snooze(ctx context.Context, alertID string, who Actor, destination string, d time.Duration) (until time.Time, err error)
 
-	// Open lists open alerts, worst and newest first, that have text in their
-	// names; total is how many there are.
+	// Open lists open alerts that have text in their names or their output, those
+	// first that nobody has taken, of them the worst, of them the newest; total is
+	// how many there are, Many where more than limit are not counted.
 	Open(ctx context.Context, text string, limit int) (alerts []alert.Alert, total int, err error)
 	// Alert answers one: ErrNotFound.
 	Alert(ctx context.Context, id string) (alert.Alert, error)

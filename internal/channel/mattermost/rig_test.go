@@ -296,8 +296,11 @@ func (d *desk) Snooze(ctx context.Context, id string, who mattermost.Actor, dest
 }
 
 func (d *desk) Open(ctx context.Context, text string, limit int) ([]alert.Alert, int, error) {
-	all, _, err := d.r.db.Alerts(ctx, alert.Filter{Status: []alert.Status{alert.Firing, alert.Acknowledged}, Search: text, Limit: 500})
-	return all[:min(limit, len(all))], len(all), err
+	all, next, err := d.r.db.Alerts(ctx, alert.Filter{Status: []alert.Status{alert.Firing, alert.Acknowledged}, Search: text, Limit: limit})
+	if next != "" {
+		return all, mattermost.Many, err
+	}
+	return all, len(all), err
 }
 
 func (d *desk) Alert(ctx context.Context, id string) (alert.Alert, error) {
