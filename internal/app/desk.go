@@ -121,24 +121,27 @@ var gravities = [][]alert.State{{alert.Down}, {alert.Critical}, {alert.Unknown, 
 // however many there are.
 func (d desk) Open(ctx context.Context, text string, limit int) ([]alert.Alert, int, error) {
 	var found []alert.Alert
+	total := mattermost.Many
+	var counts alert.Counts
+	if text == "" {
+		var err error
+		if counts, err = d.a.db.AlertCounts(ctx); err != nil {
+			return nil, 0, fmt.Errorf("count open alerts: %w", err)
+		}
+		total = counts.Firing + counts.Acknowledged
+	}
 	for _, status := range []alert.Status{alert.Firing, alert.Acknowledged} {
 		for _, states := range gravities {
+			if text == "" && !slices.ContainsFunc(states, func(s alert.State) bool { return counts.ByState[s] > 0 }) {
+				continue // not looked for among all that there are
+			}
 			some, _, err := d.a.db.Alerts(ctx, alert.Filter{Status: []alert.Status{status}, States: states, Search: text, Limit: limit + 1 - len(found)})
 			if err != nil {
 				return nil, 0, fmt.Errorf("list open alerts: %w", err)
 			}
-			if found = append(found, some...); len(found) <= limit {
-				continue
+			if found = append(found, some...); len(found) > limit {
+				return found[:limit], total, nil
 			}
-			total := mattermost.Many
-			if text == "" {
-				c, err := d.a.db.AlertCounts(ctx)
-				if err != nil {
-					return nil, 0, fmt.Errorf("count open alerts: %w", err)
-				}
-				total = c.Firing + c.Acknowledged
-			}
-			return found[:limit], total, nil
 		}
 	}
 	return found, len(found), nil
