@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,16 +75,70 @@ func (c *Channel) action(ctx context.Context, r *http.Request, body []byte) any 
 		c.figures.count(actions, "expired")
 		return private(saysExpired)
 	}
+	other, err := c.otherServer(ctx, s.settings, b.Destination)
+	if errors.Is(err, fault.ErrNotFound) {
+		c.figures.count(actions, "off")
+		return private(saysRemoved)
+	}
+	if err != nil {
+		c.failed(actions, "find out where it was clicked", err)
+		return private(saysFailed)
+	}
 	who, says, err := c.actor(ctx, s.settings, k.UserID, k.UserName)
 	if err != nil {
 		c.failed(actions, "find out who it is", err)
 		return private(saysFailed)
+	}
+	if other {
+		who, says = c.stranger(s.settings, &b, &k)
 	}
 	if says != "" {
 		c.figures.count(actions, "refused")
 		return private(says)
 	}
 	return c.act(ctx, s, &b, &k, who)
+}
+
+const saysRemoved = "This room was removed in Tocsin, so nothing was done. Please use another post of the alert, `/tocsin`, or the console."
+
+const saysOther = "This channel’s webhook is of another server than Mattermost’s address in Tocsin, so Tocsin cannot know who you are, and nothing was done. " +
+	"If it is the same server, its admin enters the webhook’s URL with that address, under API → Mattermost."
+
+// stranger is who clicks at another server. Who they are there is for that server
+// to say, and is nobody of ours; and no dialog of ours opens there.
+func (c *Channel) stranger(s chat.Settings, b *chat.Button, k *click) (who Actor, says string) {
+	if !s.Unlinked || b.Action == chat.AckDialog {
+		return who, saysOther
+	}
+	return unknown(k.UserID, k.UserName), ""
+}
+
+// otherServer says whether a room's webhook is of another server than the one that
+// is set. Where none is set there is nothing to compare. fault.ErrNotFound: the
+// room was removed, and nobody knows whose it was.
+func (c *Channel) otherServer(ctx context.Context, s chat.Settings, destination string) (bool, error) {
+	if _, direct := chat.DirectUser(destination); direct || s.ServerURL == "" {
+		return false, nil
+	}
+	room, err := c.o.Store.Room(ctx, destination)
+	if err != nil || room.Kind != chat.Webhook {
+		return false, err
+	}
+	before, _, _ := strings.Cut(room.WebhookURL, "/hooks/")
+	return site(before) != site(s.ServerURL), nil
+}
+
+// site is what tells servers apart: host, port and path.
+func site(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	port := u.Port()
+	if port == "80" || port == "443" {
+		port = ""
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port + strings.TrimRight(u.Path, "/")
 }
 
 // authenticate finds the button by its secret's hash. why is for the log: people

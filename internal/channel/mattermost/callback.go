@@ -159,11 +159,16 @@ func (c *Channel) actor(ctx context.Context, s chat.Settings, userID, userName s
 	case !s.Unlinked:
 		return who, "Tocsin does not know who you are, so nothing was done. Type `/tocsin link` to say so once.", nil
 	}
+	return unknown(userID, userName), "", nil
+}
+
+// unknown is somebody who is linked to no contact.
+func unknown(userID, userName string) Actor {
 	name := oneLine(userName)
 	if name == "" {
 		name = userID
 	}
-	return Actor{Name: "@" + strings.TrimPrefix(name, "@") + " (Mattermost)", May: true}, "", nil
+	return Actor{Name: "@" + strings.TrimPrefix(name, "@") + " (Mattermost)", May: true}
 }
 
 // isID says whether a text looks like an id of Mattermost's.

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/chat"
 	demo "tocsin/internal/demo/chat"
 )
@@ -127,5 +128,54 @@ func TestWordsOfAServerThatSpeaksNoHTTP(t *testing.T) {
 				t.Error("it is logged")
 			}
 		})
+	}
+}
+
+// A webhook may be of another server, whose admin can send us any click in the
+// name of anybody: who somebody is there is not who they are on ours.
+func TestAnotherServerSpeaksForNobodyOfOurs(t *testing.T) {
+	r := newRig(t)
+	other := demo.New(demo.Options{})
+	r.must(other.Start("127.0.0.1:0"))
+	defer other.Close()
+	team := other.AddTeam("them", "Them")
+	square := other.AddChannel(team.ID, "square", "Square", false)
+	eve := other.AddUser("eve", "Eve")
+	other.Join(square.ID, eve.ID)
+	hook := other.AddHook(square.ID, eve.ID, "Tocsin")
+	r.must(r.db.SaveRoom(t.Context(), chat.Room{ID: "room-other", Name: "Theirs", Kind: chat.Webhook, WebhookURL: hook.URL, Created: time.Now()}))
+	click := func(a alert.Alert, action string) string {
+		t.Helper()
+		if e := r.send(r.opened("room-other", a)); !e.Accepted {
+			t.Fatalf("%+v", e)
+		}
+		posts := other.Posts(square.ID)
+		p := posts[len(posts)-1]
+		in, ok := other.Secrets(p.ID, action)
+		if !ok {
+			t.Fatal("no button")
+		}
+		_, answer := r.forge("action", map[string]any{"user_id": r.jane.ID, "user_name": "eve", "channel_id": p.ChannelID, "post_id": p.ID,
+			"trigger_id": "x", "context": in.Context})
+		return answer["ephemeral_text"].(string)
+	}
+	a := r.firing()
+	for _, action := range []string{"ack", "ackdialog"} {
+		if said := click(a, action); !strings.Contains(said, "another server") || r.alert(a.ID).Status != alert.Firing {
+			t.Errorf("%s: %q", action, said)
+		}
+	}
+	// Where everybody may act, they act as who they say they are, and not as ours.
+	r.settings(func(s *chat.Settings) { s.Unlinked = true })
+	if said := click(a, "ack"); !strings.Contains(said, "You have acknowledged") {
+		t.Errorf("%q", said)
+	}
+	if k := r.alert(a.ID).Ack; k == nil || k.UserID != "" || k.Author != "@eve (Mattermost)" {
+		t.Errorf("%+v", k)
+	}
+	// The same server by another name of its own is no other one, if the settings say so.
+	r.settings(func(s *chat.Settings) { s.ServerURL = "" })
+	if said := click(r.firing(), "ack"); !strings.Contains(said, "You have acknowledged") {
+		t.Errorf("without an address there is nothing to compare: %q", said)
 	}
 }
