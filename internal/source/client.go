@@ -122,8 +122,13 @@ func (c *Client) Call(ctx context.Context, method, path string, header http.Head
 		r.Header.Set("Content-Type", kind)
 	}
 	c.authorize(r)
+	credential := lastWord(r.Header.Get("Authorization"))
 	res, err := c.http.Do(r)
 	if err != nil {
+		// What is no HTTP is repeated in net/http's error.
+		if text := bare(err).Error(); len(text) > maxError || repeats(text, credential) {
+			return APIAnswer{}, errors.New("could not be reached: something answers there that is no HTTP")
+		}
 		return APIAnswer{}, fmt.Errorf("could not be reached: %w%s", bare(err), mend(err))
 	}
 	defer res.Body.Close()
@@ -137,8 +142,24 @@ func (c *Client) Call(ctx context.Context, method, path string, header http.Head
 	if len(text) > engineAnswer {
 		return APIAnswer{}, fmt.Errorf("its answer is longer than %d MiB", engineAnswer>>20)
 	}
+	if repeats(string(text), credential) {
+		text = bytes.ReplaceAll(text, []byte(credential), []byte("…"))
+	}
 	return APIAnswer{Status: res.StatusCode, Body: text, html: strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")}, nil
 }
+
+// maxError is how long an error of net/http is that says what people can use.
+const maxError = 1000
+
+// repeats says whether an engine, or a proxy before it, repeats what it was sent to
+// let us in: its words are shown to people. What is shorter than any token is a word
+// like others.
+func repeats(text, credential string) bool {
+	return len(credential) >= 12 && strings.Contains(text, credential)
+}
+
+// lastWord is the credential of an Authorization header.
+func lastWord(s string) string { return s[strings.LastIndexByte(s, ' ')+1:] }
 
 // JSON reads the body.
 func (a APIAnswer) JSON(into any) error {

@@ -78,3 +78,30 @@ func TestAnEngineThatHangsIsLeftAlone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What an engine answers is shown to people: it must not tell them how we got in.
+func TestAnEngineThatRepeatsWhatItWasSent(t *testing.T) {
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/none" {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"status":"you sent ` + r.Header.Get("Authorization") + `"}`))
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.Write([]byte("HTTP/1.1 " + r.Header.Get("Authorization") + strings.Repeat("z", 9000) + "\r\n\r\n"))
+		_ = conn.Close()
+	}))
+	defer engine.Close()
+	c := client(t, source.WriteBack{URL: engine.URL}, nil)
+	a, err := c.Call(t.Context(), http.MethodGet, "/v1", nil, nil)
+	if err != nil || a.Words() != `{"status":"you sent Basic …"}` {
+		t.Errorf("%q, %v", a.Words(), err)
+	}
+	if _, err := c.Call(t.Context(), http.MethodGet, "/none", nil, nil); err == nil || len(err.Error()) > 300 || strings.Contains(err.Error(), "dTpzM2NyZXQ") {
+		t.Errorf("%.300v", err)
+	}
+}
