@@ -45,9 +45,10 @@ func escapeInline(s string) string {
 }
 
 // plain makes a text safe where Mattermost reads no Markdown, but may look for
-// people: the title of an attachment that has a link, and its fallback.
+// people and for Slack's markup: the title of an attachment that has a link, and its
+// fallback.
 func plain(s string) string {
-	return strings.ReplaceAll(oneLine(s), "@", "@"+string(gap))
+	return strings.NewReplacer("@", "@"+string(gap), "<", "<"+string(gap)).Replace(oneLine(s))
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(printable(s)), " ") }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/channel/mattermost"
 	"tocsin/internal/chat"
 	demo "tocsin/internal/demo/chat"
 )
@@ -177,5 +178,14 @@ func TestAnotherServerSpeaksForNobodyOfOurs(t *testing.T) {
 	r.settings(func(s *chat.Settings) { s.ServerURL = "" })
 	if said := click(r.firing(), "ack"); !strings.Contains(said, "You have acknowledged") {
 		t.Errorf("without an address there is nothing to compare: %q", said)
+	}
+}
+
+// Mattermost rewrites Slack's links and calls in the titles of webhooks, too.
+func TestATitleIsNoSlackMarkup(t *testing.T) {
+	for _, s := range []string{"<http://evil.example|Sign in>", "<!channel> is Down"} {
+		if got := mattermost.Plain(s); strings.Contains(got, "<h") || strings.Contains(got, "<!") {
+			t.Errorf("%q", got)
+		}
 	}
 }
