@@ -23,7 +23,7 @@ help: ## say what there is (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## build and run everything with a simulated engine; prints a sign-in
+demo: build ## build and run everything with a simulated engine and a team chat; prints addresses and a sign-in
 	./bin/tocsin demo
 
 .PHONY: build

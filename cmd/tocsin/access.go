@@ -149,7 +149,7 @@ func (c *cli) saveWithToken(ctx context.Context, db *store.DB, s source.Source, 
 	if err := db.SaveSource(ctx, s); err != nil {
 		return named(err, "source", s.Name)
 	}
-	return c.answer(sourceOut(s, token), text+"\n\n    "+token+"\n\nThe engine's notification command gets it as TOCSIN_TOKEN or TOCSIN_TOKEN_FILE, with TOCSIN_SOURCE="+s.Name+".")
+	return c.answer(sourceOut(s, token), text+"\n\n    "+token+"\n\nHow the engine is set up to send with it: tocsin source setup "+s.Name+". The notification command gets it as\nTOCSIN_TOKEN or TOCSIN_TOKEN_FILE, with TOCSIN_SOURCE="+s.Name+".")
 }
 
 type keyJSON struct {

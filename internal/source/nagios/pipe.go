@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -122,9 +123,15 @@ func (p pipe) why(err error, st *unix.Stat_t) error {
 	case errors.Is(err, unix.ELOOP):
 		return fmt.Errorf("the command file %s is a symbolic link, which is not followed: give the path that it leads to", p.path)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		group := "of the engine, usually nagios"
-		if st != nil {
+		// Of what may not even be looked at, the folder says whose it is: nagios, or
+		// www-data with Debian's packages.
+		group := "of the engine"
+		var folder unix.Stat_t
+		switch {
+		case st != nil:
 			group = groupName(int(st.Gid))
+		case unix.Stat(filepath.Dir(p.path), &folder) == nil:
+			group = groupName(int(folder.Gid))
 		}
 		return fmt.Errorf("may not write to the command file %s: permission denied; add the user %s to the group %s and start Tocsin anew", p.path, userName(), group)
 	}

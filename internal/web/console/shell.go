@@ -125,10 +125,11 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("Who is told", auth.ReadConfig, "Time periods", "/console/periods", "periods")
 	add("The hub", auth.ReadConfig, "Sources", "/console/sources", "sources")
 	add("The hub", auth.Administer, "Users", "/console/users", "users")
-	add("The hub", auth.Administer, "API keys", "/console/keys", "keys")
-	add("The hub", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	add("The hub", auth.ReadConfig, "Settings", "/console/settings", "settings")
 	add("The hub", auth.ReadAlerts, "System health", "/console/health", "health")
+	// Messages name these as who comes from openITCOCKPIT looks for them: API → Mattermost.
+	add("API", auth.Administer, "API keys", "/console/keys", "keys")
+	add("API", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	return s
 }
 

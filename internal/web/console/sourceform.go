@@ -134,8 +134,8 @@ func setWay(w *source.WriteBack, name, value string) error {
 			return nil
 		}
 		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > 3600 {
-			return &source.FieldError{Field: "write_back.confirm_seconds", Problem: fmt.Sprintf("“%s” will not do", value), Mend: "give a whole number of seconds from 1 to 3600"}
+		if err != nil || n < 1 || n > 86400 {
+			return &source.FieldError{Field: "write_back.confirm_seconds", Problem: fmt.Sprintf("“%s” will not do", value), Mend: "give a whole number of seconds from 1 to 86400"}
 		}
 		w.ConfirmSeconds = n
 	}
