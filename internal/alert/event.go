@@ -45,6 +45,7 @@ const (
 	MarkText         Mark = "text_cleaned"  // invalid UTF-8, control characters or those that turn the direction of writing were replaced or taken out
 	MarkCut          Mark = "text_cut"      // a text longer than its limit was cut
 	MarkContact      Mark = "contact_unknown"
+	MarkNoEmoji      Mark = "no_emoji" // not sloppy: the command asked for messages without emoji
 )
 
 // Event is one thing a source told us. Decoders fill everything but ID, Alert,

@@ -239,6 +239,8 @@ func (m Mark) Word() string {
 		return "had a text that was too long; it was cut"
 	case MarkContact:
 		return "named a contact that is not known here"
+	case MarkNoEmoji:
+		return "asked for messages without emoji"
 	}
 	return string(m)
 }

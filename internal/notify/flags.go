@@ -39,7 +39,7 @@ func flags() []flag {
 		{"label", "KEY=VALUE", true, "a label for the hub's rules; may be repeated"},
 		{"problemid", "ID", true, "accepted and ignored"},
 		{"id", "ID", true, "this call's own id; one id is taken once (default: a new one)"},
-		{"no-emoji", "", true, "accepted, as other commands have it; whether posts have emoji is a setting of Mattermost"},
+		{"no-emoji", "", true, "no emoji in the posts of this alert"},
 
 		{"url", "URL", false, "the hub [TOCSIN_URL, default http://127.0.0.1:8080]"},
 		{"token-file", "FILE", false, "file with the source's token, - for stdin [TOCSIN_TOKEN_FILE]"},

@@ -268,7 +268,10 @@ func (d *decoder) value(v *draft, name string) (err *FieldError) {
 	case "labels":
 		err = d.labels(v)
 	case "no_emoji":
-		if !d.word("true") && !d.word("false") {
+		switch {
+		case d.word("true"):
+			v.Marks = append(v.Marks, alert.MarkNoEmoji)
+		case !d.word("false"):
 			err = d.fail(name, "is "+d.kind(), "send true or false")
 		}
 	}

@@ -77,7 +77,7 @@ func TestOneEventAnArrayAndAnEnvelopeAreTheSame(t *testing.T) {
 	want := alert.Event{
 		CallID: "7b-1", Type: alert.Problem, State: alert.Critical, Output: "down", Long: "line\nline", Author: "jane", Comment: "mine",
 		Contacts: []string{"ops", "dev", "boss"}, UserIDs: []string{"7"}, Origin: alert.FromEngine,
-		Time: time.UnixMilli(1795219200250).UTC(), Marks: []alert.Mark{alert.MarkLate},
+		Time: time.UnixMilli(1795219200250).UTC(), Marks: []alert.Mark{alert.MarkNoEmoji, alert.MarkLate},
 		Object: alert.Object{Host: "web01", Service: "HTTP", HostDisplay: "Web 1", ServiceDisplay: "Shop", State: alert.Critical,
 			URL: "https://n.example.com/x?y=1", Labels: map[string]string{"site": "Fulda"}},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,7 +80,7 @@ func (c *Channel) withRooms(ctx context.Context) (*sight, error) {
 func (c *Channel) view(ctx context.Context, s *sight, a alert.Alert, o alert.Object) view {
 	v := view{
 		alert: a, object: o, callback: s.callback, buttons: s.buttons, dialog: s.settings.ServerURL != "",
-		emoji: !s.settings.NoEmoji, zone: s.zone, now: c.o.Now(),
+		emoji: !s.settings.NoEmoji && !slices.Contains(a.Marks, alert.MarkNoEmoji), zone: s.zone, now: c.o.Now(),
 	}
 	if a.ID != "" && s.base != "" {
 		v.url = s.base + "/console/alerts/" + a.ID

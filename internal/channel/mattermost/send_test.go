@@ -472,3 +472,16 @@ func TestTestMessages(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestACommandThatWantsNoEmojiGetsNone(t *testing.T) {
+	r := newRig(t)
+	a := r.firing()
+	if p := r.posted(botRoom, a); strings.HasPrefix(p.Attachments[0].Title, "PROBLEM: ") {
+		t.Fatalf("no emoji where nobody asked for that: %s", p.Text())
+	}
+	b := r.firing()
+	b.Marks = append(b.Marks, alert.MarkNoEmoji)
+	if p := r.posted(botRoom, b); !strings.HasPrefix(p.Attachments[0].Title, "PROBLEM: ") {
+		t.Errorf("--no-emoji left one: %s", p.Text())
+	}
+}

@@ -290,7 +290,7 @@ type EventIn struct {
 	Time           any               `json:"time,omitempty" doc:"Unix seconds or RFC 3339; none: now" example:"1795300000"`
 	URL            string            `json:"url,omitempty" doc:"The engine's page of the object"`
 	Labels         map[string]string `json:"labels,omitempty" doc:"For rules to choose by"`
-	NoEmoji        bool              `json:"no_emoji,omitempty" doc:"Taken, and of no effect: whether there are emoji is a setting of Mattermost here"`
+	NoEmoji        bool              `json:"no_emoji,omitempty" doc:"No emoji in the posts of this alert in Mattermost"`
 }
 
 // ReceiptsOut answers a call, in the order of its events.

@@ -144,6 +144,8 @@ func markOf(m alert.Mark) marked {
 		return marked{"text cut", "A text longer than its limit was cut."}
 	case alert.MarkContact:
 		return marked{"unknown contact", "The engine named a contact that is not known here. Add it under Contacts with the engine's name."}
+	case alert.MarkNoEmoji:
+		return marked{"no emoji", "The command was called with --no-emoji, so posts in Mattermost have none."}
 	}
 	return marked{string(m), ""}
 }
