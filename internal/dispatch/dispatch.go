@@ -200,6 +200,11 @@ type Tx interface {
 	// call has neither ContactIDs nor QuietTo, and should be one statement for
 	// all alerts.
 	Cancel(ctx context.Context, cs []Cancel) ([]Cancelled, error)
+	// Rename gives an object its names for people, an empty one staying as it was,
+	// appends a frame that tells open tabs, and answers whether a name is another
+	// one now; fault.ErrNotFound if there is no such object. It is called before
+	// Records.
+	Rename(ctx context.Context, objectID, hostDisplay, serviceDisplay string) (bool, error)
 	// Write writes all of it. Frames get their Seq. Alert.Snoozed is kept with
 	// the alert, and read with it everywhere.
 	Write(ctx context.Context, c *Changes) error

@@ -156,7 +156,7 @@ func TestWhatIsRecalledIsWhatWouldBeRead(t *testing.T) {
 		})
 		compare(string(e.Type))
 	}
-	ok(t, hub.RenameObject(t.Context(), id, "Web server", "Shop"))
+	ok(t, rename(t.Context(), hub, id, "Web server", "Shop"))
 	same(t, "name", compare("a new name").Object.HostDisplay, "Web server")
 }
 
@@ -379,7 +379,7 @@ func TestNames(t *testing.T) {
 
 		_, before, err := db.LiveBounds(ctx)
 		ok(t, err)
-		ok(t, db.RenameObject(ctx, open, "Größe 1", "Shop"))
+		ok(t, rename(ctx, db, open, "Größe 1", "Shop"))
 		o, err := db.Object(ctx, open)
 		ok(t, err)
 		same(t, "name", o.Name(), "Shop on Größe 1")
@@ -394,21 +394,21 @@ func TestNames(t *testing.T) {
 			contains(t, fs[0], part)
 		}
 
-		ok(t, db.RenameObject(ctx, open, "Größe 1", "Shop"))
-		ok(t, db.RenameObject(ctx, open, "", ""))
-		ok(t, db.RenameObject(ctx, host, "", "no service there"))
+		ok(t, rename(ctx, db, open, "Größe 1", "Shop"))
+		ok(t, rename(ctx, db, open, "", ""))
+		ok(t, rename(ctx, db, host, "", "no service there"))
 		if _, after, err := db.LiveBounds(ctx); err != nil || after != before+1 {
 			t.Errorf("frames up to %d after %d, %v", after, before, err)
 		}
-		ok(t, db.RenameObject(ctx, half, "", "Shop"))
+		ok(t, rename(ctx, db, half, "", "Shop"))
 		o, err = db.Object(ctx, half)
 		ok(t, err)
 		same(t, "name", o.Name(), "Shop on Web")
-		ok(t, db.RenameObject(ctx, newer, "Old", "Shop")) // it has no alert that is open
+		ok(t, rename(ctx, db, newer, "Old", "Shop")) // it has no alert that is open
 		if d := cmp.Diff([]string{older}, list(10)); d != "" {
 			t.Fatal(d)
 		}
-		wants(t, db.RenameObject(ctx, "nothing", "x", "y"), fault.ErrNotFound)
+		wants(t, rename(ctx, db, "nothing", "x", "y"), fault.ErrNotFound)
 	})
 }
 
@@ -461,4 +461,11 @@ func contains(t testing.TB, f live.Frame, part string) {
 	if !strings.Contains(f.Body, part) {
 		t.Errorf("%s has no %s", f.Body, part)
 	}
+}
+
+func rename(ctx context.Context, db *store.DB, id, host, service string) error {
+	return db.Commit(ctx, func(ctx context.Context, tx dispatch.Tx) error {
+		_, err := tx.Rename(ctx, id, host, service)
+		return err
+	})
 }

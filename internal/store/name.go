@@ -43,32 +43,31 @@ func (db *DB) OpenObjects(ctx context.Context, sourceID string, limit int) ([]al
 	return list, nil
 }
 
-// RenameObject gives an object its names for people; an empty one stays as it
-// was. Open tabs hear of it. fault.ErrNotFound if there is no such object.
-func (db *DB) RenameObject(ctx context.Context, id, hostDisplay, serviceDisplay string) error {
-	return db.write(ctx, func(ctx context.Context, w *work) error {
-		o, err := find(ctx, w, scanObject, "object", id, "SELECT "+objectColumns+" FROM object o WHERE o.id = $1"+db.d.forUpdate, id)
-		if err != nil {
-			return err
-		}
-		named := o
-		if hostDisplay != "" {
-			named.HostDisplay = cleaned(hostDisplay, 4*source.MaxName)
-		}
-		if serviceDisplay != "" && o.Service != "" {
-			named.ServiceDisplay = cleaned(serviceDisplay, 4*source.MaxName)
-		}
-		if named.HostDisplay == o.HostDisplay && named.ServiceDisplay == o.ServiceDisplay {
-			return nil
-		}
-		_, err = w.exec(ctx, "UPDATE object SET host_display = $2, service_display = $3, search = $4 WHERE id = $1",
-			id, named.HostDisplay, named.ServiceDisplay, searchable(&named))
-		if err != nil {
-			return fmt.Errorf("name object %s: %w", id, err)
-		}
-		db.recall.drop(id)
-		return w.tellName(ctx, named)
-	})
+// Rename gives an object its names for people; an empty one stays as it was. Open
+// tabs hear of it. It answers whether a name is another one now;
+// fault.ErrNotFound if there is no such object.
+func (t *tx) Rename(ctx context.Context, id, hostDisplay, serviceDisplay string) (bool, error) {
+	o, err := find(ctx, t, scanObject, "object", id, "SELECT "+objectColumns+" FROM object o WHERE o.id = $1"+t.db.d.forUpdate, id)
+	if err != nil {
+		return false, err
+	}
+	named := o
+	if hostDisplay != "" {
+		named.HostDisplay = cleaned(hostDisplay, 4*source.MaxName)
+	}
+	if serviceDisplay != "" && o.Service != "" {
+		named.ServiceDisplay = cleaned(serviceDisplay, 4*source.MaxName)
+	}
+	if named.HostDisplay == o.HostDisplay && named.ServiceDisplay == o.ServiceDisplay {
+		return false, nil
+	}
+	_, err = t.exec(ctx, "UPDATE object SET host_display = $2, service_display = $3, search = $4 WHERE id = $1",
+		id, named.HostDisplay, named.ServiceDisplay, searchable(&named))
+	if err != nil {
+		return false, fmt.Errorf("name object %s: %w", id, err)
+	}
+	t.db.recall.drop(id)
+	return true, t.tellName(ctx, named)
 }
 
 // tellName has open tabs draw what they show of an object anew.

@@ -109,7 +109,7 @@ func (f *fake) OpenObjects(context.Context, string, int) ([]alert.Object, error)
 	return f.open, nil
 }
 
-func (f *fake) RenameObject(_ context.Context, id, host, service string) error {
+func (f *fake) Rename(_ context.Context, id, host, service string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.renamed = append(f.renamed, id+" "+host+"/"+service)

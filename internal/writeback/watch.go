@@ -350,7 +350,7 @@ func (w *Writer) nameOne(ctx context.Context, sourceID string, namer source.Name
 		if host == o.HostDisplay && service == o.ServiceDisplay {
 			continue
 		}
-		if err := w.o.Store.RenameObject(ctx, o.ID, host, service); err != nil {
+		if err := w.o.Desk.Rename(ctx, o.ID, host, service); err != nil {
 			return err
 		}
 	}

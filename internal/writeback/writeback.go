@@ -41,7 +41,6 @@ type Store interface {
 	// OpenObjects answers objects of the source with an open alert, named or not,
 	// those of the newest alerts first.
 	OpenObjects(ctx context.Context, sourceID string, limit int) ([]alert.Object, error)
-	RenameObject(ctx context.Context, id, hostDisplay, serviceDisplay string) error
 }
 
 // Desk is told what becomes of what engines were asked for.
@@ -49,6 +48,8 @@ type Desk interface {
 	Answer(ctx context.Context, a dispatch.Answer) error
 	Gone(ctx context.Context, alertID, eventID, words string, recovered bool) error
 	DowntimeGone(ctx context.Context, objectID, words string, recovered bool) error
+	// Rename gives an object the names that its engine has for people.
+	Rename(ctx context.Context, objectID, hostDisplay, serviceDisplay string) error
 }
 
 // Options are what a Writer is made with. Store, Desk and Kinds are needed.
