@@ -17,12 +17,14 @@ type mattermostChat struct {
 	channel *mattermost.Channel
 	apiKeys kept[[]auth.APIKey] // looked at with each click
 	used    atomic.Int64        // when somebody last acted by it, in Unix seconds
+	listing chan struct{}       // room for the one list of alerts that is being read
 }
 
 func newChat(a *App) *mattermostChat {
 	return &mattermostChat{
 		kept:    kept[chat.Settings]{version: a.db.ConfigVersion, read: a.db.ChatSettings},
 		apiKeys: kept[[]auth.APIKey]{version: a.db.ConfigVersion, read: a.db.APIKeys},
+		listing: make(chan struct{}, 1),
 		channel: mattermost.New(mattermost.Options{
 			Store: a.db, Desk: desk{a}, BaseURL: a.cfg.BaseURL, Proxy: a.push.proxy, Log: a.log,
 		}),

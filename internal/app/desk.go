@@ -114,37 +114,25 @@ func (d desk) Snooze(ctx context.Context, alertID string, who mattermost.Actor, 
 	return until, refusal(err)
 }
 
-// gravities are the states that an open alert can have, the worst first.
-var gravities = [][]alert.State{{alert.Down}, {alert.Critical}, {alert.Unknown, alert.Unreachable}, {alert.Warning}, {alert.OK, alert.Up, ""}}
-
 // Open lists open alerts, worst and newest first. It reads no more than are shown,
-// however many there are.
+// however many there are, and one list after the other: when everything fails,
+// everybody asks at once.
 func (d desk) Open(ctx context.Context, text string, limit int) ([]alert.Alert, int, error) {
-	var found []alert.Alert
-	total := mattermost.Many
-	var counts alert.Counts
-	if text == "" {
-		var err error
-		if counts, err = d.a.db.AlertCounts(ctx); err != nil {
-			return nil, 0, fmt.Errorf("count open alerts: %w", err)
-		}
-		total = counts.Firing + counts.Acknowledged
+	select {
+	case d.a.chat.listing <- struct{}{}:
+		defer func() { <-d.a.chat.listing }()
+	case <-ctx.Done():
+		return nil, 0, fmt.Errorf("wait for other lists: %w", ctx.Err())
 	}
-	for _, status := range []alert.Status{alert.Firing, alert.Acknowledged} {
-		for _, states := range gravities {
-			if text == "" && !slices.ContainsFunc(states, func(s alert.State) bool { return counts.ByState[s] > 0 }) {
-				continue // not looked for among all that there are
-			}
-			some, _, err := d.a.db.Alerts(ctx, alert.Filter{Status: []alert.Status{status}, States: states, Search: text, Limit: limit + 1 - len(found)})
-			if err != nil {
-				return nil, 0, fmt.Errorf("list open alerts: %w", err)
-			}
-			if found = append(found, some...); len(found) > limit {
-				return found[:limit], total, nil
-			}
-		}
+	found, err := d.a.db.OpenAlerts(ctx, text, limit+1)
+	if err != nil || len(found) <= limit {
+		return found, len(found), err
 	}
-	return found, len(found), nil
+	if found = found[:limit]; text != "" {
+		return found, mattermost.Many, nil
+	}
+	total, err := d.a.db.CountOpen(ctx)
+	return found, max(total, len(found)), err
 }
 
 // Alert answers one alert.
