@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/demo/chat"
 	"tocsin/test/hub"
+	"tocsin/test/team"
 )
 
 // TestWhatAlertmanagerSentIsTaken hands in the bodies that real ones sent, and
@@ -116,12 +118,19 @@ func TestAnyJSONIsUnderstoodByAMapping(t *testing.T) {
 }
 
 // TestOpenITCOCKPITsUUIDsBecomeNames has an alert go out with what is known at
-// once, and its names follow by the API.
+// once, and its names follow by the API: in the list, and in the post that stands.
 func TestOpenITCOCKPITsUUIDsBecomeNames(t *testing.T) {
 	const hostID, serviceID = "c36b8048-93ce-4385-ac19-ab5c90574b77", "74f14950-a58f-4f18-b6c3-5cfa9dffef4e"
 	var mu sync.Mutex
 	var queued []string
+	posted := make(chan struct{}) // nobody learns a name before
 	oitc := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/byUuid/") {
+			select {
+			case <-posted:
+			case <-r.Context().Done():
+			}
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		answer := map[string]string{
@@ -140,13 +149,16 @@ func TestOpenITCOCKPITsUUIDsBecomeNames(t *testing.T) {
 		_, _ = rw.Write([]byte(answer))
 	}))
 	t.Cleanup(oitc.Close)
-	w := begin(t, hub.Options{})
-	w.serve()
+	f := newOffice(t, team.Options{})
+	w := f.world
 	token := w.engineSource(map[string]any{"name": "cockpit", "kind": "openitcockpit", "write_back_secret": "key",
 		"write_back": map[string]any{"kind": "openitcockpit", "url": oitc.URL}})
 	w.must(w.hub.Call(w.ctx, http.MethodPost, "/sources/cockpit/events", token,
 		map[string]any{"type": "PROBLEM", "host": strings.ToUpper(hostID), "service": serviceID, "state": 2, "output": "100% lost"}, nil))
 	a := w.engineAlertOf(hostID, serviceID)
+	post, err := f.Post(f.soon(), func(p chat.Post) bool { return p.RootID == "" && strings.Contains(p.Text(), hostID) })
+	w.must(err)
+	close(posted)
 	w.eventually("names for the UUIDs", func() bool {
 		var shown struct {
 			Object struct{ Name string }
@@ -154,6 +166,9 @@ func TestOpenITCOCKPITsUUIDsBecomeNames(t *testing.T) {
 		w.must(w.hub.Get(w.ctx, "/alerts/"+a.ID, &shown))
 		return shown.Object.Name == "Ping on web01"
 	})
+	if p := f.reads(post.ID, "web01", "Ping"); strings.Contains(p.Text(), hostID) || strings.Contains(p.Text(), serviceID) {
+		t.Errorf("the post still says %q", p.Text())
+	}
 	w.engineAck(a.ID, "on it")
 	w.engineUntil(a.ID, "it is confirmed", func(a engineAlert) bool { return a.confirmation() == "confirmed" })
 	mu.Lock()
