@@ -179,7 +179,8 @@ type Tx interface {
 	// something; fault.ErrNotFound if there is none.
 	Asked(ctx context.Context, alertID, eventID string) (Asked, error)
 	// Latest answers the newest event of the alert of that type, nil if there is
-	// none. It is asked about acknowledgements alone.
+	// none. It is asked about acknowledgements, and about problems whose object is
+	// named.
 	Latest(ctx context.Context, alertID string, typ alert.Type) (*alert.Event, error)
 	// Addresses answers for each of the alerts, by its id, where its problem and
 	// acknowledgement messages (Notice problem or acknowledgement, quiet ones
@@ -187,8 +188,8 @@ type Tx interface {
 	// contact, channel and destination that has a delivery which was not Skipped;
 	// Heard and Problem are true if they are for any of these, the names are
 	// those of any. Rows of an alert are in order of contact, channel,
-	// destination. It is asked about alerts that were taken, given back or
-	// snoozed in this transaction, or closed with something left unsaid, at the
+	// destination. It is asked about alerts that were taken, given back,
+	// snoozed or named in this transaction, or closed with something left unsaid, at the
 	// end of it and for all of them at once.
 	Addresses(ctx context.Context, alertIDs []string) (map[string][]Address, error)
 	// Snoozed answers the snoozes of the alert that end after now, as contact id
