@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tocsin/test/await"
 )
 
 // Config says whom Alertmanager tells.
@@ -112,18 +113,7 @@ func (a *Alertmanager) Forget(ctx context.Context) error {
 
 // Until looks again and again.
 func (a *Alertmanager) Until(ctx context.Context, ok func() bool) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-a.exited:
-			return errors.New("it ended")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return await.Until(ctx, a.exited, ok)
 }
 
 // Call asks its API and answers status and body.

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tocsin/test/await"
 )
 
 // Name stands in the certificate of the API, which listens on 127.0.0.1.
@@ -139,18 +140,7 @@ func (n *Icinga) path(name string) string { return filepath.Join(n.c.Dir, name) 
 // Until looks again and again: Icinga has no event for what it did but its API
 // and its log.
 func (n *Icinga) Until(ctx context.Context, ok func() bool) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-n.exited:
-			return errors.New("it ended")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return await.Until(ctx, n.exited, ok)
 }
 
 // Log is Icinga's log file.

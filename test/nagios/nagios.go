@@ -6,7 +6,6 @@ package nagios
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tocsin/test/await"
 )
 
 // Service is one service on a host.
@@ -124,18 +125,7 @@ func (n *Nagios) path(name string) string { return filepath.Join(n.c.Dir, name) 
 
 // until looks again and again: Nagios has no event for what it did but its log.
 func (n *Nagios) until(ctx context.Context, ok func() bool) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-n.exited:
-			return errors.New("it ended")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
+	return await.Until(ctx, n.exited, ok)
 }
 
 // Log is Nagios' log file.
