@@ -1,0 +1,116 @@
+// Package recur says when maintenance comes again: RFC 5545 recurrence rules,
+// held within bounds, at the wall-clock time of their zone, whatever daylight
+// saving does to it.
+//
+//	r, err := recur.Parse("FREQ=MONTHLY;BYDAY=2TU", "Europe/Berlin", first)
+//	next := r.After(now, 3)
+package recur
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/teambition/rrule-go"
+)
+
+// Bounds: a rule is no longer than that, no more frequent than daily, and never
+// looked at for more than so many of its dates.
+const (
+	maxRule  = 300
+	maxLooks = 10_000
+	horizon  = 5 // years after now that are searched
+)
+
+// Error says what is wrong with a rule and what to do about it.
+type Error struct{ Field, Problem, Mend string }
+
+func (e *Error) Error() string { return e.Field + ": " + e.Problem + "; " + e.Mend }
+
+// Rule is a recurrence that was checked.
+type Rule struct {
+	rule *rrule.RRule
+	zone *time.Location
+	text string
+}
+
+// Parse checks a rule ("FREQ=WEEKLY;BYDAY=SU", with or without "RRULE:") whose
+// first date is first, in a zone. Errors are *Error.
+func Parse(text, zone string, first time.Time) (*Rule, error) {
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "" || zone == "Local" {
+		return nil, &Error{"zone", fmt.Sprintf("%q is no time zone", zone), `write one such as "Europe/Berlin"`}
+	}
+	text = strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
+	if len(text) > maxRule {
+		return nil, &Error{"rule", fmt.Sprintf("is longer than %d characters", maxRule), "use a shorter rule"}
+	}
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, &Error{"rule", "has more than one line", "write one rule, such as FREQ=WEEKLY;BYDAY=SU"}
+	}
+	o, err := rrule.StrToROption(text)
+	if err != nil {
+		return nil, &Error{"rule", "is no recurrence rule: " + err.Error(), "write one such as FREQ=WEEKLY;BYDAY=SU"}
+	}
+	switch {
+	case o.Freq > rrule.DAILY:
+		return nil, &Error{"rule", "comes more often than daily", "use FREQ=DAILY, WEEKLY, MONTHLY or YEARLY"}
+	case o.Interval < 0 || o.Interval > 1000 || o.Count < 0:
+		return nil, &Error{"rule", "has an INTERVAL or COUNT out of range", "use an INTERVAL from 1 to 1000"}
+	case len(o.Byhour)+len(o.Byminute)+len(o.Bysecond) > 0:
+		return nil, &Error{"rule", "names hours, minutes or seconds", "the time of day is that of the first maintenance; leave BYHOUR, BYMINUTE and BYSECOND out"}
+	}
+	// The dates are computed on a calendar without daylight saving, and put on the
+	// zone's clock afterwards: 02:30 stays 02:30.
+	wall := first.In(loc)
+	o.Dtstart = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, time.UTC)
+	if !o.Until.IsZero() {
+		u := o.Until.In(loc)
+		o.Until = time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), 0, time.UTC)
+	}
+	r, err := rrule.NewRRule(*o)
+	if err != nil {
+		return nil, &Error{"rule", "is no recurrence rule: " + err.Error(), "write one such as FREQ=WEEKLY;BYDAY=SU"}
+	}
+	return &Rule{rule: r, zone: loc, text: text}, nil
+}
+
+// String is the rule as it is kept.
+func (r *Rule) String() string { return r.text }
+
+// After answers up to n beginnings after now, soonest first; fewer where the rule
+// ends, or comes too seldom: five years are searched.
+func (r *Rule) After(now time.Time, n int) []time.Time {
+	var out []time.Time
+	end := now.AddDate(horizon, 0, 0)
+	next := r.rule.Iterator()
+	for looks := 0; len(out) < n && looks < maxLooks; looks++ {
+		wall, ok := next()
+		if !ok {
+			break
+		}
+		at := onClock(wall, r.zone)
+		if at.After(end) {
+			break
+		}
+		if at.After(now) {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// onClock is a wall-clock time in a zone. What daylight saving leaves out is the
+// same span after the gap's beginning, what it has twice is the first.
+func onClock(wall time.Time, zone *time.Location) time.Time {
+	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
+	if t.Hour() != wall.Hour() || t.Minute() != wall.Minute() {
+		// In a gap Go may take either side of it; ours is the later one.
+		_, before := t.Add(-24 * time.Hour).Zone()
+		return time.Unix(wall.Unix()-int64(before), 0).In(zone)
+	}
+	if earlier := t.Add(-time.Hour); earlier.Hour() == t.Hour() && earlier.Minute() == t.Minute() {
+		return earlier
+	}
+	return t
+}
