@@ -1,0 +1,285 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+
+	"tocsin/internal/status"
+	"tocsin/internal/status/words"
+)
+
+// Text makes Markdown into HTML that may be shown.
+type Text interface {
+	HTML(markdown string) template.HTML
+}
+
+// view is the page as its template sees it: texts only.
+type view struct {
+	W        *words.Language
+	Others   []*words.Language
+	Page     status.Page
+	Base     string // address of the page without a slash at its end, relative to the host
+	State    string // class of the overall state
+	Headline string
+	AsOf     moment
+	Stale    string
+	Open     []incident
+	Active   []incident
+	Upcoming []incident
+	Groups   []group
+	Past     []pastDay
+	Feeds    bool
+}
+
+// moment is a time that a script may show in the visitor's own zone.
+type moment struct {
+	At    string // RFC 3339
+	Shown string
+}
+
+type incident struct {
+	ID, Title, Class string
+	Phase, Impact    string
+	URL              string
+	Affects          string
+	From, To         moment
+	Updates          []update
+}
+
+type update struct {
+	Phase string
+	At    moment
+	Body  template.HTML
+}
+
+type group struct {
+	Name, About, Class, State string
+	Open                      bool
+	Components                []component
+	Groups                    []group
+}
+
+type component struct {
+	Name, About, Link, Class, State string
+	Uptime                          string
+	Summary                         string
+	Bars                            []bar
+	Trouble                         []trouble
+}
+
+// bar is all days of one state as one path.
+type bar struct {
+	Class string
+	Path  string
+}
+
+type trouble struct {
+	Day, Worst, Class, For string
+}
+
+type pastDay struct {
+	Day       string
+	Incidents []incident
+}
+
+// class is a state's in the style sheet.
+func class(s status.State) string {
+	switch s {
+	case status.Maintained:
+		return "maint"
+	case status.Degraded:
+		return "degr"
+	case status.Partial:
+		return "part"
+	case status.Major:
+		return "major"
+	case status.NoData:
+		return "none"
+	}
+	return "ok"
+}
+
+// impactClass shows an incident in the colour of what it does.
+func impactClass(i status.Impact) string {
+	switch i {
+	case status.ImpactMinor:
+		return "degr"
+	case status.ImpactMajor:
+		return "part"
+	case status.ImpactCritical:
+		return "major"
+	}
+	return "none"
+}
+
+// maker makes a view in one language.
+type maker struct {
+	s     status.Snapshot
+	w     *words.Language
+	zone  *time.Location
+	text  Text
+	base  string
+	names map[string]string
+}
+
+func (m *maker) make(all words.Languages, stale bool) view {
+	m.names = map[string]string{}
+	name(m.names, m.s.Groups)
+	v := view{W: m.w, Page: m.s.Page, Base: m.base, State: class(m.s.State), Headline: m.w.Overall(m.s.State), AsOf: m.moment(m.s.At)}
+	for _, t := range all.Tags() {
+		if t != m.w.Tag {
+			v.Others = append(v.Others, all[t])
+		}
+	}
+	if stale {
+		v.Stale = m.w.T("stale", "time", v.AsOf.Shown)
+	}
+	for i := range m.s.Open {
+		v.Open = append(v.Open, m.incident(&m.s.Open[i]))
+	}
+	for i := range m.s.Active {
+		v.Active = append(v.Active, m.maintenance(&m.s.Active[i]))
+	}
+	for i := range m.s.Upcoming {
+		v.Upcoming = append(v.Upcoming, m.maintenance(&m.s.Upcoming[i]))
+	}
+	for i := range m.s.Groups {
+		v.Groups = append(v.Groups, m.group(&m.s.Groups[i]))
+	}
+	for i := range m.s.Past {
+		v.Past = append(v.Past, m.past(&m.s.Past[i]))
+	}
+	return v
+}
+
+func name(into map[string]string, groups []status.GroupView) {
+	for i := range groups {
+		for j := range groups[i].Components {
+			into[groups[i].Components[j].ID] = groups[i].Components[j].Name
+		}
+		name(into, groups[i].Groups)
+	}
+}
+
+func (m *maker) moment(t time.Time) moment {
+	return moment{t.UTC().Format(time.RFC3339), m.w.Moment(t, m.zone)}
+}
+
+// affects names the components that visitors can see.
+func (m *maker) affects(ids []string) string {
+	var names []string
+	for _, id := range ids {
+		if n := m.names[id]; n != "" {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return m.w.T("affects", "names", strings.Join(names, ", "))
+}
+
+func (m *maker) incident(i *status.Incident) incident {
+	return incident{ID: i.ID, Title: i.Title, Class: impactClass(i.Impact), Phase: m.w.Phase(i.Phase), Impact: m.w.Impact(i.Impact),
+		URL: m.base + "/incidents/" + i.ID, Affects: m.affects(i.Components), From: m.moment(i.Started), Updates: m.updates(i.Updates)}
+}
+
+func (m *maker) maintenance(x *status.Maintenance) incident {
+	return incident{ID: x.ID, Title: x.Title, Class: "maint", Phase: m.w.Phase(x.Phase), URL: m.base + "/incidents/" + x.ID,
+		Affects: m.affects(x.Components), From: m.moment(x.Start), To: m.moment(x.End), Updates: m.updates(x.Updates)}
+}
+
+func (m *maker) updates(in []status.Update) []update {
+	var out []update
+	for i := len(in) - 1; i >= 0; i-- {
+		out = append(out, update{m.w.Phase(in[i].Phase), m.moment(in[i].At), m.text.HTML(in[i].Body)})
+	}
+	return out
+}
+
+func (m *maker) group(g *status.GroupView) group {
+	v := group{Name: g.Name, About: g.About, Class: class(g.State), State: m.w.State(g.State), Open: g.Open || g.State != status.Operational}
+	for i := range g.Components {
+		v.Components = append(v.Components, m.component(&g.Components[i]))
+	}
+	for i := range g.Groups {
+		v.Groups = append(v.Groups, m.group(&g.Groups[i]))
+	}
+	return v
+}
+
+func (m *maker) component(c *status.ComponentView) component {
+	v := component{Name: c.Name, About: c.About, Link: c.Link, Class: class(c.Shown), State: m.w.State(c.Shown), Bars: bars(c.Days)}
+	v.Uptime = m.w.T("uptime_unknown")
+	if c.Known {
+		v.Uptime = m.w.T("uptime", "percent", Percent(c.Uptime))
+	}
+	for i := len(c.Days) - 1; i >= 0; i-- {
+		d := &c.Days[i]
+		if d.Worst == status.Operational || d.Worst == status.NoData {
+			continue
+		}
+		day, err := time.Parse(status.DateFormat, d.Date)
+		if err != nil {
+			continue
+		}
+		v.Trouble = append(v.Trouble, trouble{m.w.Day(day), m.w.State(d.Worst), class(d.Worst), m.w.Span(d.Seconds[d.Worst])})
+	}
+	summary := m.w.T("bars_days", "count", strconv.Itoa(len(v.Trouble)))
+	switch len(v.Trouble) {
+	case 0:
+		summary = m.w.T("bars_all_well")
+	case 1:
+		summary = m.w.T("bars_day")
+	}
+	v.Summary = m.w.T("bars", "name", c.Name, "summary", summary)
+	return v
+}
+
+// Percent writes hundredths of a percent: 9998 is 99.98.
+func Percent(hundredths int) string {
+	return fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
+}
+
+// bars draws the days of each state in one stroke, 5 wide and 30 high each: a
+// page of 50 components has 4,500 days, and an element for each would be most of
+// its weight. Worse states are drawn last.
+func bars(days []status.Day) []bar {
+	paths := map[string]*strings.Builder{}
+	last := map[string]int{}
+	for i, d := range days {
+		c := class(d.Worst)
+		if paths[c] == nil {
+			paths[c] = &strings.Builder{}
+			fmt.Fprintf(paths[c], "M%d 0v30", i*5+2)
+		} else {
+			fmt.Fprintf(paths[c], "m%d-30v30", (i-last[c])*5)
+		}
+		last[c] = i
+	}
+	var out []bar
+	for _, c := range []string{"none", "ok", "maint", "degr", "part", "major"} {
+		if paths[c] != nil {
+			out = append(out, bar{c, paths[c].String()})
+		}
+	}
+	return out
+}
+
+func (m *maker) past(d *status.PastDay) pastDay {
+	day, err := time.Parse(status.DateFormat, d.Date)
+	v := pastDay{Day: d.Date}
+	if err == nil {
+		v.Day = m.w.Day(day)
+	}
+	for i := range d.Incidents {
+		v.Incidents = append(v.Incidents, m.incident(&d.Incidents[i]))
+	}
+	for i := range d.Maintenances {
+		v.Incidents = append(v.Incidents, m.maintenance(&d.Maintenances[i]))
+	}
+	return v
+}
