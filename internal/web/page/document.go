@@ -1,0 +1,170 @@
+package page
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/andybalholm/brotli"
+)
+
+// document is one answer as bytes, made once and sent many times. Its header
+// values are slices that every answer shares; nobody may change them.
+type document struct {
+	forms  [3]form // plain, gzip, brotli; one without body is not there
+	kind   []string
+	vary   []string
+	policy []string // Content-Security-Policy, nil for what is no page
+	open   bool     // other sites' scripts may read it
+}
+
+type form struct {
+	body     []byte
+	length   []string
+	etag     []string
+	encoding []string // nil: as it is
+}
+
+const (
+	plain = iota
+	packed
+	brotlied
+)
+
+// smallest is what compressing is worth while.
+const smallest = 256
+
+// newDocument packs a body. quick leaves brotli at a level that costs little, for
+// what is made anew every minute.
+func newDocument(kind string, body []byte, vary string) (*document, error) {
+	d := &document{kind: []string{kind}, vary: []string{vary}}
+	sum := sha256.Sum256(body)
+	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
+	d.forms[plain] = newForm(body, tag, "")
+	if len(body) < smallest {
+		return d, nil
+	}
+	var g bytes.Buffer
+	z, err := gzip.NewWriterLevel(&g, gzip.BestCompression)
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	if _, err = z.Write(body); err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	d.forms[packed] = newForm(g.Bytes(), tag+"-g", "gzip")
+	var b bytes.Buffer
+	w := brotli.NewWriterLevel(&b, 7)
+	if _, err = w.Write(body); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	d.forms[brotlied] = newForm(b.Bytes(), tag+"-b", "br")
+	return d, nil
+}
+
+func newForm(body []byte, tag, encoding string) form {
+	f := form{body: body, length: []string{strconv.Itoa(len(body))}, etag: []string{`"` + tag + `"`}}
+	if encoding != "" {
+		f.encoding = []string{encoding}
+	}
+	return f
+}
+
+// caching says that browsers ask again every time and a CDN every other second,
+// and that both may show what they have for a day when we cannot be reached.
+var (
+	caching = []string{"public, max-age=0, s-maxage=2, must-revalidate, stale-if-error=86400"}
+	private = []string{"private, no-store"}
+	nosniff = []string{"nosniff"}
+	anybody = []string{"*"}
+)
+
+// serve answers with the form that the client takes, or 304.
+func (d *document) serve(w http.ResponseWriter, r *http.Request, secret bool) {
+	f := &d.forms[d.choose(r.Header["Accept-Encoding"])]
+	h := w.Header()
+	h["Content-Type"] = d.kind
+	h["Etag"] = f.etag
+	h["X-Content-Type-Options"] = nosniff
+	h["Vary"] = d.vary
+	h["Cache-Control"] = caching
+	if secret {
+		h["Cache-Control"] = private
+	} else if d.open {
+		h["Access-Control-Allow-Origin"] = anybody
+	}
+	if d.policy != nil {
+		h["Content-Security-Policy"] = d.policy
+	}
+	if known := r.Header["If-None-Match"]; len(known) > 0 && d.matches(known) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if f.encoding != nil {
+		h["Content-Encoding"] = f.encoding
+	}
+	h["Content-Length"] = f.length
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(f.body)
+	}
+}
+
+// choose answers the smallest form that the client takes.
+func (d *document) choose(accept []string) int {
+	best := plain
+	for _, line := range accept {
+		for part := range strings.SplitSeq(line, ",") {
+			name, rest, _ := strings.Cut(part, ";")
+			if rest != "" && refused(rest) {
+				continue
+			}
+			switch strings.TrimSpace(name) {
+			case "gzip":
+				best = max(best, packed)
+			case "br":
+				best = brotlied
+			}
+		}
+	}
+	for best > plain && d.forms[best].body == nil {
+		best--
+	}
+	return best
+}
+
+func refused(parameters string) bool {
+	q, ok := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
+	if !ok {
+		return false
+	}
+	v, err := strconv.ParseFloat(q, 64)
+	return err == nil && v == 0
+}
+
+// matches says whether the client has one of the forms. Proxies that pack what
+// they pass on make tags weak.
+func (d *document) matches(known []string) bool {
+	for _, line := range known {
+		for tag := range strings.SplitSeq(line, ",") {
+			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+			for i := range d.forms {
+				if f := &d.forms[i]; f.etag != nil && tag == f.etag[0] {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
