@@ -30,6 +30,9 @@ type Language struct {
 	Days   []string          `json:"days"`
 	Date   string            `json:"date"`
 	Time   string            `json:"moment"`
+	Month  string            `json:"month"`
+	Point  string            `json:"decimal"` // between a number and its fraction
+	Plural string            `json:"plurals"` // a rule of Categories
 	Texts  map[string]string `json:"texts"`
 }
 
@@ -124,6 +127,88 @@ func (l *Language) T(key string, pairs ...string) string {
 	return strings.NewReplacer(filled...).Replace(s)
 }
 
+// Part is a piece of a text: words as they are, or the name of what stands there.
+type Part struct{ Text, Name string }
+
+// Parts takes a text apart, for those who put more into it than words.
+func (l *Language) Parts(key string) []Part {
+	var out []Part
+	for s := l.T(key); s != ""; {
+		before, rest, _ := strings.Cut(s, "{")
+		if before != "" {
+			out = append(out, Part{Text: before})
+		}
+		name, after, ok := strings.Cut(rest, "}")
+		if ok {
+			out = append(out, Part{Name: name})
+		}
+		s = after
+	}
+	return out
+}
+
+// Categories are the forms that each rule of plurals tells apart, as CLDR names
+// them: a text "key" that counts stands in the file as "key.one", "key.other".
+func Categories(rule string) []string {
+	return map[string][]string{
+		"other":        {"other"},               // Chinese, Japanese, Turkish
+		"one_other":    {"one", "other"},        // English, German, Spanish
+		"zero_one":     {"one", "other"},        // French: no and one alike
+		"one_few_many": {"one", "few", "many"},  // Polish, Russian, Ukrainian
+		"one_few":      {"one", "few", "other"}, // Czech, Slovak
+		"arabic":       {"zero", "one", "two", "few", "many", "other"},
+	}[rule]
+}
+
+func category(rule string, n int) string {
+	tens, hundreds := n%10, n%100
+	switch rule {
+	case "one_other":
+		if n == 1 {
+			return "one"
+		}
+	case "zero_one":
+		if n < 2 {
+			return "one"
+		}
+	case "one_few_many":
+		switch {
+		case n == 1:
+			return "one"
+		case tens >= 2 && tens <= 4 && (hundreds < 12 || hundreds > 14):
+			return "few"
+		}
+		return "many"
+	case "one_few":
+		switch {
+		case n == 1:
+			return "one"
+		case n >= 2 && n <= 4:
+			return "few"
+		}
+	case "arabic":
+		switch {
+		case n <= 2:
+			return []string{"zero", "one", "two"}[max(n, 0)]
+		case hundreds >= 3 && hundreds <= 10:
+			return "few"
+		case hundreds >= 11:
+			return "many"
+		}
+	}
+	return "other"
+}
+
+// N is the text for so many, as the language counts; {count} in it is the number.
+func (l *Language) N(key string, n int, pairs ...string) string {
+	return l.T(key+"."+category(l.Plural, n), append([]string{"count", strconv.Itoa(n)}, pairs...)...)
+}
+
+// Percent writes hundredths of a percent: 9998 is 99.98, or 99,98.
+func (l *Language) Percent(hundredths int) string {
+	return fmt.Sprintf("%d%s%02d", hundredths/100, l.Point, hundredths%100)
+}
+
 // State, Overall, Phase and Impact are words for people.
 func (l *Language) State(s status.State) string   { return l.T("state." + string(s)) }
 func (l *Language) Overall(s status.State) string { return l.T("overall." + string(s)) }
@@ -139,6 +224,11 @@ func (l *Language) Day(t time.Time) string {
 	return strings.NewReplacer("{day}", strconv.Itoa(t.Day()), "{month}", l.Months[t.Month()-1], "{year}", strconv.Itoa(t.Year())).Replace(l.Date)
 }
 
+// MonthOf is the month of a time: "November 2026".
+func (l *Language) MonthOf(t time.Time) string {
+	return strings.NewReplacer("{month}", l.Months[t.Month()-1], "{year}", strconv.Itoa(t.Year())).Replace(l.Month)
+}
+
 // Moment is a time of day on a date, with the zone's short name.
 func (l *Language) Moment(t time.Time, zone *time.Location) string {
 	t = t.In(zone)
@@ -146,9 +236,12 @@ func (l *Language) Moment(t time.Time, zone *time.Location) string {
 		"{hour}", t.Format("15"), "{minute}", t.Format("04"), "{zone}", t.Format("MST")).Replace(l.Time)
 }
 
-// Span is a length of time in hours and minutes.
+// Span is a length of time in minutes, hours and minutes, or days and hours.
 func (l *Language) Span(seconds int) string {
 	m := (seconds + 30) / 60
+	if h := (m + 30) / 60; h >= 48 {
+		return l.N("days", h/24, "d", strconv.Itoa(h/24), "h", strconv.Itoa(h%24))
+	}
 	if m < 60 {
 		return l.T("minutes", "m", strconv.Itoa(m))
 	}

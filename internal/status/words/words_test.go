@@ -1,8 +1,10 @@
 package words_test
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,8 +24,23 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 		if len(l.Months) != 12 || len(l.Days) != 7 || l.Name == "" || l.Dir != "ltr" && l.Dir != "rtl" {
 			t.Errorf("%s: months, days, language or dir are not whole", tag)
 		}
+		forms := words.Categories(l.Plural)
+		if len(forms) == 0 || l.Point == "" || l.Date == "" || l.Time == "" || l.Month == "" {
+			t.Errorf("%s: plurals, decimal, date, moment or month are not whole", tag)
+		}
 		for key, want := range english.Texts {
 			got, ok := l.Texts[key]
+			if base, form, counts := counted(key); counts {
+				if form != "other" {
+					continue
+				}
+				for _, f := range forms {
+					if l.Texts[base+"."+f] == "" {
+						t.Errorf("%s does not say %s.%s", tag, base, f)
+					}
+				}
+				continue
+			}
 			if !ok || got == "" {
 				t.Errorf("%s does not say %s", tag, key)
 			}
@@ -35,6 +52,10 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 			}
 		}
 		for key := range l.Texts {
+			base, form, counts := counted(key)
+			if _, ok := english.Texts[base+".other"]; counts && ok && slices.Contains(forms, form) {
+				continue
+			}
 			if _, ok := english.Texts[key]; !ok {
 				t.Errorf("%s says %s, which English does not", tag, key)
 			}
@@ -44,6 +65,43 @@ func TestEveryLanguageSaysEverything(t *testing.T) {
 		if english.State(s) == "state."+string(s) {
 			t.Errorf("no word for %s", s)
 		}
+	}
+}
+
+// counted takes a key apart that has a form of plural behind its last dot.
+func counted(key string) (base, form string, ok bool) {
+	i := strings.LastIndexByte(key, '.')
+	if i < 0 || !slices.Contains(words.Categories("arabic"), key[i+1:]) {
+		return key, "", false
+	}
+	return key[:i], key[i+1:], true
+}
+
+func TestNumbersAreCountedAsTheLanguageDoes(t *testing.T) {
+	l := words.Language{Plural: "one_few_many", Texts: map[string]string{"day.one": "{count} dzień", "day.few": "{count} dni (kilka)", "day.many": "{count} dni"}}
+	for n, want := range map[int]string{1: "1 dzień", 2: "2 dni (kilka)", 5: "5 dni", 12: "12 dni", 22: "22 dni (kilka)", 112: "112 dni"} {
+		if got := l.N("day", n); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+	arabic := words.Language{Plural: "arabic", Texts: map[string]string{"x.zero": "0", "x.one": "1", "x.two": "2", "x.few": "f", "x.many": "m", "x.other": "o"}}
+	for n, want := range map[int]string{0: "0", 1: "1", 2: "2", 3: "f", 11: "m", 99: "m", 100: "o", 103: "f"} {
+		if got := arabic.N("x", n); got != want {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
+	all, err := words.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all["de"].Percent(9905); got != "99,05" {
+		t.Error(got)
+	}
+	if got := all["en"].Span(49 * 3600); got != "2 days 1 h" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(all["en"].Parts("from_to")); got != "[{ from} { to  } { to}]" {
+		t.Error(got)
 	}
 }
 
