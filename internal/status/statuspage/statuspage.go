@@ -129,15 +129,53 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return t.AppendFormat(nil, `"2006-01-02T15:04:05.000Z07:00"`), nil
 }
 
-// Writer makes the documents of one snapshot.
+// Writer makes the documents of one snapshot. It is for one goroutine.
 type Writer struct {
 	Snapshot status.Snapshot
 	Zone     *time.Location
 	URL      string                       // of the page, without a slash at its end
-	Updated  time.Time                    // when something last changed
+	Updated  time.Time                    // when something last changed, see Changed
 	Text     func(markdown string) string // makes plain text
 	Ended    []status.Incident            // of the list of all incidents, besides the open ones
 	Done     []status.Maintenance         // likewise
+
+	all  []Component          // made once
+	byID map[string]Component // of all, without groups
+}
+
+// Changed is when something that visitors can see last changed: it stays what it
+// is while a page is only made anew.
+func Changed(r *status.Record) time.Time {
+	last := r.Page.Created
+	note := func(times ...time.Time) {
+		for _, t := range times {
+			if t.After(last) {
+				last = t
+			}
+		}
+	}
+	for i := range r.Groups {
+		note(r.Groups[i].Created)
+	}
+	for i := range r.Components {
+		note(r.Components[i].Created, r.Components[i].Since)
+	}
+	told := func(us []status.Update) {
+		for i := range us {
+			note(us[i].Posted)
+		}
+	}
+	for i := range r.Incidents {
+		if in := &r.Incidents[i]; !in.Draft {
+			note(in.Created, in.ResolvedAt)
+			told(in.Updates)
+		}
+	}
+	for i := range r.Maintenances {
+		note(r.Maintenances[i].Created)
+		told(r.Maintenances[i].Updates)
+	}
+	return last
 }
 
 func (w *Writer) time(t time.Time) Time { return Time{t.In(w.Zone)} }
@@ -202,32 +240,38 @@ func (w *Writer) Maintenances() Maintenances {
 }
 
 // components lists groups and components as Statuspage does, one after the other.
+// There, groups do not stand in groups: an inner one is listed beside the outer,
+// whose name it has before its own.
 func (w *Writer) components() []Component {
+	if w.all != nil {
+		return w.all
+	}
 	out := []Component{}
-	var walk func(groups []status.GroupView, parent *string)
-	walk = func(groups []status.GroupView, parent *string) {
-		for _, g := range groups {
-			within := parent
+	w.byID = map[string]Component{}
+	var walk func(groups []status.GroupView, before string)
+	walk = func(groups []status.GroupView, before string) {
+		for i := range groups {
+			g := &groups[i]
+			var within *string
 			if g.ID != "" {
-				id := g.ID
-				within = &id
-				c := Component{ID: id, Name: g.Name, Status: string(g.State), CreatedAt: w.time(g.Created), UpdatedAt: w.time(w.Updated),
-					Position: len(out) + 1, Description: text(g.About), GroupID: parent, PageID: w.Snapshot.Page.ID, Group: true, Components: []string{}}
-				for _, k := range g.Components {
-					c.Components = append(c.Components, k.ID)
-				}
-				for _, k := range g.Groups {
-					c.Components = append(c.Components, k.ID)
+				within = &g.ID
+				c := Component{ID: g.ID, Name: before + g.Name, Status: string(g.State), CreatedAt: w.time(g.Created), UpdatedAt: w.time(w.Updated),
+					Position: len(out) + 1, Description: text(g.About), PageID: w.Snapshot.Page.ID, Group: true, Components: []string{}}
+				for j := range g.Components {
+					c.Components = append(c.Components, g.Components[j].ID)
 				}
 				out = append(out, c)
 			}
-			for i := range g.Components {
-				out = append(out, w.component(&g.Components[i], within, len(out)+1))
+			for j := range g.Components {
+				c := w.component(&g.Components[j], within, len(out)+1)
+				w.byID[c.ID] = c
+				out = append(out, c)
 			}
-			walk(g.Groups, within)
+			walk(g.Groups, before+g.Name+" – ")
 		}
 	}
-	walk(w.Snapshot.Groups, nil)
+	walk(w.Snapshot.Groups, "")
+	w.all = out
 	return out
 }
 
@@ -246,12 +290,11 @@ func text(s string) *string {
 
 // named answers those components that visitors can see.
 func (w *Writer) named(ids []string) []Component {
+	w.components()
 	out := []Component{}
 	for _, id := range ids {
-		for _, c := range w.components() {
-			if c.ID == id && !c.Group {
-				out = append(out, c)
-			}
+		if c, ok := w.byID[id]; ok {
+			out = append(out, c)
 		}
 	}
 	return out

@@ -20,7 +20,11 @@ type document struct {
 	kind   []string
 	vary   []string
 	policy []string // Content-Security-Policy, nil for what is no page
-	open   bool     // other sites' scripts may read it
+	open   bool     // other sites' scripts and pages may read it
+	framed bool     // it may stand in a frame; its policy says in whose
+
+	caching []string // nil: as caching below
+	status  int      // 0: 200; another one has no tag
 }
 
 type form struct {
@@ -39,8 +43,7 @@ const (
 // smallest is what compressing is worth while.
 const smallest = 256
 
-// newDocument packs a body. quick leaves brotli at a level that costs little, for
-// what is made anew every minute.
+// newDocument packs a body.
 func newDocument(kind string, body []byte, vary string) (*document, error) {
 	d := &document{kind: []string{kind}, vary: []string{vary}}
 	sum := sha256.Sum256(body)
@@ -85,37 +88,56 @@ func newForm(body []byte, tag, encoding string) form {
 // and that both may show what they have for a day when we cannot be reached.
 var (
 	caching = []string{"public, max-age=0, s-maxage=2, must-revalidate, stale-if-error=86400"}
+	forGood = []string{"public, max-age=31536000, immutable"}
 	private = []string{"private, no-store"}
 	nosniff = []string{"nosniff"}
 	anybody = []string{"*"}
+	crossed = []string{"cross-origin"}
+	ours    = []string{"strict-origin-when-cross-origin"}
 )
 
-// serve answers with the form that the client takes, or 304.
+// serve answers with the form that the client takes, or 304. It sets headers by
+// their canonical names, without a copy of any value.
 func (d *document) serve(w http.ResponseWriter, r *http.Request, secret bool) {
 	f := &d.forms[d.choose(r.Header["Accept-Encoding"])]
 	h := w.Header()
 	h["Content-Type"] = d.kind
-	h["Etag"] = f.etag
 	h["X-Content-Type-Options"] = nosniff
 	h["Vary"] = d.vary
-	h["Cache-Control"] = caching
-	if secret {
+	switch {
+	case secret:
 		h["Cache-Control"] = private
-	} else if d.open {
+	case d.caching != nil:
+		h["Cache-Control"] = d.caching
+	default:
+		h["Cache-Control"] = caching
+	}
+	if d.open && !secret {
 		h["Access-Control-Allow-Origin"] = anybody
+		h["Cross-Origin-Resource-Policy"] = crossed
 	}
 	if d.policy != nil {
 		h["Content-Security-Policy"] = d.policy
+		h["Referrer-Policy"] = ours
 	}
-	if known := r.Header["If-None-Match"]; len(known) > 0 && d.matches(known) {
-		w.WriteHeader(http.StatusNotModified)
-		return
+	if d.framed {
+		delete(h, "X-Frame-Options")
+	}
+	status := http.StatusOK
+	if d.status == 0 {
+		h["Etag"] = f.etag
+		if known := r.Header["If-None-Match"]; len(known) > 0 && d.matches(known) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	} else {
+		status = d.status
 	}
 	if f.encoding != nil {
 		h["Content-Encoding"] = f.encoding
 	}
 	h["Content-Length"] = f.length
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(f.body)
 	}

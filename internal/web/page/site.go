@@ -2,20 +2,14 @@ package page
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"tocsin/internal/status"
-	"tocsin/internal/status/feed"
-	"tocsin/internal/status/statuspage"
-	"tocsin/internal/status/words"
 )
 
 // Store is what pages are made of.
@@ -24,16 +18,27 @@ type Store interface {
 	StatusPages(ctx context.Context) ([]status.Page, error)
 	// StatusRecord is all that is shown of a page.
 	StatusRecord(ctx context.Context, pageID string) (status.Record, error)
+	// StatusHistory is what began from one moment up to another, drafts left out,
+	// and when the first of all began; zero if there is none.
+	StatusHistory(ctx context.Context, pageID string, from, to time.Time) (in []status.Incident, work []status.Maintenance, first time.Time, err error)
+	// StatusIncident and StatusMaintenance answer one; fault.ErrNotFound.
+	StatusIncident(ctx context.Context, id string) (status.Incident, error)
+	StatusMaintenance(ctx context.Context, id string) (status.Maintenance, error)
 }
 
 // Options are what a Site needs besides its store. The zero value of each is its
 // default.
 type Options struct {
 	BaseURL string        // how visitors reach us, without a slash at its end
+	Dir     string        // where the last records are kept, for a start without database; empty: nowhere
 	Poll    time.Duration // the safety net behind Wake; 1 s
 	Renew   time.Duration // how old a page that nothing changed may get; 1 min
-	Now     func() time.Time
-	Log     *slog.Logger
+	Gate    Gate          // who may see pages that are not public
+	// Image answers a page's logo by its id, PNG or JPEG; fault.ErrNotFound. Without
+	// it pages have none.
+	Image func(ctx context.Context, id string) (kind string, body []byte, err error)
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Site holds every page as bytes, in every language and form, and serves them
@@ -44,11 +49,14 @@ type Site struct {
 	renderer *Renderer
 	text     Markdown
 	o        Options
+	gate     *gate
 
 	wake  chan struct{}
 	made  atomic.Pointer[made]
 	mu    sync.Mutex // of making
 	pages map[string]*pageSet
+	kept  map[string]keptFile // what is in Dir, by id of the page
+	asked chan struct{}       // bounds who asks the database because of a request
 }
 
 // Markdown makes HTML and plain text of Markdown.
@@ -64,17 +72,8 @@ type made struct {
 	main   *pageSet
 }
 
-// pageSet is one page in all its forms.
-type pageSet struct {
-	page      status.Page
-	record    status.Record
-	at        time.Time
-	stale     bool
-	language  *words.Language
-	documents map[string]*document // by path below the page, with the language before it where that matters: "en/"
-}
-
-// NewSite makes a Site that has nothing to serve until Run or Refresh has looked.
+// NewSite makes a Site that serves what is kept in Options.Dir until Run or
+// Refresh has looked.
 func NewSite(store Store, text Markdown, o Options) (*Site, error) {
 	r, err := NewRenderer(text)
 	if err != nil {
@@ -92,8 +91,13 @@ func NewSite(store Store, text Markdown, o Options) (*Site, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{store: store, renderer: r, text: text, o: o, wake: make(chan struct{}, 1), pages: map[string]*pageSet{}}
-	s.made.Store(&made{})
+	g, err := newGate(o.Gate, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{store: store, renderer: r, text: text, o: o, gate: g, wake: make(chan struct{}, 1), pages: map[string]*pageSet{},
+		kept: map[string]keptFile{}, asked: make(chan struct{}, 4)}
+	s.publish(s.load())
 	return s, nil
 }
 
@@ -122,8 +126,9 @@ func (s *Site) Run(ctx context.Context) error {
 	}
 }
 
-// Refresh looks once, and makes anew what changed or got old. When the database
-// cannot be read the pages say so from then on.
+// Refresh looks once, and makes anew what changed or got old. A page that cannot
+// be made leaves the others alone. When the database cannot be read all pages say
+// so from then on.
 func (s *Site) Refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,11 +137,11 @@ func (s *Site) Refresh(ctx context.Context) error {
 	if err != nil {
 		return s.allStale(fmt.Errorf("list pages: %w", err))
 	}
-	changed := false
+	changed := len(pages) != len(s.pages)
 	next := map[string]*pageSet{}
 	for _, p := range pages {
 		known := s.pages[p.ID]
-		if known != nil && known.page.Version == p.Version && !known.stale && now.Sub(known.at) < s.o.Renew {
+		if known != nil && known.page.Version == p.Version && !known.at.Stale && now.Sub(known.taken) < s.o.Renew {
 			next[p.ID] = known
 			continue
 		}
@@ -144,15 +149,20 @@ func (s *Site) Refresh(ctx context.Context) error {
 		if err != nil {
 			return s.allStale(fmt.Errorf("read page %s: %w", p.Slug, err))
 		}
-		set, err := s.build(record, now, false)
+		set, err := s.build(record, now, false, known)
 		if err != nil {
-			return err
+			s.o.Log.Error("page cannot be made", "page", p.Slug, "error", err)
+			if known == nil {
+				continue
+			}
+			set = known
 		}
 		next[p.ID], changed = set, true
 	}
-	if changed || len(next) != len(s.pages) {
+	if changed {
 		s.publish(next)
 	}
+	s.keep(next, now)
 	return nil
 }
 
@@ -161,10 +171,10 @@ func (s *Site) allStale(why error) error {
 	next := maps.Clone(s.pages)
 	changed := false
 	for id, set := range s.pages {
-		if set.stale {
+		if set.at.Stale {
 			continue
 		}
-		old, err := s.build(set.record, set.at, true)
+		old, err := s.build(set.record, set.taken, true, set)
 		if err != nil {
 			return err
 		}
@@ -191,144 +201,8 @@ func (s *Site) publish(pages map[string]*pageSet) {
 	s.made.Store(m)
 }
 
-// base is the page's address below the host, without a slash at its end.
-func base(p *status.Page) string {
-	if p.Main || p.Host != "" {
-		return ""
-	}
-	return "/s/" + p.Slug
-}
-
-func (s *Site) url(p *status.Page) string {
-	if p.Host != "" {
-		return "https://" + p.Host
-	}
-	return s.o.BaseURL + base(p)
-}
-
-const (
-	varyPage  = "Accept-Encoding, Accept-Language"
-	varyOther = "Accept-Encoding"
-	// Styles stand in the page; nothing is loaded from elsewhere, and nothing runs
-	// that is not ours.
-	policy = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-
-// build makes a page in all its forms.
-func (s *Site) build(r status.Record, now time.Time, stale bool) (*pageSet, error) {
-	zone, err := time.LoadLocation(r.Page.Zone)
-	if err != nil {
-		zone = time.UTC // was checked when it was stored; this machine may know fewer
-	}
-	snapshot := status.Take(r, zone, now)
-	p := &r.Page
-	set := &pageSet{page: r.Page, record: r, at: now, stale: stale, language: s.renderer.languages.For(p.Language, ""), documents: map[string]*document{}}
-	for tag, language := range s.renderer.languages {
-		body, err := s.renderer.Page(snapshot, language, zone, base(p), stale)
-		if err != nil {
-			return nil, err
-		}
-		d, err := newDocument("text/html; charset=utf-8", body, varyPage)
-		if err != nil {
-			return nil, err
-		}
-		d.policy = []string{policy}
-		set.documents[tag+"/"] = d
-	}
-	return set, s.machines(set, snapshot, zone)
-}
-
-// machines adds what is read by programs.
-func (s *Site) machines(set *pageSet, snapshot status.Snapshot, zone *time.Location) error {
-	url := s.url(&set.page)
-	w := &statuspage.Writer{Snapshot: snapshot, Zone: zone, URL: url, Updated: set.at, Text: s.text.Text}
-	for path, doc := range map[string]any{
-		"api/v2/summary.json": w.Summary(), "api/v2/status.json": w.Status(), "api/v2/components.json": w.Components(),
-		"api/v2/incidents.json": w.Incidents(), "api/v2/incidents/unresolved.json": w.Unresolved(),
-		"api/v2/scheduled-maintenances.json": w.Maintenances(), "api/v2/scheduled-maintenances/upcoming.json": w.Upcoming(),
-		"api/v2/scheduled-maintenances/active.json": w.Active(),
-	} {
-		body, err := json.Marshal(doc)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
-		}
-		if err := set.add(path, "application/json; charset=utf-8", body); err != nil {
-			return err
-		}
-	}
-	f := feed.Make(snapshot, url, zone, set.at, set.language, s.text)
-	for path, write := range map[string]func() ([]byte, error){"history.atom": f.Atom, "history.rss": f.RSS, "history.json": f.JSON} {
-		body, err := write()
-		if err != nil {
-			return err
-		}
-		kind := map[string]string{"history.atom": "application/atom+xml", "history.rss": "application/rss+xml", "history.json": "application/feed+json"}[path]
-		if err := set.add(path, kind+"; charset=utf-8", body); err != nil {
-			return err
-		}
-	}
-	return set.add("maintenance.ics", "text/calendar; charset=utf-8", feed.ICal(snapshot, url, set.at, s.text.Text))
-}
-
-func (set *pageSet) add(path, kind string, body []byte) error {
-	d, err := newDocument(kind, body, varyOther)
-	if err != nil {
-		return err
-	}
-	d.open = true
-	set.documents[path] = d
-	return nil
-}
-
-// Handle answers a request for a page, or says false when there is none at its
-// address.
-func (s *Site) Handle(w http.ResponseWriter, r *http.Request) bool {
+// Ready says whether there is anything to serve.
+func (s *Site) Ready() bool {
 	m := s.made.Load()
-	set, path := m.find(r)
-	if set == nil {
-		return false
-	}
-	d := set.documents[path]
-	if d == nil && path == "" {
-		language := set.language
-		if tag := r.URL.Query().Get("lang"); tag != "" {
-			language = s.renderer.languages.For(tag, set.page.Language)
-		} else if accept := r.Header.Get("Accept-Language"); accept != "" {
-			language = s.renderer.languages.Accept(accept, set.page.Language)
-		}
-		d = set.documents[language.Tag+"/"]
-	}
-	if d == nil {
-		return false
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "This address can only be read.", http.StatusMethodNotAllowed)
-		return true
-	}
-	d.serve(w, r, false)
-	return true
-}
-
-// find answers the page that a request is for, and the path below it without a
-// slash before it.
-func (m *made) find(r *http.Request) (*pageSet, string) {
-	path := strings.TrimPrefix(r.URL.Path, "/")
-	if len(m.byHost) > 0 {
-		host := strings.ToLower(r.Host)
-		if i := strings.LastIndexByte(host, ':'); i >= 0 {
-			host = host[:i]
-		}
-		if set := m.byHost[host]; set != nil {
-			return set, path
-		}
-	}
-	if rest, ok := strings.CutPrefix(path, "s/"); ok {
-		slug, below, _ := strings.Cut(rest, "/")
-		if set := m.bySlug[slug]; set != nil {
-			return set, below
-		}
-		return nil, ""
-	}
-	return m.main, path
+	return len(m.bySlug) > 0
 }

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/fault"
 	"tocsin/internal/markdown"
 	"tocsin/internal/status"
 	"tocsin/internal/web/page"
@@ -21,6 +23,7 @@ import (
 type shelf struct {
 	mu   sync.Mutex
 	r    status.Record
+	old  []status.Incident // that are not in r
 	away error
 }
 
@@ -34,6 +37,35 @@ func (s *shelf) StatusRecord(context.Context, string) (status.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.r, s.away
+}
+
+func (s *shelf) StatusHistory(_ context.Context, _ string, from, to time.Time) (in []status.Incident, work []status.Maintenance, first time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.old {
+		if first.IsZero() || i.Started.Before(first) {
+			first = i.Started
+		}
+		if !i.Started.Before(from) && i.Started.Before(to) {
+			in = append(in, i)
+		}
+	}
+	return in, nil, first, s.away
+}
+
+func (s *shelf) StatusIncident(_ context.Context, id string) (status.Incident, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.old {
+		if i.ID == id {
+			return i, s.away
+		}
+	}
+	return status.Incident{}, cmp.Or(s.away, error(fault.ErrNotFound))
+}
+
+func (s *shelf) StatusMaintenance(context.Context, string) (status.Maintenance, error) {
+	return status.Maintenance{}, fault.ErrNotFound
 }
 
 func site(t *testing.T) (*shelf, *page.Site, *httptest.Server, func(time.Duration)) {

@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"html/template"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,22 +15,34 @@ type Text interface {
 	HTML(markdown string) template.HTML
 }
 
+// frame is what every page has around it.
+type frame struct {
+	W       *words.Language
+	Others  []other
+	Page    status.Page
+	Place           // where it stands
+	Accent  *accent // nil: ours
+	Title   string
+	State   string // class of the overall state
+	Shut    bool   // nothing but this may be seen
+	Content string // changes with what is shown; empty where nothing is to be looked for
+}
+
+// other is the same page in another language.
+type other struct{ Tag, Name, URL string }
+
 // view is the page as its template sees it: texts only.
 type view struct {
-	W        *words.Language
-	Others   []*words.Language
-	Page     status.Page
-	Base     string // address of the page without a slash at its end, relative to the host
-	State    string // class of the overall state
-	Headline string
-	AsOf     moment
+	frame
 	Stale    string
+	Headline string
+	About    template.HTML
+	AsOf     moment
 	Open     []incident
 	Active   []incident
 	Upcoming []incident
 	Groups   []group
 	Past     []pastDay
-	Feeds    bool
 }
 
 // moment is a time that a script may show in the visitor's own zone.
@@ -45,7 +56,10 @@ type incident struct {
 	Phase, Impact    string
 	URL              string
 	Affects          string
-	From, To         moment
+	From, To, Ended  moment
+	Lasted           string
+	IsOpen           bool
+	Postmortem       template.HTML
 	Updates          []update
 }
 
@@ -53,7 +67,11 @@ type update struct {
 	Phase string
 	At    moment
 	Body  template.HTML
+
+	Changes []change
 }
+
+type change struct{ Name, Class, State string }
 
 type group struct {
 	Name, About, Class, State string
@@ -115,28 +133,47 @@ func impactClass(i status.Impact) string {
 	return "none"
 }
 
-// maker makes a view in one language.
+// maker makes views in one language.
 type maker struct {
 	s     status.Snapshot
 	w     *words.Language
 	zone  *time.Location
 	text  Text
-	base  string
+	at    Place
+	all   words.Languages
 	names map[string]string
 }
 
-func (m *maker) make(all words.Languages, stale bool) view {
-	m.names = map[string]string{}
-	name(m.names, m.s.Groups)
-	v := view{W: m.w, Page: m.s.Page, Base: m.base, State: class(m.s.State), Headline: m.w.Overall(m.s.State), AsOf: m.moment(m.s.At)}
-	for _, t := range all.Tags() {
+// frame is around the page at path, which begins with a slash.
+func (m *maker) frame(title, path string) frame {
+	f := frame{W: m.w, Page: m.s.Page, Place: m.at, Title: m.s.Page.Name, State: class(m.s.State)}
+	if title != "" {
+		f.Title = title + " · " + m.s.Page.Name
+	}
+	f.Accent = accentOf(m.s.Page.Accent)
+	for _, t := range m.all.Tags() {
 		if t != m.w.Tag {
-			v.Others = append(v.Others, all[t])
+			f.Others = append(f.Others, other{t, m.all[t].Name, m.at.Base + "/" + t + path})
 		}
 	}
-	if stale {
-		v.Stale = m.w.T("stale", "time", v.AsOf.Shown)
+	return f
+}
+
+// stale says from when it all is, where it could not be renewed.
+func (m *maker) stale() string {
+	if !m.at.Stale {
+		return ""
 	}
+	return m.w.T("stale", "time", m.w.Moment(m.s.At, m.zone))
+}
+
+func (m *maker) page() view {
+	headline := m.w.Overall(m.s.State)
+	v := view{frame: m.frame(headline, "/"), Headline: headline, AsOf: m.moment(m.s.At), Stale: m.stale()}
+	if m.s.Page.About != "" {
+		v.About = m.text.HTML(m.s.Page.About)
+	}
+	v.Content = contentOf(&m.s, m.at.Stale)
 	for i := range m.s.Open {
 		v.Open = append(v.Open, m.incident(&m.s.Open[i]))
 	}
@@ -184,18 +221,24 @@ func (m *maker) affects(ids []string) string {
 
 func (m *maker) incident(i *status.Incident) incident {
 	return incident{ID: i.ID, Title: i.Title, Class: impactClass(i.Impact), Phase: m.w.Phase(i.Phase), Impact: m.w.Impact(i.Impact),
-		URL: m.base + "/incidents/" + i.ID, Affects: m.affects(i.Components), From: m.moment(i.Started), Updates: m.updates(i.Updates)}
+		URL: m.at.Home + "/incidents/" + i.ID, Affects: m.affects(i.Components), From: m.moment(i.Started), Updates: m.updates(i.Updates)}
 }
 
 func (m *maker) maintenance(x *status.Maintenance) incident {
-	return incident{ID: x.ID, Title: x.Title, Class: "maint", Phase: m.w.Phase(x.Phase), URL: m.base + "/incidents/" + x.ID,
+	return incident{ID: x.ID, Title: x.Title, Class: "maint", Phase: m.w.Phase(x.Phase), URL: m.at.Home + "/incidents/" + x.ID,
 		Affects: m.affects(x.Components), From: m.moment(x.Start), To: m.moment(x.End), Updates: m.updates(x.Updates)}
 }
 
 func (m *maker) updates(in []status.Update) []update {
 	var out []update
 	for i := len(in) - 1; i >= 0; i-- {
-		out = append(out, update{m.w.Phase(in[i].Phase), m.moment(in[i].At), m.text.HTML(in[i].Body)})
+		u := update{Phase: m.w.Phase(in[i].Phase), At: m.moment(in[i].At), Body: m.text.HTML(in[i].Body)}
+		for _, c := range in[i].Changes {
+			if n := m.names[c.ComponentID]; n != "" && c.To != c.From {
+				u.Changes = append(u.Changes, change{n, class(c.To), m.w.State(c.To)})
+			}
+		}
+		out = append(out, u)
 	}
 	return out
 }
@@ -215,7 +258,7 @@ func (m *maker) component(c *status.ComponentView) component {
 	v := component{Name: c.Name, About: c.About, Link: c.Link, Class: class(c.Shown), State: m.w.State(c.Shown), Bars: bars(c.Days)}
 	v.Uptime = m.w.T("uptime_unknown")
 	if c.Known {
-		v.Uptime = m.w.T("uptime", "percent", Percent(c.Uptime))
+		v.Uptime = m.w.T("uptime", "percent", m.w.Percent(c.Uptime))
 	}
 	for i := len(c.Days) - 1; i >= 0; i-- {
 		d := &c.Days[i]
@@ -228,20 +271,12 @@ func (m *maker) component(c *status.ComponentView) component {
 		}
 		v.Trouble = append(v.Trouble, trouble{m.w.Day(day), m.w.State(d.Worst), class(d.Worst), m.w.Span(d.Seconds[d.Worst])})
 	}
-	summary := m.w.T("bars_days", "count", strconv.Itoa(len(v.Trouble)))
-	switch len(v.Trouble) {
-	case 0:
-		summary = m.w.T("bars_all_well")
-	case 1:
-		summary = m.w.T("bars_day")
+	summary := m.w.T("bars_all_well")
+	if len(v.Trouble) > 0 {
+		summary = m.w.N("bars_days", len(v.Trouble))
 	}
 	v.Summary = m.w.T("bars", "name", c.Name, "summary", summary)
 	return v
-}
-
-// Percent writes hundredths of a percent: 9998 is 99.98.
-func Percent(hundredths int) string {
-	return fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
 }
 
 // bars draws the days of each state in one stroke, 5 wide and 30 high each: a

@@ -1,0 +1,550 @@
+package page
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/status"
+	"tocsin/internal/status/feed"
+	"tocsin/internal/status/statuspage"
+	"tocsin/internal/status/words"
+)
+
+// pageSet is one page in all its forms. What most people ask for is made with
+// it, all else when it is first asked for. Nobody changes it.
+type pageSet struct {
+	page     status.Page
+	record   status.Record
+	snapshot status.Snapshot
+	zone     *time.Location
+	taken    time.Time // when the record was read
+	changed  time.Time // when something was last changed
+	at       Place
+	networks []netip.Prefix       // see Private
+	language *words.Language      // for visitors whose own we do not have
+	home     map[string]*document // by language, for addresses that name none
+	docs     *drawer              // made of the snapshot
+	past     *drawer              // made of what the store was asked for; outlives a page that is only made anew
+}
+
+// drawer keeps documents by what they are, each made once.
+type drawer struct {
+	mu    sync.Mutex
+	slots map[string]*slot
+}
+
+type slot struct {
+	once sync.Once
+	d    *document // nil: there is none
+	err  error
+	done bool // with a document; under the drawer's lock
+}
+
+// mostKept bounds a drawer: 1,000 components have as many badges in each language.
+const mostKept = 5000
+
+func newDrawer() *drawer { return &drawer{slots: map[string]*slot{}} }
+
+// get answers what is kept under a key, or makes it; who comes meanwhile waits.
+// What went wrong is tried again by the next one.
+func (w *drawer) get(key string, make func() (*document, error)) (*document, error) {
+	w.mu.Lock()
+	x := w.slots[key]
+	if x == nil {
+		if len(w.slots) >= mostKept {
+			clear(w.slots)
+		}
+		x = &slot{}
+		w.slots[key] = x
+	}
+	w.mu.Unlock()
+	x.once.Do(func() {
+		x.err = errUnmade
+		x.d, x.err = make()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if x.done = x.d != nil; x.err != nil && w.slots[key] == x {
+			delete(w.slots, key)
+		}
+	})
+	return x.d, x.err
+}
+
+// peek answers what is kept already, or nil.
+func (w *drawer) peek(key string) *document {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if x := w.slots[key]; x != nil && x.done {
+		return x.d
+	}
+	return nil
+}
+
+// errUnmade is what those who wait get when the making panics.
+var errUnmade = errors.New("could not be made")
+
+const (
+	varyPage  = "Accept-Encoding, Accept-Language"
+	varyOther = "Accept-Encoding"
+	// Styles stand in the page; nothing is loaded from elsewhere, and nothing runs
+	// that is not ours.
+	policy      = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; script-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
+	nobodys     = "'none'"
+	everybodys  = "*"
+	pictureOnly = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+)
+
+// place is where a page stands while it is served.
+func (s *Site) place(p *status.Page) Place {
+	at := Place{Base: "/s/" + p.Slug, URL: s.o.BaseURL + "/s/" + p.Slug, Private: !public(&p.Private)}
+	if p.Main {
+		at.Base, at.URL = "", s.o.BaseURL
+	}
+	if p.Host != "" {
+		at.Base, at.URL = "", "https://"+p.Host
+	}
+	return at
+}
+
+// build makes a page; before is the same one as it was, or nil.
+func (s *Site) build(r status.Record, now time.Time, stale bool, before *pageSet) (*pageSet, error) {
+	at := s.place(&r.Page)
+	at.Stale = stale
+	return s.buildAt(r, now, at, before)
+}
+
+func (s *Site) buildAt(r status.Record, now time.Time, at Place, before *pageSet) (*pageSet, error) {
+	zone, err := time.LoadLocation(r.Page.Zone)
+	if err != nil {
+		zone = time.UTC // was checked when it was stored; this machine may know fewer
+	}
+	set := &pageSet{page: r.Page, record: r, zone: zone, taken: now, changed: statuspage.Changed(&r), at: at,
+		snapshot: status.Take(r, zone, now), language: s.renderer.languages.For(r.Page.Language, ""),
+		home: map[string]*document{}, docs: newDrawer(), past: newDrawer()}
+	for _, n := range r.Page.Private.Networks {
+		if prefix, err := netip.ParsePrefix(n); err == nil { // was checked when it was stored
+			set.networks = append(set.networks, prefix)
+		}
+	}
+	if before != nil && before.page.Version == r.Page.Version && before.at.Copy == at.Copy {
+		set.past = before.past
+	}
+	for tag, language := range s.renderer.languages {
+		if set.home[tag], err = s.forReading(set, address{language: language}); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// contentOf changes whenever a page shows something else, but for the time that
+// it is from and the seconds of today.
+func contentOf(s *status.Snapshot, stale bool) string {
+	h := sha256.New()
+	fmt.Fprintln(h, s.Page.Version, stale, s.State, len(s.Open), len(s.Active), len(s.Upcoming))
+	var walk func([]status.GroupView)
+	walk = func(groups []status.GroupView) {
+		for i := range groups {
+			for j := range groups[i].Components {
+				c := &groups[i].Components[j]
+				fmt.Fprintln(h, c.ID, c.Shown)
+				if n := len(c.Days); n > 0 {
+					fmt.Fprintln(h, c.Days[n-1].Date, c.Days[n-1].Worst)
+				}
+			}
+			walk(groups[i].Groups)
+		}
+	}
+	walk(s.Groups)
+	for i := range s.Active {
+		fmt.Fprintln(h, s.Active[i].ID)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
+}
+
+var (
+	monthPath = regexp.MustCompile(`^history/\d{4}-(0[1-9]|1[0-2])$`)
+	idForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+)
+
+// forPeople says whether a path is that of a page in a language.
+func forPeople(path string) bool {
+	switch path {
+	case "", "subscribe", "history", "embed":
+		return true
+	}
+	return strings.HasPrefix(path, "incidents/") || strings.HasPrefix(path, "history/") && !strings.Contains(path, ".")
+}
+
+// document answers what there is at an address: nil if nothing, false if the
+// address has no form of ours. An error is the database's.
+func (s *Site) document(ctx context.Context, set *pageSet, a address) (*document, bool, error) {
+	key := a.language.Tag + "/" + a.path
+	if a.named {
+		key = "/" + key
+	}
+	if d := set.docs.peek(key); d != nil {
+		return d, true, nil
+	}
+	switch id, ok := strings.CutPrefix(a.path, "incidents/"); {
+	case ok:
+		d, err := s.entry(ctx, set, a, key, strings.TrimSuffix(id, "/"))
+		return d, true, err
+	case a.path == "history" || monthPath.MatchString(a.path):
+		d, err := set.past.get(key+set.taken.In(set.zone).Format(" 2006-01"), func() (*document, error) { return s.month(ctx, set, a) })
+		return d, true, err
+	case forPeople(a.path):
+		if strings.HasPrefix(a.path, "history/") {
+			return nil, true, nil
+		}
+		d, err := set.docs.get(key, func() (*document, error) { return s.forReading(set, a) })
+		return d, true, err
+	case a.path == "logo":
+		d, err := set.past.get("logo", func() (*document, error) { return s.logo(ctx, set) })
+		return d, true, err
+	}
+	if id, ok := strings.CutPrefix(a.path, "badge/"); ok {
+		name, state, known := shown(set.snapshot.Groups, strings.TrimSuffix(id, ".svg"))
+		if !known || !strings.HasSuffix(id, ".svg") {
+			return nil, true, nil
+		}
+		d, err := set.docs.get(key, func() (*document, error) { return picture(badge(name, state, a.language)) })
+		return d, true, err
+	}
+	write := s.programs(set, a)[a.path]
+	if write == nil {
+		return nil, false, nil
+	}
+	d, err := set.docs.get(key, write)
+	return d, true, err
+}
+
+// forReading makes a page that needs nothing but the snapshot.
+func (s *Site) forReading(set *pageSet, a address) (*document, error) {
+	at, r := a.place(set), s.renderer
+	var body []byte
+	var err error
+	ancestors := nobodys
+	switch a.path {
+	case "":
+		body, err = r.Page(set.snapshot, a.language, set.zone, at)
+	case "subscribe":
+		body, err = r.Subscribe(set.snapshot, a.language, set.zone, at)
+	case "embed":
+		body, err = r.Embed(set.snapshot, a.language, set.zone, at)
+		if !at.Private {
+			ancestors = everybodys
+		}
+	}
+	return inHTML(body, err, a, ancestors)
+}
+
+// place is where the page stands at an address.
+func (a address) place(set *pageSet) Place {
+	at := set.at
+	if at.Home = at.Base; a.named {
+		at.Home += "/" + a.language.Tag
+	}
+	return at
+}
+
+func inHTML(body []byte, err error, a address, ancestors string) (*document, error) {
+	if err != nil {
+		return nil, err
+	}
+	vary := varyPage
+	if a.named {
+		vary = varyOther
+	}
+	d, err := newDocument("text/html; charset=utf-8", body, vary)
+	if err != nil {
+		return nil, err
+	}
+	d.policy, d.framed = []string{policy + ancestors}, ancestors == everybodys
+	return d, nil
+}
+
+// entry makes the page of an incident or a maintenance: of the snapshot's, else
+// of the store's.
+func (s *Site) entry(ctx context.Context, set *pageSet, a address, key, id string) (*document, error) {
+	if !idForm.MatchString(id) {
+		return nil, nil
+	}
+	a.path = "incidents/" + id
+	at := a.place(set)
+	incident := func(i *status.Incident) (*document, error) {
+		if i.Draft {
+			return nil, nil
+		}
+		body, err := s.renderer.Incident(set.snapshot, i, a.language, set.zone, at)
+		return inHTML(body, err, a, nobodys)
+	}
+	maintenance := func(m *status.Maintenance) (*document, error) {
+		body, err := s.renderer.Maintenance(set.snapshot, m, a.language, set.zone, at)
+		return inHTML(body, err, a, nobodys)
+	}
+	for i := range set.record.Incidents {
+		if set.record.Incidents[i].ID == id {
+			return set.docs.get(key, func() (*document, error) { return incident(&set.record.Incidents[i]) })
+		}
+	}
+	for i := range set.record.Maintenances {
+		if set.record.Maintenances[i].ID == id {
+			return set.docs.get(key, func() (*document, error) { return maintenance(&set.record.Maintenances[i]) })
+		}
+	}
+	return set.past.get(key, func() (d *document, err error) {
+		err = s.ask(ctx, func(ctx context.Context) error {
+			i, err := s.store.StatusIncident(ctx, id)
+			if err == nil && i.PageID == set.page.ID {
+				d, err = incident(&i)
+				return err
+			}
+			if !errors.Is(err, fault.ErrNotFound) {
+				return err
+			}
+			m, err := s.store.StatusMaintenance(ctx, id)
+			if err == nil && m.PageID == set.page.ID {
+				d, err = maintenance(&m)
+			}
+			return err
+		})
+		return d, err
+	})
+}
+
+// month makes the page of a month; without one it is the present one.
+func (s *Site) month(ctx context.Context, set *pageSet, a address) (d *document, err error) {
+	now := set.taken.In(set.zone)
+	this := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, set.zone)
+	m := Month{Of: this}
+	if text, ok := strings.CutPrefix(a.path, "history/"); ok {
+		if m.Of, err = time.ParseInLocation(monthFormat, text, set.zone); err != nil {
+			return nil, nil //nolint:nilerr // no such month
+		}
+	}
+	next := m.Of.AddDate(0, 1, 0)
+	err = s.ask(ctx, func(ctx context.Context) error {
+		var first time.Time
+		if m.Incidents, m.Maintenances, first, err = s.store.StatusHistory(ctx, set.page.ID, m.Of, next); err != nil {
+			return err
+		}
+		if first.IsZero() || first.After(set.page.Created) {
+			first = set.page.Created
+		}
+		if !next.After(this) {
+			m.Later = next
+		}
+		if first.Before(m.Of) {
+			m.Earlier = m.Of.AddDate(0, -1, 0)
+		}
+		nothing := len(m.Incidents)+len(m.Maintenances) == 0
+		if nothing && (m.Of.After(this) || !first.Before(next)) && !m.Of.Equal(this) {
+			return nil // before and after all that there is
+		}
+		body, err := s.renderer.History(set.snapshot, m, a.language, set.zone, a.place(set))
+		if err != nil {
+			return err
+		}
+		d, err = inHTML(body, nil, a, nobodys)
+		return err
+	})
+	return d, err
+}
+
+func (s *Site) logo(ctx context.Context, set *pageSet) (d *document, err error) {
+	if set.page.Logo == "" || s.o.Image == nil {
+		return nil, nil
+	}
+	err = s.ask(ctx, func(ctx context.Context) error {
+		kind, body, err := s.o.Image(ctx, set.page.Logo)
+		if err != nil {
+			return err
+		}
+		d, err = newDocument(kind, body, varyOther)
+		if err == nil {
+			d.policy = []string{pictureOnly}
+		}
+		return err
+	})
+	return d, err
+}
+
+// ask asks the database because of a request: few at a time, and what is not
+// there is no error.
+func (s *Site) ask(ctx context.Context, f func(ctx context.Context) error) error {
+	select {
+	case s.asked <- struct{}{}:
+		defer func() { <-s.asked }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the database: %w", ctx.Err())
+	}
+	// Others wait for the answer, so it does not end with whoever asked first.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := f(ctx); err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// programs are what is read by programs, by path.
+func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, error) {
+	feedOf := func(kind string, write func(feed.Feed) ([]byte, error)) func() (*document, error) {
+		return func() (*document, error) {
+			f := feed.Make(set.snapshot, set.at.URL, set.zone, set.changed, a.language, s.text)
+			f.Lang = a.language.Tag
+			body, err := write(f)
+			if err != nil {
+				return nil, err
+			}
+			return shareable(kind+"; charset=utf-8", body)
+		}
+	}
+	v2 := func(of func(*statuspage.Writer) any) func() (*document, error) {
+		return func() (*document, error) {
+			w := &statuspage.Writer{Snapshot: set.snapshot, Zone: set.zone, URL: set.at.URL, Updated: set.changed, Text: s.text.Text}
+			w.Ended, w.Done = ended(&set.record)
+			return inJSON("application/json; charset=utf-8", of(w))
+		}
+	}
+	return map[string]func() (*document, error){
+		"history.atom": feedOf("application/atom+xml", feed.Feed.Atom),
+		"history.rss":  feedOf("application/rss+xml", feed.Feed.RSS),
+		"history.json": feedOf("application/feed+json", feed.Feed.JSON),
+		"maintenance.ics": func() (*document, error) {
+			return shareable("text/calendar; charset=utf-8", feed.ICal(set.snapshot, set.at.URL, set.changed, s.text.Text))
+		},
+		"badge.svg": func() (*document, error) { return picture(badge(set.page.Name, set.snapshot.State, a.language)) },
+		"live.json": func() (*document, error) {
+			return inJSON("application/json; charset=utf-8", struct {
+				Content string    `json:"content"`
+				At      time.Time `json:"at"`
+			}{contentOf(&set.snapshot, set.at.Stale), set.taken.UTC().Truncate(time.Second)})
+		},
+		"status.webmanifest":                          func() (*document, error) { return inJSON("application/manifest+json", manifestOf(set, a)) },
+		"api/v2/summary.json":                         v2(func(w *statuspage.Writer) any { return w.Summary() }),
+		"api/v2/status.json":                          v2(func(w *statuspage.Writer) any { return w.Status() }),
+		"api/v2/components.json":                      v2(func(w *statuspage.Writer) any { return w.Components() }),
+		"api/v2/incidents.json":                       v2(func(w *statuspage.Writer) any { return w.Incidents() }),
+		"api/v2/incidents/unresolved.json":            v2(func(w *statuspage.Writer) any { return w.Unresolved() }),
+		"api/v2/scheduled-maintenances.json":          v2(func(w *statuspage.Writer) any { return w.Maintenances() }),
+		"api/v2/scheduled-maintenances/upcoming.json": v2(func(w *statuspage.Writer) any { return w.Upcoming() }),
+		"api/v2/scheduled-maintenances/active.json":   v2(func(w *statuspage.Writer) any { return w.Active() }),
+	}
+}
+
+func inJSON(kind string, v any) (*document, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return shareable(kind, body)
+}
+
+// shareable may be read by scripts of other sites.
+func shareable(kind string, body []byte) (*document, error) {
+	d, err := newDocument(kind, body, varyOther)
+	if err != nil {
+		return nil, err
+	}
+	d.open = true
+	return d, nil
+}
+
+func picture(body []byte) (*document, error) {
+	d, err := shareable("image/svg+xml", body)
+	if err != nil {
+		return nil, err
+	}
+	d.policy = []string{pictureOnly}
+	return d, nil
+}
+
+// ended are the incidents and maintenances that are over, the newest first.
+func ended(r *status.Record) ([]status.Incident, []status.Maintenance) {
+	var in []status.Incident
+	for i := range r.Incidents {
+		if x := &r.Incidents[i]; !x.Draft && (x.Phase == status.Resolved || x.Phase == status.Postmortem) {
+			in = append(in, *x)
+		}
+	}
+	slices.SortStableFunc(in, func(a, b status.Incident) int { return b.Started.Compare(a.Started) })
+	var work []status.Maintenance
+	for i := range r.Maintenances {
+		if r.Maintenances[i].Phase == status.Completed {
+			work = append(work, r.Maintenances[i])
+		}
+	}
+	slices.SortStableFunc(work, func(a, b status.Maintenance) int { return b.Start.Compare(a.Start) })
+	return in, work
+}
+
+// manifest makes the page an app.
+type manifest struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Short      string         `json:"short_name"`
+	Lang       string         `json:"lang"`
+	Dir        string         `json:"dir"`
+	Start      string         `json:"start_url"`
+	Scope      string         `json:"scope"`
+	Display    string         `json:"display"`
+	Theme      string         `json:"theme_color"`
+	Background string         `json:"background_color"`
+	Icons      []manifestIcon `json:"icons"`
+}
+
+type manifestIcon struct {
+	Src     string `json:"src"`
+	Sizes   string `json:"sizes"`
+	Type    string `json:"type"`
+	Purpose string `json:"purpose"`
+}
+
+func manifestOf(set *pageSet, a address) manifest {
+	home := set.at.Base + "/"
+	m := manifest{ID: home, Name: set.page.Name, Short: set.page.Name, Lang: a.language.Tag, Dir: a.language.Dir, Start: home, Scope: home,
+		Display: "standalone", Theme: "#1d5fd1", Background: "#ffffff"}
+	if c := accentOf(set.page.Accent); c != nil {
+		m.Theme = c.Light
+	}
+	for _, i := range []manifestIcon{
+		{"app.png", "192x192", "image/png", "any"}, {"app-512.png", "512x512", "image/png", "any"},
+		{"app-maskable-192.png", "192x192", "image/png", "maskable"}, {"app-maskable-512.png", "512x512", "image/png", "maskable"},
+	} {
+		i.Src = "/static/icons/" + i.Src
+		m.Icons = append(m.Icons, i)
+	}
+	return m
+}
+
+// message is a document that says one thing, with a status of its own.
+func (s *Site) message(set *pageSet, language *words.Language, code int, key string) *document {
+	d, err := set.docs.get(fmt.Sprintf("%s!%d", language.Tag, code), func() (*document, error) {
+		a := address{language: language}
+		body, err := s.renderer.message(set.snapshot, language.T(key), language.T(key+"_about"), language, a.place(set), nil)
+		d, err := inHTML(body, err, a, nobodys)
+		if err == nil {
+			d.status, d.caching = code, private
+		}
+		return d, err
+	})
+	if err != nil {
+		s.o.Log.Error("message cannot be made", "error", err)
+		return &document{status: code, kind: []string{"text/plain; charset=utf-8"}, forms: [3]form{newForm([]byte(http.StatusText(code)), "", "")}}
+	}
+	return d
+}
