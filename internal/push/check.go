@@ -52,7 +52,7 @@ func (s *Subscription) Validate(extraHosts []string) error {
 		if !word(s.UserID, 64, "_-") {
 			return &FieldError{"user_id", "is no id", "sign in again"}
 		}
-		if s.PageID != "" || len(s.Want.Components)+len(s.Want.Kinds) > 0 || s.Want.MinImpact != "" {
+		if s.PageID != "" || len(s.Want.Components)+len(s.Want.Kinds) > 0 || s.Want.MinImpact != "" || s.Want.Incident != "" {
 			return &FieldError{"page", "is given for a contact's device", "leave out page, components, kinds and min_impact"}
 		}
 		return checkText("name", s.Name, 1, MaxDeviceName, false)
@@ -77,6 +77,9 @@ func (w *Want) validate() error {
 	}
 	if w.MinImpact != "" && w.MinImpact.Rank() < 0 {
 		return &FieldError{"min_impact", "is not known", fmt.Sprintf("the impacts are %v", Impacts())}
+	}
+	if w.Incident != "" && !word(w.Incident, 64, "_-") {
+		return &FieldError{"incident", "is no id of an incident", "give 1 to 64 letters, digits, hyphens and underscores, or leave it out"}
 	}
 	return nil
 }

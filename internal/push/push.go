@@ -86,6 +86,7 @@ type Want struct {
 	Components []string `json:"components,omitempty"` // ids; empty: the whole page
 	Kinds      []Kind   `json:"kinds,omitempty"`      // empty: DefaultKinds
 	MinImpact  Impact   `json:"min_impact,omitempty"` // empty: none
+	Incident   string   `json:"incident,omitempty"`   // only this one, by the topic of its publications; empty: all
 }
 
 // Wants says whether a publication is to be told to somebody who wants w.
@@ -101,6 +102,9 @@ func (w *Want) Wants(p *Publication) bool {
 	}
 	if w.MinImpact != "" && p.Impact.Rank() < w.MinImpact.Rank() {
 		return false
+	}
+	if w.Incident != "" {
+		return p.Topic == w.Incident
 	}
 	if len(w.Components) == 0 || len(p.Components) == 0 {
 		return true

@@ -266,3 +266,21 @@ func BenchmarkTokenMake(b *testing.B) {
 		}
 	}
 }
+
+func TestWhoWantsOneIncidentHearsOfThatAlone(t *testing.T) {
+	want := push.Want{Incident: "0190a000", Kinds: []push.Kind{push.IncidentUpdate}}
+	for _, row := range []struct {
+		name  string
+		p     push.Publication
+		wants bool
+	}{
+		{"an update of it", push.Publication{Kind: push.IncidentUpdate, Topic: "0190a000", Components: []string{"api"}}, true},
+		{"its end, which was not asked for", push.Publication{Kind: push.IncidentResolved, Topic: "0190a000"}, false},
+		{"another one", push.Publication{Kind: push.IncidentUpdate, Topic: "0190a001"}, false},
+		{"one of the whole page", push.Publication{Kind: push.IncidentUpdate}, false},
+	} {
+		if got := want.Wants(&row.p); got != row.wants {
+			t.Errorf("%s: %t", row.name, got)
+		}
+	}
+}

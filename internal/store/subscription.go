@@ -107,7 +107,7 @@ func (d *devices) want(text string) (push.Want, error) {
 }
 
 func encodeWant(w push.Want) string {
-	if len(w.Components) == 0 && len(w.Kinds) == 0 && w.MinImpact == "" {
+	if len(w.Components) == 0 && len(w.Kinds) == 0 && w.MinImpact == "" && w.Incident == "" {
 		return ""
 	}
 	return encodeJSON(w)

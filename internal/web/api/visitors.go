@@ -21,6 +21,7 @@ type VisitorIn struct {
 	Components   []string       `json:"components,omitempty" maxItems:"100" doc:"Ids of its components; none: the whole page"`
 	Kinds        []string       `json:"kinds,omitempty" maxItems:"10" enum:"incident_new,incident_update,incident_resolved,component_down,component_recovered,maintenance" doc:"None: incidents from beginning to end"`
 	MinImpact    string         `json:"min_impact,omitempty" enum:"none,minor,major,critical" doc:"Only what is at least so bad; none given: all"`
+	Incident     string         `json:"incident,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9_-]*$" doc:"Id of one of its incidents; none: all"`
 	Language     string         `json:"language,omitempty" maxLength:"35" pattern:"^[A-Za-z0-9-]*$" doc:"navigator.language" example:"de-AT"`
 	Replaces     *Holder        `json:"replaces,omitempty" doc:"The subscription that this browser had before"`
 }
@@ -36,6 +37,7 @@ type WantOut struct {
 	Components []string `json:"components"`
 	Kinds      []string `json:"kinds"`
 	MinImpact  string   `json:"min_impact"`
+	Incident   string   `json:"incident,omitempty" doc:"The one incident that it is about; none: all"`
 	Language   string   `json:"language"`
 	KeyID      string   `json:"key_id" doc:"The key that it is bound to"`
 }
@@ -91,7 +93,7 @@ func (a *API) visitorRoutes() {
 			return nil, errUnknownSubscription()
 		}
 		w := WantOut{
-			Page: s.PageID, Components: words(s.Want.Components), Kinds: words(s.Want.Kinds), MinImpact: string(s.Want.MinImpact),
+			Page: s.PageID, Components: words(s.Want.Components), Kinds: words(s.Want.Kinds), MinImpact: string(s.Want.MinImpact), Incident: s.Want.Incident,
 			Language: s.Language, KeyID: s.KeyID,
 		}
 		if len(w.Kinds) == 0 {
@@ -134,7 +136,7 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		return nil, err
 	}
 	s.Created, s.Seen = day(s.Created), day(s.Seen)
-	s.Want = push.Want{Components: in.Body.Components, MinImpact: push.Impact(in.Body.MinImpact)}
+	s.Want = push.Want{Components: in.Body.Components, MinImpact: push.Impact(in.Body.MinImpact), Incident: in.Body.Incident}
 	for _, k := range in.Body.Kinds {
 		s.Want.Kinds = append(s.Want.Kinds, push.Kind(k))
 	}

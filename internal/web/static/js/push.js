@@ -189,8 +189,8 @@ export function onPush(f) {
 // visitor is the same for those who read a public page and have no user.
 export const visitor = {
   // save turns it on, or changes what somebody wants to hear: {page, components,
-  // kinds, min_impact}. From a click, as turnOn.
-  async save({ page = '', components = [], kinds = [], min_impact = '', language = navigator.language || '' }) {
+  // kinds, min_impact, incident}. From a click, as turnOn.
+  async save({ page = '', components = [], kinds = [], min_impact = '', incident = '', language = navigator.language || '' }) {
     if (await ask() !== 'granted') return look();
     const key = await hubKey();
     if (!key.enabled) return look();
@@ -199,7 +199,7 @@ export const visitor = {
     // A device moves with it, signed in or not.
     if (before?.id && replaces) await call('POST', '/change', { old: replaces, subscription: sub.toJSON(), key_id: key.key_id }).catch(() => {});
     await call('PUT', '/subscription', {
-      subscription: sub.toJSON(), key_id: key.key_id, page, components, kinds, ...(min_impact ? { min_impact } : {}), language,
+      subscription: sub.toJSON(), key_id: key.key_id, page, components, kinds, ...(min_impact ? { min_impact } : {}), ...(incident ? { incident } : {}), language,
       ...(replaces ? { replaces } : {}),
     });
     await note({ ...before, page, ...address(sub), key_id: key.key_id, replaces: null });
