@@ -139,7 +139,8 @@ type Incident struct {
 	Phase      Phase
 	Impact     Impact
 	Draft      bool
-	Automatic  bool // made by alerts; ends to be so with the first edit of a person
+	Automatic  bool      // made by alerts; ends to be so with the first edit of a person
+	PublishAt  time.Time // of an automatic draft: when it is published unless a person acts; zero: never by itself
 	Created    time.Time
 	Started    time.Time // may lie before Created
 	ResolvedAt time.Time
@@ -180,6 +181,7 @@ type Maintenance struct {
 	AutoEnd    bool
 	Series     string   // id of what it recurs by; empty: once
 	Reminded   []string // "24h", "1h"
+	Automatic  bool     // made by a downtime in an engine; ends to be so with the first edit of a person
 	Created    time.Time
 }
 

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -157,4 +158,14 @@ func Merge(frozen, counted []Day, today string, n int) []Day {
 	}
 	slices.Reverse(out)
 	return out
+}
+
+// DayBounds are the first moment of a date in a zone and that of the next day.
+func DayBounds(date string, zone *time.Location) (from, to time.Time, err error) {
+	d, err := time.Parse(DateFormat, date)
+	if err != nil {
+		return from, to, fmt.Errorf("read the date %q: %w", date, err)
+	}
+	from = dayStart(d.Year(), d.Month(), d.Day(), zone)
+	return from, midnightAfter(from), nil
 }

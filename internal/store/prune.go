@@ -60,6 +60,7 @@ func (w *work) pruneAlerts(ctx context.Context, ids []string) error {
 		"DELETE FROM snooze WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM chat_post WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM chat_button WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM incident_alert WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM alert WHERE "+d.among("id", d.list("$1")),
 	)
 }

@@ -61,35 +61,37 @@ func scanPublication(s scanner) (push.Publication, error) {
 // id is in use. It costs a count of the page's subscriptions, some 100 ms for a
 // million, outside of the transaction.
 func (db *DB) CreatePublication(ctx context.Context, p push.Publication) error {
+	to, err := db.Audience(ctx, p.PageID)
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(ctx context.Context, w *work) error { return w.addPublication(ctx, p, to.Expected, to.Until) })
+}
+
+// addPublication writes a publication to the subscriptions of its page up to an
+// id, of which there are so many.
+func (w *work) addPublication(ctx context.Context, p push.Publication, expected int64, until string) error {
 	if p.ID == "" || p.PageID == "" {
 		return errors.New("a publication without an id or a page")
 	}
-	var expected int64
-	var until string
-	err := db.many.row(ctx, "SELECT count(*), COALESCE(max(id), '') FROM push_subscription WHERE page_id = $1", []any{p.PageID}, &expected, &until)
-	if err != nil {
-		return fmt.Errorf("count the subscriptions of page %s: %w", p.PageID, err)
-	}
 	body := encodeJSON(publication{p.Components, p.Kind, p.Impact, p.Texts, p.URL, p.Icon, p.Badge, p.Topic, p.Urgency, cleaned(p.By, mostName)})
-	return db.write(ctx, func(ctx context.Context, w *work) error {
-		now, err := db.now(ctx, w)
-		if err != nil {
-			return err
-		}
-		created, finished := p.Created, time.Time{}
-		if created.IsZero() {
-			created = now
-		}
-		if expected == 0 {
-			finished = now
-		}
-		w.wake(topicPush)
-		_, err = w.exec(ctx, `INSERT INTO publication (id, page_id, body, created, expires, taken, until_id, expected, position,
-			pieces, planned, sent, gone, failed, expired, ended, finished)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0, 0, 0, 0, $10)`,
-			p.ID, p.PageID, body, millis(created), millis(p.Expires), millis(now), until, expected, expected == 0, millis(finished))
-		return taken(err, "publication", p.ID)
-	})
+	now, err := w.db.now(ctx, w)
+	if err != nil {
+		return err
+	}
+	created, finished := p.Created, time.Time{}
+	if created.IsZero() {
+		created = now
+	}
+	if expected == 0 {
+		finished = now
+	}
+	w.wake(topicPush)
+	_, err = w.exec(ctx, `INSERT INTO publication (id, page_id, body, created, expires, taken, until_id, expected, position,
+		pieces, planned, sent, gone, failed, expired, ended, finished)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0, 0, 0, 0, $10)`,
+		p.ID, p.PageID, body, millis(created), millis(p.Expires), millis(now), until, expected, expected == 0, millis(finished))
+	return taken(err, "publication", p.ID)
 }
 
 // progressSQL answers the publications of a page of them (the %s) and how far

@@ -1,0 +1,237 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/internal/status"
+	"tocsin/internal/status/words"
+)
+
+// clockName is who the audit trail says it was.
+const clockName = "the clock"
+
+// soon is how long the clock waits at least: the database's clock is not this
+// machine's.
+const soon = 250 * time.Millisecond
+
+// WakeClock has the clock look at once. It never blocks.
+func (d *Desk) WakeClock() { poke(d.clock) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// RunClock does what is due by the time until ctx ends. Any number of nodes may
+// run it: each thing is done once.
+func (d *Desk) RunClock(ctx context.Context) error {
+	for ctx.Err() == nil {
+		next, err := d.Tick(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.o.Log.Error("what is due on a public page was not done", "node", d.o.Node, "error", err)
+		}
+		wait := d.o.Poll
+		if !next.IsZero() {
+			wait = min(wait, max(soon, next.Sub(d.now())))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-d.clock:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+func (d *Desk) now() time.Time {
+	if d.o.Now != nil {
+		return d.o.Now()
+	}
+	return time.Now()
+}
+
+// Tick does once what is due by now, on every page: maintenance begins and ends,
+// visitors are reminded of it, series are planned ahead, drafts are published, days
+// are closed. It answers when something is due next, zero for nothing that is
+// known. What goes wrong at one page holds up no other.
+func (d *Desk) Tick(ctx context.Context) (next time.Time, err error) {
+	tables, err := d.store.Timetable(ctx)
+	if err != nil {
+		return next, err
+	}
+	now := d.now()
+	for i := range tables {
+		t := &tables[i]
+		due, then := t.due(now)
+		if due {
+			if _, failed := d.change(ctx, t.Page.ID, Who{Name: clockName}, false, func(j *job) error { return j.tick() }); failed != nil {
+				err = fmt.Errorf("page %s: %w", t.Page.Slug, failed)
+				then = now.Add(time.Second)
+			}
+		}
+		if !then.IsZero() && (next.IsZero() || then.Before(next)) {
+			next = then
+		}
+	}
+	return next, err
+}
+
+// due says whether there is something to do at a page, and when to look again.
+func (t *Timetable) due(now time.Time) (due bool, next time.Time) {
+	soonest := func(at time.Time) {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	for i := range t.Maintenances {
+		s := t.Maintenances[i].Tick(now)
+		due = due || s.To != "" || s.Remind != ""
+		soonest(s.Next)
+		if m := &t.Maintenances[i]; endless(m) {
+			due = due || !m.End.After(now)
+			soonest(m.End)
+		}
+	}
+	for i := range t.Series {
+		due = due || len(nextOf(&t.Series[i], t.Maintenances, now)) > 0
+	}
+	for _, at := range t.Drafts {
+		if at.After(now) {
+			soonest(at)
+		} else {
+			due = true
+		}
+	}
+	zone, err := time.LoadLocation(t.Page.Zone)
+	if err != nil {
+		zone = time.UTC
+	}
+	yesterday, midnight := lastDay(now, zone)
+	soonest(midnight)
+	return due || t.Closed < yesterday && t.Page.Created.In(zone).Format(status.DateFormat) <= yesterday, next
+}
+
+// lastDay is the date of the last day that is over, and when the next one will be.
+func lastDay(now time.Time, zone *time.Location) (date string, next time.Time) {
+	today, next, err := status.DayBounds(now.In(zone).Format(status.DateFormat), zone)
+	if err != nil {
+		return "", time.Time{}
+	}
+	return today.Add(-time.Second).In(zone).Format(status.DateFormat), next
+}
+
+// tick does what is due at a page, as it is now that its turn has come.
+func (j *job) tick() error {
+	if err := j.maintenances(); err != nil {
+		return err
+	}
+	for _, m := range slices.Clone(j.active) {
+		if err := j.tickMaintenance(&m); err != nil {
+			return err
+		}
+	}
+	series, err := j.tx.Series(j.ctx)
+	if err != nil {
+		return err
+	}
+	for i := range series {
+		if len(nextOf(&series[i], j.active, j.now)) > 0 {
+			if err := j.plan(&series[i]); err != nil {
+				return err
+			}
+		}
+	}
+	if err := j.publishDue(); err != nil {
+		return err
+	}
+	return j.closeDays()
+}
+
+func (j *job) tickMaintenance(m *status.Maintenance) error {
+	before := *m
+	s := m.Tick(j.now)
+	switch {
+	case s.Remind != "":
+		m.Reminded = append(slices.Clone(m.Reminded), s.Remind)
+		raised := j.raised
+		if err := j.saveMaintenance(m, nil); err != nil {
+			return err
+		}
+		j.raised = raised // nobody sees that
+		return j.tell(j.maintenanceMessage(m, func(l *words.Language) string { return l.T("reminder." + s.Remind) }, ""))
+	case endless(m) && !m.End.After(j.now):
+		m.End = j.now.Add(downtimeLasts)
+		return j.saveMaintenance(m, nil)
+	case s.To != "":
+		if err := j.step(m, s.To, "", nil); err != nil {
+			return err
+		}
+		return j.audit("maintenance."+string(s.To), m.ID, m.Title, &before, m)
+	}
+	return nil
+}
+
+// endless says whether a maintenance lasts as long as a downtime of an engine.
+func endless(m *status.Maintenance) bool { return m.Automatic && m.Phase == status.InProgress }
+
+// publishDue publishes drafts of alerts that nobody looked into in time.
+func (j *job) publishDue() error {
+	open, err := j.tx.Incidents(j.ctx)
+	if err != nil {
+		return err
+	}
+	for i := range open {
+		if n := &open[i]; n.Draft && n.Automatic && !n.PublishAt.IsZero() && !n.PublishAt.After(j.now) {
+			if err := j.publishDraft(n, "incident.publish"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// closeDays writes down the days that are over. The page's version stays: visitors
+// see what they saw.
+func (j *job) closeDays() error {
+	last, _ := lastDay(j.now, j.zone)
+	if last == "" || j.closed >= last {
+		return nil
+	}
+	from := dayOf(j.page.Created, j.zone)
+	if j.closed != "" {
+		_, after, err := status.DayBounds(j.closed, j.zone)
+		if err != nil {
+			return err
+		}
+		from = after
+	}
+	_, end, err := status.DayBounds(last, j.zone)
+	if err != nil {
+		return err
+	}
+	if from.Before(end) {
+		if err := j.components(); err != nil {
+			return err
+		}
+		intervals, err := j.tx.Intervals(j.ctx, "", from)
+		if err != nil {
+			return err
+		}
+		var days []status.Day
+		for i := range j.parts {
+			id := j.parts[i].ID
+			days = append(days, known(status.Days(id, intervals[id], j.zone, from, end))...)
+		}
+		if err := j.tx.SaveDays(j.ctx, days); err != nil {
+			return err
+		}
+	}
+	return j.tx.Close(j.ctx, last)
+}
