@@ -6,7 +6,7 @@
 // event. So nothing is kept in variables that must outlive an event, and what
 // has a time (closing a notification, sending again) is looked at with each.
 
-importScripts('/static/js/shared.js', '/static/js/worker-known.js', '/static/js/worker-act.js');
+importScripts('/static/js/shared.js', '/static/js/worker-known.js', '/static/js/worker-act.js', '/static/js/worker-page.js');
 
 /* global tocsin, act, flush, forget, learn, learnFrom, own, unsubscribe */
 
