@@ -40,7 +40,7 @@ var assets = sync.OnceValue(func() *shared {
 })
 
 // inks are the states' colours where there are no themes: icons and badges.
-var inks = map[string]string{"ok": "#1f8a4c", "maint": "#2b6cb0", "degr": "#a36a00", "part": "#c2490b", "major": "#c0262d", "none": "#6b7280"}
+var inks = map[string]string{"ok": "#1a7a42", "maint": "#2b6cb0", "degr": "#8a5a00", "part": "#b8430a", "major": "#c0262d", "none": "#6b7280"}
 
 func (a *shared) add(name, kind string, body []byte) {
 	d, err := newDocument(kind, body, varyOther)

@@ -19,13 +19,14 @@ type entryView struct {
 // Incident makes the page of an incident.
 func (r *Renderer) Incident(s status.Snapshot, i *status.Incident, language *words.Language, zone *time.Location, at Place) ([]byte, error) {
 	m := r.maker(s, language, zone, at)
+	m.under = 2
 	x := m.incident(i)
 	if x.IsOpen = i.Phase != status.Resolved && i.Phase != status.Postmortem; !x.IsOpen && !i.ResolvedAt.IsZero() {
 		x.Ended = m.moment(i.ResolvedAt)
 		x.Lasted = m.w.T("lasted", "span", m.w.Span(int(i.ResolvedAt.Sub(i.Started).Seconds())))
 	}
 	if i.Postmortem != "" {
-		x.Postmortem = m.text.HTML(i.Postmortem)
+		x.Postmortem = outline(m.text.HTML(i.Postmortem), 2)
 	}
 	return r.entry(m, x)
 }
@@ -33,6 +34,7 @@ func (r *Renderer) Incident(s status.Snapshot, i *status.Incident, language *wor
 // Maintenance makes the page of a maintenance.
 func (r *Renderer) Maintenance(s status.Snapshot, w *status.Maintenance, language *words.Language, zone *time.Location, at Place) ([]byte, error) {
 	m := r.maker(s, language, zone, at)
+	m.under = 2
 	x := m.maintenance(w)
 	x.IsOpen = w.Phase != status.Completed && w.Phase != status.Cancelled
 	return r.entry(m, x)

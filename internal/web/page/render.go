@@ -142,7 +142,7 @@ func (r *Renderer) Page(s status.Snapshot, language *words.Language, zone *time.
 }
 
 func (r *Renderer) maker(s status.Snapshot, language *words.Language, zone *time.Location, at Place) *maker {
-	m := &maker{s: s, w: language, zone: zone, text: r.text, at: at, all: r.languages, names: map[string]string{}}
+	m := &maker{s: s, w: language, zone: zone, text: r.text, at: at, all: r.languages, names: map[string]string{}, under: 3}
 	name(m.names, s.Groups)
 	return m
 }

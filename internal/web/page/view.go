@@ -142,6 +142,7 @@ type maker struct {
 	at    Place
 	all   words.Languages
 	names map[string]string
+	under int // level of the heading that updates stand below
 }
 
 // frame is around the page at path, which begins with a slash.
@@ -171,7 +172,7 @@ func (m *maker) page() view {
 	headline := m.w.Overall(m.s.State)
 	v := view{frame: m.frame(headline, "/"), Headline: headline, AsOf: m.moment(m.s.At), Stale: m.stale()}
 	if m.s.Page.About != "" {
-		v.About = m.text.HTML(m.s.Page.About)
+		v.About = outline(m.text.HTML(m.s.Page.About), 1)
 	}
 	v.Content = contentOf(&m.s, m.at.Stale)
 	for i := range m.s.Open {
@@ -232,7 +233,7 @@ func (m *maker) maintenance(x *status.Maintenance) incident {
 func (m *maker) updates(in []status.Update) []update {
 	var out []update
 	for i := len(in) - 1; i >= 0; i-- {
-		u := update{Phase: m.w.Phase(in[i].Phase), At: m.moment(in[i].At), Body: m.text.HTML(in[i].Body)}
+		u := update{Phase: m.w.Phase(in[i].Phase), At: m.moment(in[i].At), Body: outline(m.text.HTML(in[i].Body), m.under)}
 		for _, c := range in[i].Changes {
 			if n := m.names[c.ComponentID]; n != "" && c.To != c.From {
 				u.Changes = append(u.Changes, change{n, class(c.To), m.w.State(c.To)})

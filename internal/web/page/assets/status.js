@@ -5,16 +5,18 @@
 const root = document.documentElement;
 const base = root.dataset.base;
 const lang = root.lang;
+// English is told as the visitor's own English does.
+const locale = navigator.languages?.find((l) => l.split('-')[0] === lang) || lang;
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { const p = document.querySelector('[data-said]'); if (p) p.textContent = text; };
 
 // ---- times
 
-const format = (options) => new Intl.DateTimeFormat(lang, options);
+const format = (options) => new Intl.DateTimeFormat(locale, options);
 const full = format({ dateStyle: 'full', timeStyle: 'long' });
 const dated = format({ dateStyle: 'long', timeStyle: 'short' });
 const clock = format({ timeStyle: 'short' });
-const near = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' });
+const near = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
 const noon = (d) => new Date(d.getFullYear(), d.getMonth(), d.getDate(), 12).getTime();
 
 function show(t) {
@@ -63,6 +65,7 @@ async function swap(main) {
   main.replaceWith(document.importNode(next, true));
   if (path) all('main a').find((a) => a.getAttribute('href') === path)?.focus();
   document.title = page.title;
+  if (link) keep().catch(() => {});
   const icon = page.querySelector('link[rel=icon]');
   if (icon) document.querySelector('link[rel=icon]')?.setAttribute('href', icon.getAttribute('href'));
   if (next.dataset.headline !== main.dataset.headline) say(next.dataset.headline || '');
@@ -122,5 +125,19 @@ if (document.querySelector('main[data-live]')) {
 }
 const link = document.querySelector('a[data-subscribe]');
 if (link && able && !document.querySelector('[data-push]')) toggle(link);
-// The worker keeps the page for when there is no network.
-if (link && 'serviceWorker' in navigator) navigator.serviceWorker.register('/sw-push.js', { scope: '/', updateViaCache: 'none' }).catch(() => {});
+
+// ---- without network
+
+// What was shown last is kept for the worker (worker-page.js), unless it may not
+// be: pages that are not public say so.
+const MOST = 20;
+async function keep() {
+  await navigator.serviceWorker.register('/sw-push.js', { scope: '/', updateViaCache: 'none' });
+  const answer = await fetch(location.href, { cache: 'no-cache' });
+  if (!answer.ok || /no-store/.test(answer.headers.get('cache-control') || '')) return;
+  const kept = await caches.open('page');
+  await kept.put(location.pathname, answer);
+  for (const old of (await kept.keys()).slice(0, -MOST)) await kept.delete(old);
+  for (const s of all('script[src],link[rel=icon]')) if (!await kept.match(s.src || s.href)) await kept.add(s.src || s.href);
+}
+if (link && self.isSecureContext && 'serviceWorker' in navigator && 'caches' in self) addEventListener('load', () => keep().catch(() => {}));

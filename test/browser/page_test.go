@@ -1,0 +1,271 @@
+package browser_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tocsin/internal/fault"
+	"tocsin/internal/markdown"
+	"tocsin/internal/status"
+	public "tocsin/internal/web/page"
+	"tocsin/internal/web/static"
+	"tocsin/test/browser"
+	"tocsin/test/browser/axe"
+)
+
+// publicStore has two pages: one that everybody sees, and one with a password.
+type publicStore struct {
+	mu sync.Mutex
+	r  status.Record
+}
+
+func (s *publicStore) StatusPages(context.Context) ([]status.Page, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []status.Page{s.r.Page, s.closed().Page}, nil
+}
+
+func (s *publicStore) closed() status.Record {
+	r := s.r
+	r.Page.ID, r.Page.Slug, r.Page.Main, r.Page.Private.PasswordHash = "closed", "closed", false, "open sesame"
+	return r
+}
+
+func (s *publicStore) StatusRecord(_ context.Context, id string) (status.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == "closed" {
+		return s.closed(), nil
+	}
+	return s.r, nil
+}
+
+func (s *publicStore) StatusHistory(_ context.Context, _ string, from, to time.Time) ([]status.Incident, []status.Maintenance, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var in []status.Incident
+	for _, i := range s.r.Incidents {
+		if !i.Started.Before(from) && i.Started.Before(to) {
+			in = append(in, i)
+		}
+	}
+	return in, nil, s.r.Page.Created, nil
+}
+
+func (s *publicStore) StatusIncident(context.Context, string) (status.Incident, error) {
+	return status.Incident{}, fault.ErrNotFound
+}
+
+func (s *publicStore) StatusMaintenance(context.Context, string) (status.Maintenance, error) {
+	return status.Maintenance{}, fault.ErrNotFound
+}
+
+func (s *publicStore) change(f func(r *status.Record)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.r)
+	s.r.Page.Version++
+}
+
+func publicRecord(now time.Time) status.Record {
+	r := status.Record{Page: status.Page{ID: "main-page", Slug: "main", Main: true, Name: "Sandbank Online", Language: "en", Zone: "Europe/Berlin", Version: 1,
+		About: "How our services do. **Support** answers around the clock.", Support: "mailto:help@example.com", Accent: "#ffcc00", Created: now.AddDate(-1, 0, 0),
+		Triggers: map[string]bool{"incident_new": true, "incident_update": true, "incident_resolved": true, "component_down": true, "maintenance": true}},
+		Groups: []status.Group{{ID: "web", Name: "Website", Position: 1}, {ID: "pay", Name: "Payments", Position: 2, About: "Cards and transfers"}, {ID: "cards", ParentID: "pay", Name: "Cards", Position: 1}},
+		Days:   map[string][]status.Day{}, Intervals: map[string][]status.Interval{}}
+	for i, c := range []status.Component{
+		{ID: "shop", GroupID: "web", Name: "Shop", State: status.Operational, Link: "https://shop.example.com"},
+		{ID: "search", GroupID: "web", Name: "Search", State: status.Degraded, About: "Also the suggestions"},
+		{ID: "visa", GroupID: "cards", Name: "Visa", State: status.Major}, {ID: "master", GroupID: "cards", Name: "Mastercard", State: status.Partial},
+		{ID: "sepa", GroupID: "pay", Name: "Transfers", State: status.Operational}, {ID: "mail", Name: "E-mail", State: status.Operational},
+	} {
+		c.Position, c.Created, c.Since = i, now.AddDate(-1, 0, 0), now.Add(-time.Hour)
+		r.Components = append(r.Components, c)
+		for d := 89; d > 0; d-- {
+			day := status.Day{ComponentID: c.ID, Date: now.AddDate(0, 0, -d).Format(status.DateFormat), Worst: status.Operational, Seconds: map[status.State]int{status.Operational: 86400}}
+			if d%(17+i) == 3 {
+				day.Worst = status.States()[1+(d+i)%4]
+				day.Seconds = map[status.State]int{day.Worst: 5000, status.Operational: 81400}
+			} else if d > 75 && i > 3 {
+				day.Worst, day.Seconds = status.NoData, map[status.State]int{status.NoData: 86400}
+			}
+			r.Days[c.ID] = append(r.Days[c.ID], day)
+		}
+		r.Intervals[c.ID] = []status.Interval{{ComponentID: c.ID, State: c.State, Start: now.Add(-time.Hour)}}
+	}
+	begin := now.Add(-time.Hour)
+	r.Incidents = []status.Incident{
+		{ID: "cards-fail", PageID: "main-page", Title: "Card payments are refused", Phase: status.Identified, Impact: status.ImpactCritical, Started: begin, Created: begin, Components: []string{"visa", "master"},
+			Updates: []status.Update{{Phase: status.Investigating, Body: "We are **looking** into it.", At: begin, Posted: begin, Changes: []status.Change{{ComponentID: "visa", From: status.Operational, To: status.Major}}},
+				{Phase: status.Identified, Body: "A switch is being replaced, see [details](https://example.com).\n\n- first\n- `second`", At: begin.Add(20 * time.Minute), Posted: begin.Add(20 * time.Minute)}}},
+		{ID: "slow", PageID: "main-page", Title: "Search is slow", Phase: status.Monitoring, Impact: status.ImpactMinor, Started: begin, Created: begin, Components: []string{"search"},
+			Updates: []status.Update{{Phase: status.Monitoring, Body: "It gets better.", At: begin, Posted: begin}}},
+		{ID: "over", PageID: "main-page", Title: "Sign-in did not work", Phase: status.Postmortem, Impact: status.ImpactMajor, Started: now.AddDate(0, 0, -3), ResolvedAt: now.AddDate(0, 0, -3).Add(90 * time.Minute),
+			Postmortem: "## What happened\n\nA certificate had run out.\n\n| when | what |\n|---|---|\n| 08:00 | it ran out |", Components: []string{"shop"},
+			Updates: []status.Update{{Phase: status.Resolved, Body: "All is well again.", At: now.AddDate(0, 0, -3).Add(90 * time.Minute)}}},
+	}
+	r.Maintenances = []status.Maintenance{{ID: "storage", PageID: "main-page", Title: "New storage", Phase: status.Scheduled, Start: now.AddDate(0, 0, 2), End: now.AddDate(0, 0, 2).Add(2 * time.Hour), Components: []string{"mail"},
+		Updates: []status.Update{{Phase: status.Scheduled, Body: "Short interruptions are possible.", At: now}}},
+		{ID: "cable", PageID: "main-page", Title: "A cable is moved", Phase: status.InProgress, Start: begin, End: now.Add(time.Hour), Components: []string{"sepa"}, Updates: []status.Update{{Phase: status.InProgress, Body: "It has begun.", At: begin}}}}
+	return r
+}
+
+// publicSite serves them as the program does.
+func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
+	t.Helper()
+	st := &publicStore{r: publicRecord(time.Now())}
+	var srv *httptest.Server
+	mux := http.NewServeMux()
+	srv = httptest.NewUnstartedServer(mux)
+	s, err := public.NewSite(st, markdown.New(), public.Options{BaseURL: "http://" + srv.Listener.Addr().String(),
+		Gate: public.Gate{Verify: func(_ context.Context, hash, password string) (bool, error) { return hash == password, nil }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mux.Handle("/static/", static.Handler())
+	mux.Handle("/sw-push.js", static.WorkerHandler())
+	// A hub with Web Push, as far as a visitor sees it who has not subscribed.
+	mux.HandleFunc("/api/v1/push/key", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"enabled":true,"key_id":"k","public_key":"BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"}`)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Frame-Options", "DENY") // as the program has it on all that it serves
+		if !s.Handle(w, r) {
+			http.NotFound(w, r)
+		}
+	})
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return st, s, srv
+}
+
+// Each public page, in both colour schemes, wide and narrow, and from right to
+// left: nothing that axe-core knows as a barrier, nothing that is wider than the
+// screen. TOCSIN_TEST_SHOTS names a folder for pictures of all.
+func TestPublicPagesHaveNoBarriers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, srv := publicSite(t)
+	b, err := browser.Chromium(ctx, browser.Options{Dir: t.TempDir()})
+	must(err)
+	defer b.Close()
+	tab, err := b.Open(ctx, srv.URL+"/")
+	must(err)
+	shots := os.Getenv("TOCSIN_TEST_SHOTS")
+	for _, path := range []string{"/", "/incidents/cards-fail", "/incidents/over", "/incidents/storage", "/history", "/subscribe", "/de/subscribe?incident=cards-fail", "/embed", "/incidents/none", "/s/closed/"} {
+		must(tab.Go(ctx, srv.URL+path))
+		if strings.Contains(path, "subscribe") {
+			must(browser.Until(ctx, tab, "document.querySelector('[data-says]').textContent"))
+			must(tab.Eval(ctx, "document.querySelectorAll('[data-some]').forEach(e => e.hidden = false)", nil))
+		}
+		must(tab.Eval(ctx, "document.querySelectorAll('details').forEach(d => { d.open = true })", nil))
+		for _, dir := range []string{"ltr", "rtl"} {
+			must(tab.Eval(ctx, fmt.Sprintf("document.documentElement.dir = %q", dir), nil))
+			for _, dark := range []bool{false, true} {
+				for _, width := range []int{1280, 360} {
+					must(tab.Dark(ctx, dark))
+					must(tab.Size(ctx, width, 900))
+					found, err := axe.Check(ctx, tab)
+					must(err)
+					for _, v := range found {
+						t.Errorf("%s, %s, dark %v, %d wide: %s", path, dir, dark, width, v)
+					}
+					var over int
+					must(tab.Eval(ctx, "document.documentElement.scrollWidth - innerWidth", &over))
+					if over > 0 {
+						t.Errorf("%s, %s, %d wide: the page is %d pixels wider than the screen", path, dir, width, over)
+					}
+					if shots == "" {
+						continue
+					}
+					shot, err := tab.Shot(ctx, true)
+					must(err)
+					name := fmt.Sprintf("%s-%s-%v-%d.png", strings.NewReplacer("/", "_", "?", "_", "=", "_").Replace(path), dir, dark, width)
+					must(os.WriteFile(filepath.Join(shots, name), shot, 0o600))
+				}
+			}
+		}
+	}
+}
+
+// In both browsers: what changes is seen without loading the page anew, times are
+// the visitor's own, a password opens what is closed, and without network the
+// last page is there and says so.
+func TestAPublicPageInBrowsers(t *testing.T) {
+	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
+	for name, start := range starts {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			st, s, srv := publicSite(t)
+			b, err := start(ctx, browser.Options{Dir: t.TempDir()})
+			must(err)
+			defer b.Close()
+			tab, err := b.Open(ctx, srv.URL+"/")
+			must(err)
+			must(browser.Until(ctx, tab, "/^(today|heute)/.test(document.querySelector('[data-asof]').textContent)"))
+			must(browser.Until(ctx, tab, "document.querySelector('button[aria-pressed=false]')"))
+
+			// A person looks again at a tab: that is when it looks for changes.
+			st.change(func(r *status.Record) { r.Incidents[0].Title = "Cards work again" })
+			must(s.Refresh(ctx))
+			must(tab.Eval(ctx, "(() => { document.querySelector('.group').open = false; window.same = true; dispatchEvent(new Event('online')); })()", nil))
+			must(browser.Until(ctx, tab, "document.querySelector('.incident h3').textContent === 'Cards work again'"))
+			must(browser.Until(ctx, tab, "window.same")) // it was not loaded anew
+
+			// Once the page is kept, the server may go.
+			must(browser.Until(ctx, tab, "navigator.serviceWorker.controller"))
+			kept := func(path, what string) {
+				t.Helper()
+				must(tab.Eval(ctx, fmt.Sprintf(`(async () => { for (;;) {
+					const text = await (await (await caches.open('page')).match(%q))?.text() || '';
+					if (text.includes(%q)) return true;
+					await new Promise((go) => { setTimeout(go, 50); });
+				} })()`, path, what), nil))
+			}
+			kept("/", "Cards work again")
+
+			must(tab.Go(ctx, srv.URL+"/s/closed/subscribe"))
+			must(browser.Until(ctx, tab, "document.querySelector('#password')"))
+			must(browser.Type(ctx, tab, "#password", "open sesame"))
+			must(browser.Click(ctx, tab, "form.gate button"))
+			must(browser.Until(ctx, tab, "document.querySelector('[data-says]')?.textContent"))
+			must(tab.Go(ctx, srv.URL+"/subscribe")) // it is kept after what came before it
+			kept("/subscribe", "data-says")
+			var secret bool
+			must(tab.Eval(ctx, "caches.open('page').then(c => c.match('/s/closed/subscribe')).then(Boolean)", &secret))
+			if secret {
+				t.Error("a page that is not public is kept")
+			}
+
+			srv.CloseClientConnections()
+			srv.Close()
+			must(tab.Go(ctx, srv.URL+"/"))
+			must(browser.Until(ctx, tab, "document.querySelector('[data-offline]').checkVisibility() && document.querySelector('.incident h3').textContent === 'Cards work again'"))
+		})
+	}
+}
