@@ -275,10 +275,10 @@ func (j *job) component(field, id string) (*status.Component, error) {
 	return &j.parts[i], nil
 }
 
-// known checks that all are components of the page.
-func (j *job) known(field string, ids []string) error {
+// known checks that a list of components has none but the page's.
+func (j *job) known(ids []string) error {
 	for i, id := range ids {
-		if _, err := j.component(fmt.Sprintf("%s[%d]", field, i), id); err != nil {
+		if _, err := j.component(fmt.Sprintf("components[%d]", i), id); err != nil {
 			return err
 		}
 	}
@@ -351,8 +351,9 @@ type Reach struct {
 	Channels map[string]int // how many, by channel
 }
 
-// Reach answers who would be told of a kind of change of some components.
-func (d *Desk) Reach(ctx context.Context, pageID string, kind push.Kind, impact status.Impact, components []string) (Reach, error) {
+// Reach answers who would be told of a kind of change of some components. of is
+// the incident or maintenance that it is about, empty for a new one.
+func (d *Desk) Reach(ctx context.Context, pageID string, kind push.Kind, impact status.Impact, components []string, of string) (Reach, error) {
 	pages, err := d.store.StatusPages(ctx)
 	if err != nil {
 		return Reach{}, err
@@ -362,7 +363,7 @@ func (d *Desk) Reach(ctx context.Context, pageID string, kind push.Kind, impact 
 		return Reach{}, fmt.Errorf("page %q: %w", pageID, fault.ErrNotFound)
 	}
 	r := Reach{Kind: kind, On: Triggered(&pages[i], kind)}
-	r.Channels, err = d.store.Interested(ctx, &push.Publication{PageID: pageID, Kind: kind, Impact: push.Impact(impact), Components: told(components)})
+	r.Channels, err = d.store.Interested(ctx, &push.Publication{PageID: pageID, Kind: kind, Impact: push.Impact(impact), Components: told(components), Topic: of})
 	if !r.On {
 		for c := range r.Channels {
 			r.Channels[c] = 0

@@ -138,7 +138,7 @@ func (j *job) post(i *status.Incident, u status.Update, restore bool) error {
 		return err
 	}
 	if len(i.Updates) == 1 { // later on, one of them may be gone
-		if err := j.known("components", i.Components); err != nil {
+		if err := j.known(i.Components); err != nil {
 			return err
 		}
 	}
@@ -215,7 +215,7 @@ func (d *Desk) EditIncident(ctx context.Context, who Who, id string, e Edit) (st
 			i.Impact = *e.Impact
 		}
 		if e.Components != nil {
-			if err := j.known("components", *e.Components); err != nil {
+			if err := j.known(*e.Components); err != nil {
 				return err
 			}
 			i.Components = *e.Components

@@ -22,7 +22,7 @@ func (d *Desk) SaveMaintenance(ctx context.Context, who Who, given status.Mainte
 		m := given
 		m.Start, m.End = m.Start.UTC().Truncate(time.Millisecond), m.End.UTC().Truncate(time.Millisecond)
 		m.Impact = impactOf(m.Impact)
-		if err := j.known("components", m.Components); err != nil {
+		if err := j.known(m.Components); err != nil {
 			return err
 		}
 		var err error
@@ -279,7 +279,7 @@ func (j *job) checkSeries(s *status.Series) error {
 		return err
 	}
 	s.Rule = r.String()
-	return j.known("components", s.Components)
+	return j.known(s.Components)
 }
 
 func occurrence(s *status.Series, at time.Time) status.Maintenance {

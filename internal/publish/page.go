@@ -331,7 +331,7 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 		if err != nil {
 			return err
 		}
-		before, after := order(have, nil), map[string]any{}
+		before := order(have, nil)
 		byID := map[string]*status.Group{}
 		for i := range have {
 			byID[have[i].ID] = &have[i]
@@ -378,8 +378,7 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 			}
 		}
 		j.raised = true
-		after = order(have, j.parts)
-		return j.audit("page.order", pageID, j.page.Name, before, after)
+		return j.audit("page.order", pageID, j.page.Name, before, order(have, j.parts))
 	})
 	return err
 }
@@ -475,7 +474,7 @@ func (j *job) checkTemplate(t *Template) error {
 	if err := i.Validate(j.now); err != nil {
 		return err
 	}
-	return j.known("components", t.Components)
+	return j.known(t.Components)
 }
 
 // DeleteTemplate deletes a template.

@@ -65,11 +65,9 @@ func (j *job) tell(m message) error {
 }
 
 func (j *job) text(m *message, l *words.Language) push.Text {
-	title := ""
+	title := j.names(l, m.components)
 	if m.title != nil {
 		title = m.title(l)
-	} else {
-		title = j.names(l, m.components)
 	}
 	t := push.Text{Title: cut(plain(m.sign+" "+m.word(l)+": "+title), push.MaxTitle)}
 	if m.body != nil {

@@ -138,7 +138,7 @@ func (db *DB) Incident(ctx context.Context, id string) (status.Incident, error) 
 	return readIncident(ctx, db.reads, db.d, id)
 }
 
-// Incidents lists what is open of a page, drafts too, the newest first; of every
+// OpenIncidents lists what is open of a page, drafts too, the newest first; of every
 // page where pageID is empty.
 func (db *DB) OpenIncidents(ctx context.Context, pageID string) ([]status.Incident, error) {
 	return readIncidents(ctx, db.reads, db.d, true, "ended = 0 AND ($1 = '' OR page_id = $1) ORDER BY started DESC, id DESC", pageID)

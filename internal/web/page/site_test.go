@@ -68,7 +68,7 @@ func (s *shelf) StatusMaintenance(context.Context, string) (status.Maintenance, 
 	return status.Maintenance{}, fault.ErrNotFound
 }
 
-func site(t *testing.T) (*shelf, *page.Site, *httptest.Server, func(time.Duration)) {
+func site(t testing.TB) (*shelf, *page.Site, *httptest.Server, func(time.Duration)) {
 	t.Helper()
 	st := &shelf{r: company()}
 	st.r.Page.Main, st.r.Page.Slug, st.r.Page.Zone, st.r.Page.Version = true, "main", "Europe/Berlin", 1
@@ -193,5 +193,35 @@ func TestAChangeIsSeenByTheNextRequestAndADatabaseThatIsAwayIsSaid(t *testing.T)
 	}
 	if _, body := get(t, srv.URL+"/?lang=en", "Accept-Encoding", "identity"); strings.Contains(body, "cannot be reached") {
 		t.Error("the page still says that the database is away")
+	}
+}
+
+// sink is a connection that takes everything.
+type sink struct{ h http.Header }
+
+func (s *sink) Header() http.Header         { return s.h }
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+func (s *sink) WriteHeader(int)             {}
+
+// BenchmarkHandle is what an answer costs besides the connection.
+func BenchmarkHandle(b *testing.B) {
+	_, s, _, _ := site(b)
+	for name, header := range map[string]http.Header{
+		"page":        {"Accept-Encoding": {"gzip"}},
+		"in German":   {"Accept-Encoding": {"gzip, deflate, br"}, "Accept-Language": {"de-DE,de;q=0.9,en;q=0.8"}},
+		"not changed": {"Accept-Encoding": {"gzip"}, "If-None-Match": {`"old", "older"`}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			r.Header = header
+			w := &sink{http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.h)
+				if !s.Handle(w, r) {
+					b.Fatal("not handled")
+				}
+			}
+		})
 	}
 }
