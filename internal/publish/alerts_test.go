@@ -275,6 +275,24 @@ func TestADowntimeOfTheEngineIsMaintenanceHere(t *testing.T) {
 		same(t, "end", m[0].End, *r.clock)
 		containsAll(t, "messages", r.published(), "maintenance 🔧 In progress: Maintenance: Database", "maintenance 🔧 Completed", "component_down")
 
+		t.Run("one that nobody tells about any more ends", func(t *testing.T) {
+			r.alert("db01", "", alert.Down, in)
+			r.watch()
+			same(t, "shown", shown(), status.Maintained)
+			free := r.state(c.ID)
+			free.Bindings = nil
+			_, err := r.desk.SaveComponent(ctx, mira, free)
+			must(t, err)
+			r.pass(2 * time.Hour)
+			r.tick()
+			same(t, "shown", shown(), status.Operational)
+			free.Bindings = c.Bindings
+			r.alert("db01", "", alert.Down)
+			_, err = r.desk.SaveComponent(ctx, mira, free)
+			must(t, err)
+			r.watch()
+			same(t, "shown", shown(), status.Major)
+		})
 		t.Run("what a person ends stays ended", func(t *testing.T) {
 			r.alert("db01", "", alert.Down, in)
 			r.watch()
@@ -285,7 +303,7 @@ func TestADowntimeOfTheEngineIsMaintenanceHere(t *testing.T) {
 			must(t, err)
 			r.watch()
 			r.watch()
-			same(t, "maintenances", len(r.record().Maintenances), 2)
+			same(t, "maintenances", len(r.record().Maintenances), 3)
 			same(t, "component", r.state(c.ID).State, status.Operational)
 		})
 	})

@@ -70,10 +70,15 @@ func (d *Desk) Tick(ctx context.Context) (next time.Time, err error) {
 	for i := range tables {
 		t := &tables[i]
 		due, then := t.due(now)
-		if due {
-			if _, failed := d.change(ctx, t.Page.ID, Who{Name: clockName}, false, func(j *job) error { return j.tick() }); failed != nil {
+		for more := due; more; {
+			var failed error
+			_, failed = d.change(ctx, t.Page.ID, Who{Name: clockName}, false, func(j *job) (err error) {
+				more, err = j.tick()
+				return err
+			})
+			if failed != nil {
 				err = fmt.Errorf("page %s: %w", t.Page.Slug, failed)
-				then = now.Add(time.Second)
+				more, then = false, now.Add(time.Second)
 			}
 		}
 		if !then.IsZero() && (next.IsZero() || then.Before(next)) {
@@ -127,29 +132,30 @@ func lastDay(now time.Time, zone *time.Location) (date string, next time.Time) {
 	return today.Add(-time.Second).In(zone).Format(status.DateFormat), next
 }
 
-// tick does what is due at a page, as it is now that its turn has come.
-func (j *job) tick() error {
+// tick does what is due at a page, as it is now that its turn has come. more says
+// that there is too much for one transaction.
+func (j *job) tick() (more bool, err error) {
 	if err := j.maintenances(); err != nil {
-		return err
+		return false, err
 	}
 	for _, m := range slices.Clone(j.active) {
 		if err := j.tickMaintenance(&m); err != nil {
-			return err
+			return false, err
 		}
 	}
 	series, err := j.tx.Series(j.ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range series {
 		if len(nextOf(&series[i], j.active, j.now)) > 0 {
 			if err := j.plan(&series[i]); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	if err := j.publishDue(); err != nil {
-		return err
+		return false, err
 	}
 	return j.closeDays()
 }
@@ -167,8 +173,7 @@ func (j *job) tickMaintenance(m *status.Maintenance) error {
 		j.raised = raised // nobody sees that
 		return j.tell(j.maintenanceMessage(m, func(l *words.Language) string { return l.T("reminder." + s.Remind) }, ""))
 	case endless(m) && !m.End.After(j.now):
-		m.End = j.now.Add(downtimeLasts)
-		return j.saveMaintenance(m, nil)
+		return j.prolong(m)
 	case s.To != "":
 		if err := j.step(m, s.To, "", nil); err != nil {
 			return err
@@ -181,48 +186,86 @@ func (j *job) tickMaintenance(m *status.Maintenance) error {
 // endless says whether a maintenance lasts as long as a downtime of an engine.
 func endless(m *status.Maintenance) bool { return m.Automatic && m.Phase == status.InProgress }
 
-// publishDue publishes drafts of alerts that nobody looked into in time.
+// prolong announces a downtime that lasts for longer. One that nobody tells about
+// any more, as a binding was taken away, ends.
+func (j *job) prolong(m *status.Maintenance) error {
+	bound, err := j.tx.Bound(j.ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(bound, func(b Bound) bool { return b.Watch.Downtime && slices.Contains(m.Components, b.Component.ID) }) {
+		m.End = j.now.Add(downtimeLasts)
+		return j.saveMaintenance(m, nil)
+	}
+	before := *m
+	if err := j.step(m, status.Completed, "", nil); err != nil {
+		return err
+	}
+	return j.audit("maintenance.completed", m.ID, m.Title, &before, m)
+}
+
+// publishDue publishes drafts of alerts that nobody looked into in time. One whose
+// components a person has called well waits for a person.
 func (j *job) publishDue() error {
 	open, err := j.tx.Incidents(j.ctx)
 	if err != nil {
 		return err
 	}
+	if err := j.components(); err != nil {
+		return err
+	}
 	for i := range open {
-		if n := &open[i]; n.Draft && n.Automatic && !n.PublishAt.IsZero() && !n.PublishAt.After(j.now) {
-			if err := j.publishDraft(n, "incident.publish"); err != nil {
-				return err
-			}
+		n := &open[i]
+		if !n.Draft || !n.Automatic || n.PublishAt.IsZero() || n.PublishAt.After(j.now) {
+			continue
+		}
+		if slices.ContainsFunc(j.parts, func(c status.Component) bool {
+			return c.State != status.Operational && slices.Contains(n.Components, c.ID)
+		}) {
+			err = j.publishDraft(n, "incident.publish")
+		} else {
+			n.PublishAt = time.Time{}
+			err = j.tx.SaveIncident(j.ctx, n)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// mostDays is how many days are closed in one transaction.
+const mostDays = 31
+
 // closeDays writes down the days that are over. The page's version stays: visitors
-// see what they saw.
-func (j *job) closeDays() error {
+// see what they saw. more says that some are left.
+func (j *job) closeDays() (more bool, err error) {
 	last, _ := lastDay(j.now, j.zone)
 	if last == "" || j.closed >= last {
-		return nil
+		return false, nil
 	}
 	from := dayOf(j.page.Created, j.zone)
 	if j.closed != "" {
 		_, after, err := status.DayBounds(j.closed, j.zone)
 		if err != nil {
-			return err
+			return false, err
 		}
 		from = after
 	}
+	if most := from.In(j.zone).AddDate(0, 0, mostDays).Format(status.DateFormat); most < last {
+		last, more = most, true
+	}
 	_, end, err := status.DayBounds(last, j.zone)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if from.Before(end) {
 		if err := j.components(); err != nil {
-			return err
+			return false, err
 		}
 		intervals, err := j.tx.Intervals(j.ctx, "", from)
 		if err != nil {
-			return err
+			return false, err
 		}
 		var days []status.Day
 		for i := range j.parts {
@@ -230,8 +273,8 @@ func (j *job) closeDays() error {
 			days = append(days, known(status.Days(id, intervals[id], j.zone, from, end))...)
 		}
 		if err := j.tx.SaveDays(j.ctx, days); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return j.tx.Close(j.ctx, last)
+	return more, j.tx.Close(j.ctx, last)
 }

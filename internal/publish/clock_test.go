@@ -137,6 +137,15 @@ func TestASeriesIsPlannedAheadOnTheClockOfItsZone(t *testing.T) {
 		same(t, "one that was cancelled does not come again", len(list), 4)
 		same(t, "the next", list[3], time.Date(2027, 4, 11, 1, 0, 0, 0, time.UTC))
 
+		s.Title = "Security updates"
+		_, err = r.desk.SaveSeries(ctx, mira, s)
+		must(t, err)
+		same(t, "nor after the series was changed", len(begins()), 4)
+		ms, err = r.db.Maintenances(ctx, r.page.ID, want[0], want[2])
+		must(t, err)
+		same(t, "cancelled", ms[0].Phase, status.Cancelled)
+		same(t, "announced anew", ms[1].Title, "Security updates")
+
 		s.Rule = "FREQ=SECONDLY"
 		_, err = r.desk.SaveSeries(ctx, mira, s)
 		refused(t, err, "rule")

@@ -244,3 +244,63 @@ func TestPagesGroupsAndOrder(t *testing.T) {
 		})
 	})
 }
+
+func TestMessagesOfAPrivatePageTellNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.page.Private.SignedIn = true
+		var err error
+		r.page, err = r.desk.SavePage(ctx, mira, r.page)
+		must(t, err)
+		i, told, err := r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: "Secret plans", Note: publish.Note{Body: "Secret words."}})
+		must(t, err)
+		p, _, err := r.db.Publication(ctx, told.Publications[0])
+		must(t, err)
+		for _, text := range p.Texts {
+			same(t, "title", text.Title, "Sandbank")
+			same(t, "secret", strings.Contains(text.Body, "ecret"), false)
+		}
+		same(t, "address", p.URL, "/incidents/"+i.ID)
+	})
+}
+
+func TestAChangeThatFailsLeavesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		api, web := r.component("API"), r.component("Website")
+		lines, v := len(r.lines()), r.version()
+		// The second change is refused after the first was made.
+		_, _, err := r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: strings.Repeat("x", 201), Note: publish.Note{Body: "b",
+			Changes: []status.Change{{ComponentID: api.ID, To: status.Major}, {ComponentID: web.ID, To: status.Major}}}})
+		refused(t, err, "title")
+		same(t, "state", r.state(api.ID).State, status.Operational)
+		same(t, "lines", len(r.lines()), lines)
+		same(t, "version", r.version(), v)
+		same(t, "messages", len(r.published()), 0)
+	})
+}
+
+func TestUpdatesAreCorrectedWithoutTellingAnybody(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		i, _, err := r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: "x", Note: publish.Note{Body: "tpyo"}})
+		must(t, err)
+		r.pass(time.Hour)
+		i, _, err = r.desk.PostUpdate(ctx, mira, i.ID, publish.Note{Phase: status.Resolved, Body: "over", Silent: true})
+		must(t, err)
+		must(t, r.desk.EditUpdate(ctx, mira, publish.OfIncident, i.ID, i.Updates[0].ID, "typo", time.Time{}))
+		must(t, r.desk.EditUpdate(ctx, mira, publish.OfIncident, i.ID, i.Updates[1].ID, "over", begin.Add(30*time.Minute)))
+		got, err := r.db.Incident(ctx, i.ID)
+		must(t, err)
+		same(t, "body", got.Updates[0].Body, "typo")
+		same(t, "resolved", got.ResolvedAt, begin.Add(30*time.Minute))
+		same(t, "messages", len(r.published()), 1)
+		refused(t, r.desk.EditUpdate(ctx, mira, publish.OfIncident, i.ID, i.Updates[1].ID, "over", begin.Add(-time.Hour)), "at")
+		refused(t, r.desk.EditUpdate(ctx, mira, publish.OfIncident, i.ID, i.Updates[1].ID, " ", time.Time{}), "updates[1].body")
+		wants(t, r.desk.EditUpdate(ctx, mira, publish.OfIncident, i.ID, "none", "b", time.Time{}), fault.ErrNotFound)
+		same(t, "not this one's", r.desk.EditUpdate(ctx, mira, publish.OfMaintenance, i.ID, "none", "b", time.Time{}) != nil, true)
+		v := r.version()
+		must(t, r.desk.DeleteIncident(ctx, mira, i.ID))
+		same(t, "version", r.version(), v+1)
+	})
+}

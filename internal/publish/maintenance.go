@@ -314,9 +314,16 @@ func (j *job) plan(p *Planned) error {
 	if err := j.maintenances(); err != nil {
 		return err
 	}
-	for _, at := range nextOf(p, j.active, j.now) {
+	made, err := j.tx.Begins(j.ctx, p.ID, j.now)
+	if err != nil {
+		return err
+	}
+	for due := nextOf(p, j.active, j.now); len(due) > 0; due = nextOf(p, j.active, j.now) {
+		at := due[0]
+		if p.Last = at; slices.ContainsFunc(made, at.Equal) {
+			continue
+		}
 		m := occurrence(&p.Series, at)
-		var err error
 		if m.ID, err = newID(); err != nil {
 			return err
 		}
@@ -329,7 +336,6 @@ func (j *job) plan(p *Planned) error {
 		if err := j.saveMaintenance(&m, &u); err != nil {
 			return err
 		}
-		p.Last = at
 	}
 	return j.tx.SaveSeries(j.ctx, p)
 }

@@ -93,6 +93,9 @@ type Tx interface {
 	Series(ctx context.Context) ([]Planned, error)
 	SaveSeries(ctx context.Context, s *Planned) error
 	DeleteSeries(ctx context.Context, id string) error
+	// Begins are those of a series' maintenances from a time on, whatever became of
+	// them.
+	Begins(ctx context.Context, seriesID string, from time.Time) ([]time.Time, error)
 
 	// Intervals are those that last after from, by component; of one component,
 	// or of all where componentID is empty.

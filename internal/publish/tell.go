@@ -64,7 +64,12 @@ func (j *job) tell(m message) error {
 	return j.tx.Publish(j.ctx, p, j.to)
 }
 
+// text is what a device shows. Of a private page it says only that there is
+// something to see: who may see it is asked there.
 func (j *job) text(m *message, l *words.Language) push.Text {
+	if p := &j.page.Private; p.PasswordHash != "" || p.SignedIn || len(p.Networks) > 0 {
+		return push.Text{Title: cut(plain(j.page.Name), push.MaxTitle), Body: l.T("private_news")}
+	}
 	title := j.names(l, m.components)
 	if m.title != nil {
 		title = m.title(l)

@@ -49,25 +49,55 @@ func appendDay(b []byte, d *status.Day) []byte {
 	return append(b, ';')
 }
 
-// parseDays is the reverse, of a month.
-func parseDays(componentID, month, text string, into []status.Day) ([]status.Day, error) {
+// dayReader is the reverse. Most days are like many others: what is the same is
+// made once and shared, as nobody changes what was read.
+type dayReader struct {
+	dates map[string]*[100]string         // of a month, by the day's number
+	parts map[string]map[status.State]int // by their text
+}
+
+func (r *dayReader) read(componentID, month, text string, into []status.Day) ([]status.Day, error) {
+	if r.dates == nil {
+		r.dates, r.parts = map[string]*[100]string{}, map[string]map[status.State]int{}
+	}
+	dates := r.dates[month]
+	if dates == nil {
+		dates = &[100]string{}
+		r.dates[month] = dates
+	}
 	for rest := text; rest != ""; {
 		one, more, whole := strings.Cut(rest, ";")
 		parts, worst, marked := strings.Cut(one, "=")
 		if !whole || !marked || len(parts) < 2 || len(worst) != 1 || letterState(worst[0]) == "" {
 			return into, fmt.Errorf("read the days of component %s in %s: no days", componentID, month)
 		}
-		d := status.Day{ComponentID: componentID, Date: month + "-" + parts[:2], Seconds: make(map[status.State]int, 2), Worst: letterState(worst[0])}
-		for i := 2; i < len(parts); {
-			state, n := letterState(parts[i]), 0
-			for i++; i < len(parts) && parts[i] >= '0' && parts[i] <= '9'; i++ {
-				n = n*10 + int(parts[i]-'0')
-			}
-			d.Seconds[state] = n
+		n, err := strconv.ParseUint(parts[:2], 10, 8)
+		if err != nil {
+			return into, fmt.Errorf("read the days of component %s in %s: %w", componentID, month, err)
 		}
-		into, rest = append(into, d), more
+		if dates[n] == "" {
+			dates[n] = month + "-" + parts[:2]
+		}
+		seconds := r.parts[parts[2:]]
+		if seconds == nil {
+			seconds = parseParts(parts[2:])
+			r.parts[parts[2:]] = seconds
+		}
+		into, rest = append(into, status.Day{ComponentID: componentID, Date: dates[n], Seconds: seconds, Worst: letterState(worst[0])}), more
 	}
 	return into, nil
+}
+
+func parseParts(text string) map[status.State]int {
+	seconds := make(map[status.State]int, 2)
+	for i := 0; i < len(text); {
+		state, n := letterState(text[i]), 0
+		for i++; i < len(text) && text[i] >= '0' && text[i] <= '9'; i++ {
+			n = n*10 + int(text[i]-'0')
+		}
+		seconds[state] = n
+	}
+	return seconds
 }
 
 type monthRow struct{ component, month, days string }
@@ -85,12 +115,13 @@ func readDays(ctx context.Context, q querier, pageID, from, to string) (map[stri
 		return nil, fmt.Errorf("read closed days of page %s: %w", pageID, err)
 	}
 	found := make(map[string][]status.Day)
+	var reader dayReader
 	for _, m := range rows {
 		list := found[m.component]
 		if list == nil {
 			list = make([]status.Day, 0, status.BarDays+31)
 		}
-		if found[m.component], err = parseDays(m.component, m.month, m.days, list); err != nil {
+		if found[m.component], err = reader.read(m.component, m.month, m.days, list); err != nil {
 			return nil, err
 		}
 	}
@@ -122,7 +153,7 @@ func (t *pageTx) SaveDays(ctx context.Context, days []status.Day) error {
 		if err != nil {
 			return fmt.Errorf("read closed days: %w", err)
 		}
-		have, err := parseDays(k.component, k.month, text, nil)
+		have, err := new(dayReader).read(k.component, k.month, text, nil)
 		if err != nil {
 			return err
 		}

@@ -346,3 +346,17 @@ func (t *pageTx) SaveSeries(ctx context.Context, p *publish.Planned) error {
 func (t *pageTx) DeleteSeries(ctx context.Context, id string) error {
 	return t.drop(ctx, "series", "maintenance_series", id)
 }
+
+func (t *pageTx) Begins(ctx context.Context, seriesID string, from time.Time) ([]time.Time, error) {
+	list, err := collect(ctx, t, scanTime, "SELECT begins FROM maintenance WHERE series = $1 AND series <> '' AND begins >= $2", seriesID, millis(from))
+	if err != nil {
+		return nil, fmt.Errorf("read the maintenances of series %s: %w", seriesID, err)
+	}
+	return list, nil
+}
+
+func scanTime(s scanner) (time.Time, error) {
+	var ms int64
+	err := s.Scan(&ms)
+	return fromMillis(ms), err
+}

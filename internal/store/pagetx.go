@@ -137,11 +137,7 @@ func (db *DB) Timetable(ctx context.Context) ([]publish.Timetable, error) {
 		if t.Series, err = readSeries(ctx, db.reads, p.ID); err != nil {
 			return nil, err
 		}
-		t.Drafts, err = collect(ctx, db.reads, func(s scanner) (time.Time, error) {
-			var ms int64
-			err := s.Scan(&ms)
-			return fromMillis(ms), err
-		}, "SELECT publish_at FROM incident WHERE draft AND publish_at > 0 AND page_id = $1 ORDER BY publish_at", p.ID)
+		t.Drafts, err = collect(ctx, db.reads, scanTime, "SELECT publish_at FROM incident WHERE draft AND publish_at > 0 AND page_id = $1 ORDER BY publish_at", p.ID)
 		if err != nil {
 			return nil, fmt.Errorf("look for drafts of page %s: %w", p.Slug, err)
 		}
