@@ -209,8 +209,10 @@ func (l *Language) Percent(hundredths int) string {
 	return fmt.Sprintf("%d%s%02d", hundredths/100, l.Point, hundredths%100)
 }
 
-// State, Overall, Phase and Impact are words for people.
-func (l *Language) State(s status.State) string   { return l.T("state." + string(s)) }
+// State is how a component does.
+func (l *Language) State(s status.State) string { return l.T("state." + string(s)) }
+
+// Overall is how all do, as a headline.
 func (l *Language) Overall(s status.State) string { return l.T("overall." + string(s)) }
 
 // Phase is where an incident or a maintenance stands.

@@ -136,7 +136,7 @@ func (s *Site) read(id string) (k keptRecord, err error) {
 	if err != nil {
 		return k, fmt.Errorf("open: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // was only read
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		return k, fmt.Errorf("unpack: %w", err)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/andybalholm/brotli"
 )
@@ -25,6 +26,8 @@ type document struct {
 
 	caching []string // nil: as caching below
 	status  int      // 0: 200; another one has no tag
+
+	wires atomic.Pointer[[3]wired] // the forms as Front writes them, once it does
 }
 
 type form struct {
@@ -96,11 +99,31 @@ var (
 	ours    = []string{"strict-origin-when-cross-origin"}
 )
 
-// serve answers with the form that the client takes, or 304. It sets headers by
-// their canonical names, without a copy of any value.
+// serve answers with the form that the client takes, or 304.
 func (d *document) serve(w http.ResponseWriter, r *http.Request, secret bool) {
 	f := &d.forms[d.choose(r.Header["Accept-Encoding"])]
 	h := w.Header()
+	d.headers(h, f, secret)
+	status := http.StatusOK
+	if d.status != 0 {
+		status = d.status
+	} else if known := r.Header["If-None-Match"]; len(known) > 0 && d.matches(known) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if f.encoding != nil {
+		h["Content-Encoding"] = f.encoding
+	}
+	h["Content-Length"] = f.length
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(f.body) //nolint:gosec // made by templates, not of the request
+	}
+}
+
+// headers sets those that 200 and 304 have in common, by their canonical names
+// and without a copy of any value.
+func (d *document) headers(h http.Header, f *form, secret bool) {
 	h["Content-Type"] = d.kind
 	h["X-Content-Type-Options"] = nosniff
 	h["Vary"] = d.vary
@@ -123,23 +146,8 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request, secret bool) {
 	if d.framed {
 		delete(h, "X-Frame-Options")
 	}
-	status := http.StatusOK
 	if d.status == 0 {
 		h["Etag"] = f.etag
-		if known := r.Header["If-None-Match"]; len(known) > 0 && d.matches(known) {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-	} else {
-		status = d.status
-	}
-	if f.encoding != nil {
-		h["Content-Encoding"] = f.encoding
-	}
-	h["Content-Length"] = f.length
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(f.body)
 	}
 }
 

@@ -108,7 +108,7 @@ func addr(remote string) netip.Addr {
 func (g *gate) sign(set *pageSet, until int64) []byte {
 	m := hmac.New(sha256.New, g.o.Key)
 	fmt.Fprintf(m, "page\x00%s\x00%s\x00%d", set.page.ID, set.page.Private.PasswordHash, until)
-	return m.Sum(binary.BigEndian.AppendUint64(nil, uint64(until))) //nolint:gosec // a time after 1970
+	return m.Sum(binary.BigEndian.AppendUint64(nil, uint64(until)))
 }
 
 func (g *gate) known(set *pageSet, r *http.Request) bool {
@@ -117,7 +117,7 @@ func (g *gate) known(set *pageSet, r *http.Request) bool {
 		if err != nil || len(raw) != 8+sha256.Size {
 			continue
 		}
-		until := int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // checked by the signature
+		until := int64(binary.BigEndian.Uint64(raw))
 		if hmac.Equal(raw, g.sign(set, until)) && g.now().Unix() < until {
 			return true
 		}
@@ -151,10 +151,12 @@ func (g *gate) unlock(s *Site, set *pageSet, w http.ResponseWriter, r *http.Requ
 	}
 	g.giveBack(r.RemoteAddr)
 	until := g.now().Add(cookieFor)
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(g.sign(set, until.Unix())), Path: set.at.Base + "/",
-		Expires: until, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil || strings.HasPrefix(set.at.URL, "https:")})
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever visitors come by https
+		Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(g.sign(set, until.Unix())), Path: set.at.Base + "/",
+		Expires: until, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil || strings.HasPrefix(set.at.URL, "https:"),
+	})
 	w.Header()["Cache-Control"] = private
-	http.Redirect(w, r, local(r.PostForm.Get("to"), set.at.Base), http.StatusSeeOther)
+	http.Redirect(w, r, local(r.PostForm.Get("to"), set.at.Base), http.StatusSeeOther) //nolint:gosec // see local
 }
 
 func (g *gate) verify(ctx context.Context, hash, password string) (bool, error) {

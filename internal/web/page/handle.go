@@ -10,7 +10,7 @@ import (
 // Handle answers a request for a page, or says false when there is none at its
 // address. Whoever may not see a page learns nothing here but that.
 func (s *Site) Handle(w http.ResponseWriter, r *http.Request) bool {
-	set, path := s.made.Load().find(r)
+	set, path := s.made.Load().find(r.Host, r.URL.Path)
 	if set == nil || strings.HasPrefix(path, assetsBelow) {
 		d := assets().documents[strings.TrimPrefix(r.URL.Path, "/")]
 		if d != nil && onlyRead(w, r) {
@@ -47,10 +47,9 @@ func onlyRead(w http.ResponseWriter, r *http.Request) bool {
 
 // find answers the page that a request is for, and the path below it without a
 // slash before it.
-func (m *made) find(r *http.Request) (*pageSet, string) {
-	path := strings.TrimPrefix(r.URL.Path, "/")
+func (m *made) find(host, path string) (*pageSet, string) {
+	path = strings.TrimPrefix(path, "/")
 	if len(m.byHost) > 0 {
-		host := r.Host
 		if i := strings.LastIndexByte(host, ':'); i >= 0 {
 			host = host[:i]
 		}

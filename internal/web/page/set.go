@@ -59,7 +59,7 @@ func newDrawer() *drawer { return &drawer{slots: map[string]*slot{}} }
 
 // get answers what is kept under a key, or makes it; who comes meanwhile waits.
 // What went wrong is tried again by the next one.
-func (w *drawer) get(key string, make func() (*document, error)) (*document, error) {
+func (w *drawer) get(key string, fill func() (*document, error)) (*document, error) {
 	w.mu.Lock()
 	x := w.slots[key]
 	if x == nil {
@@ -72,7 +72,7 @@ func (w *drawer) get(key string, make func() (*document, error)) (*document, err
 	w.mu.Unlock()
 	x.once.Do(func() {
 		x.err = errUnmade
-		x.d, x.err = make()
+		x.d, x.err = fill()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if x.done = x.d != nil; x.err != nil && w.slots[key] == x {
@@ -332,7 +332,7 @@ func (s *Site) month(ctx context.Context, set *pageSet, a address) (d *document,
 	m := Month{Of: this}
 	if text, ok := strings.CutPrefix(a.path, "history/"); ok {
 		if m.Of, err = time.ParseInLocation(monthFormat, text, set.zone); err != nil {
-			return nil, nil //nolint:nilerr // no such month
+			return nil, nil // no such month
 		}
 	}
 	next := m.Of.AddDate(0, 1, 0)

@@ -46,7 +46,7 @@ func (s *shelf) StatusHistory(_ context.Context, _ string, from, to time.Time) (
 		if first.IsZero() || i.Started.Before(first) {
 			first = i.Started
 		}
-		if !i.Started.Before(from) && i.Started.Before(to) {
+		if !i.Draft && !i.Started.Before(from) && i.Started.Before(to) {
 			in = append(in, i)
 		}
 	}
@@ -61,7 +61,7 @@ func (s *shelf) StatusIncident(_ context.Context, id string) (status.Incident, e
 			return i, s.away
 		}
 	}
-	return status.Incident{}, cmp.Or(s.away, error(fault.ErrNotFound))
+	return status.Incident{}, cmp.Or(s.away, fault.ErrNotFound)
 }
 
 func (s *shelf) StatusMaintenance(context.Context, string) (status.Maintenance, error) {
