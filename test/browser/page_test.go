@@ -3,6 +3,7 @@ package browser_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,8 +24,42 @@ import (
 
 // publicStore has two pages: one that everybody sees, and one with a password.
 type publicStore struct {
-	mu sync.Mutex
-	r  status.Record
+	mu    sync.Mutex
+	r     status.Record
+	bytes map[string]int // that were sent, by path
+}
+
+// weigher counts what an answer weighs.
+type weigher struct {
+	http.ResponseWriter
+	n int
+}
+
+func (w *weigher) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.n += n
+	return n, err
+}
+
+func (s *publicStore) weighed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &weigher{ResponseWriter: w}
+		next.ServeHTTP(x, r)
+		var head strings.Builder
+		_ = w.Header().Write(&head)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.bytes[r.URL.Path] += x.n + head.Len()
+	})
+}
+
+func (s *publicStore) weight() (sum int, of map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.bytes {
+		sum += n
+	}
+	return sum, maps.Clone(s.bytes)
 }
 
 func (s *publicStore) StatusPages(context.Context) ([]status.Page, error) {
@@ -121,10 +156,10 @@ func publicRecord(now time.Time) status.Record {
 // publicSite serves them as the program does.
 func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
 	t.Helper()
-	st := &publicStore{r: publicRecord(time.Now())}
+	st := &publicStore{r: publicRecord(time.Now()), bytes: map[string]int{}}
 	var srv *httptest.Server
 	mux := http.NewServeMux()
-	srv = httptest.NewUnstartedServer(mux)
+	srv = httptest.NewUnstartedServer(st.weighed(mux))
 	s, err := public.NewSite(st, markdown.New(), public.Options{BaseURL: "http://" + srv.Listener.Addr().String(),
 		Gate: public.Gate{Verify: func(_ context.Context, hash, password string) (bool, error) { return hash == password, nil }}})
 	if err != nil {
@@ -230,14 +265,6 @@ func TestAPublicPageInBrowsers(t *testing.T) {
 			must(browser.Until(ctx, tab, "/^(today|heute)/.test(document.querySelector('[data-asof]').textContent)"))
 			must(browser.Until(ctx, tab, "document.querySelector('button[aria-pressed=false]')"))
 
-			// A person looks again at a tab: that is when it looks for changes.
-			st.change(func(r *status.Record) { r.Incidents[0].Title = "Cards work again" })
-			must(s.Refresh(ctx))
-			must(tab.Eval(ctx, "(() => { document.querySelector('.group').open = false; window.same = true; dispatchEvent(new Event('online')); })()", nil))
-			must(browser.Until(ctx, tab, "document.querySelector('.incident h3').textContent === 'Cards work again'"))
-			must(browser.Until(ctx, tab, "window.same")) // it was not loaded anew
-
-			// Once the page is kept, the server may go.
 			must(browser.Until(ctx, tab, "navigator.serviceWorker.controller"))
 			kept := func(path, what string) {
 				t.Helper()
@@ -247,6 +274,22 @@ func TestAPublicPageInBrowsers(t *testing.T) {
 					await new Promise((go) => { setTimeout(go, 50); });
 				} })()`, path, what), nil))
 			}
+			kept("/", "Card payments are refused")
+			sum, parts := st.weight()
+			t.Logf("a first visit: %d bytes in all, headers too: %v", sum, parts)
+			const more = 2_500 // 50 components instead of 6
+			if sum+more > 30_000 {
+				t.Errorf("a first visit is %d bytes: %v", sum, parts)
+			}
+
+			// A person looks again at a tab: that is when it looks for changes.
+			st.change(func(r *status.Record) { r.Incidents[0].Title = "Cards work again" })
+			must(s.Refresh(ctx))
+			must(tab.Eval(ctx, "(() => { document.querySelector('.group').open = false; window.same = true; dispatchEvent(new Event('online')); })()", nil))
+			must(browser.Until(ctx, tab, "document.querySelector('.incident h3').textContent === 'Cards work again'"))
+			must(browser.Until(ctx, tab, "window.same")) // it was not loaded anew
+
+			// Once the page is kept, the server may go.
 			kept("/", "Cards work again")
 
 			must(tab.Go(ctx, srv.URL+"/s/closed/subscribe"))

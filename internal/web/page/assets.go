@@ -36,6 +36,7 @@ var assets = sync.OnceValue(func() *shared {
 	for class, ink := range inks {
 		a.add(class+".svg", "image/svg+xml", []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="`+ink+`">`+drawn(class, "#fff", ink)+`</svg>`))
 	}
+	a.add("app.svg", "image/svg+xml", []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#1d5fd1"/><path d="M5 17V9m4.7 8V6m4.6 11V9M19 17V6" stroke="#fff" stroke-width="2.4" stroke-linecap="round"/></svg>`))
 	return a
 })
 

@@ -521,12 +521,11 @@ func manifestOf(set *pageSet, a address) manifest {
 	if c := accentOf(set.page.Accent); c != nil {
 		m.Theme = c.Light
 	}
-	for _, i := range []manifestIcon{
-		{"app.png", "192x192", "image/png", "any"}, {"app-512.png", "512x512", "image/png", "any"},
-		{"app-maskable-192.png", "192x192", "image/png", "maskable"}, {"app-maskable-512.png", "512x512", "image/png", "maskable"},
-	} {
-		i.Src = "/static/icons/" + i.Src
-		m.Icons = append(m.Icons, i)
+	// Browsers fetch what they would install with the first visit: a drawing is the
+	// lightest, and those that do not take it find the others.
+	m.Icons = []manifestIcon{
+		{assets().url("app.svg"), "any", "image/svg+xml", "any"},
+		{"/static/icons/app-maskable-192.png", "192x192", "image/png", "maskable"}, {"/static/icons/app-maskable-512.png", "512x512", "image/png", "maskable"},
 	}
 	return m
 }

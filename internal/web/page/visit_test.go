@@ -125,7 +125,7 @@ func TestBadgesAndTheSmallPageStandOnOtherSites(t *testing.T) {
 		Start string `json:"start_url"`
 		Icons []struct{ Src string }
 	}
-	if err := json.Unmarshal([]byte(body), &m); err != nil || m.Start != "/" || len(m.Icons) != 4 {
+	if err := json.Unmarshal([]byte(body), &m); err != nil || m.Start != "/" || len(m.Icons) != 3 {
 		t.Errorf("%v %s", err, body)
 	}
 }
