@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"html/template"
+	"slices"
 	"time"
 
 	"tocsin/internal/status"
@@ -26,13 +27,13 @@ type Feed struct {
 
 // Item is one incident or maintenance with all of its updates.
 type Item struct {
-	ID      string
-	Title   string
-	URL     string
-	HTML    template.HTML
-	Text    string
-	Started time.Time
-	Updated time.Time
+	ID        string
+	Title     string
+	URL       string
+	HTML      template.HTML
+	Text      string
+	Published time.Time // when it was first told: work that is announced begins later
+	Updated   time.Time
 }
 
 // Words are what the items need of a language.
@@ -47,11 +48,15 @@ type Renderer interface {
 	Text(markdown string) string
 }
 
-// Make makes a feed of what is open, planned and past.
+// Make makes a feed of what is open, planned and past: what was told of last comes
+// first.
 func Make(s status.Snapshot, url string, zone *time.Location, updated time.Time, words Words, r Renderer) Feed {
 	f := Feed{PageID: s.Page.ID, Title: s.Page.Name, URL: url, Zone: zone, Lang: s.Page.Language, Updated: updated}
-	add := func(id, title string, started time.Time, updates []status.Update) {
-		i := Item{ID: id, Title: title, URL: url + "/incidents/" + id, Started: started, Updated: started}
+	add := func(id, title string, created time.Time, updates []status.Update) {
+		if created.IsZero() && len(updates) > 0 {
+			created = updates[0].Posted
+		}
+		i := Item{ID: id, Title: title, URL: url + "/incidents/" + id, Published: created, Updated: created}
 		var html, text bytes.Buffer
 		for n := len(updates) - 1; n >= 0; n-- {
 			u := &updates[n]
@@ -65,8 +70,8 @@ func Make(s status.Snapshot, url string, zone *time.Location, updated time.Time,
 		i.HTML, i.Text = template.HTML(html.String()), text.String() //nolint:gosec // escaped and sanitised above
 		f.Items = append(f.Items, i)
 	}
-	incident := func(i status.Incident) { add(i.ID, i.Title, i.Started, i.Updates) }
-	work := func(m status.Maintenance) { add(m.ID, m.Title, m.Start, m.Updates) }
+	incident := func(i status.Incident) { add(i.ID, i.Title, i.Created, i.Updates) }
+	work := func(m status.Maintenance) { add(m.ID, m.Title, m.Created, m.Updates) }
 	for _, i := range s.Open {
 		incident(i)
 	}
@@ -84,6 +89,7 @@ func Make(s status.Snapshot, url string, zone *time.Location, updated time.Time,
 			work(m)
 		}
 	}
+	slices.SortStableFunc(f.Items, func(a, b Item) int { return b.Updated.Compare(a.Updated) })
 	return f
 }
 
@@ -123,7 +129,7 @@ func (f Feed) Atom() ([]byte, error) {
 	a := atomFeed{Lang: f.Lang, ID: "urn:uuid:" + f.PageID, Title: f.Title, Updated: stamp(f.Updated), Author: f.Title,
 		Links: []atomLink{{Href: f.URL}, {Rel: "self", Type: "application/atom+xml", Href: f.URL + "/history.atom"}}}
 	for _, i := range f.Items {
-		a.Entries = append(a.Entries, atomEntry{ID: "urn:uuid:" + i.ID, Title: i.Title, Published: stamp(i.Started), Updated: stamp(i.Updated),
+		a.Entries = append(a.Entries, atomEntry{ID: "urn:uuid:" + i.ID, Title: i.Title, Published: stamp(i.Published), Updated: stamp(i.Updated),
 			Link: atomLink{Rel: "alternate", Type: "text/html", Href: i.URL}, Content: atomText{"html", string(i.HTML)}})
 	}
 	return document(a)
@@ -188,7 +194,7 @@ type jsonItem struct {
 func (f Feed) JSON() ([]byte, error) {
 	items := []jsonItem{}
 	for _, i := range f.Items {
-		items = append(items, jsonItem{i.ID, i.URL, i.Title, string(i.HTML), i.Text, stamp(i.Started), stamp(i.Updated)})
+		items = append(items, jsonItem{i.ID, i.URL, i.Title, string(i.HTML), i.Text, stamp(i.Published), stamp(i.Updated)})
 	}
 	body, err := json.Marshal(struct {
 		Version  string     `json:"version"`

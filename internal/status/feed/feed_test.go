@@ -52,6 +52,11 @@ func TestFeedReadersReadIt(t *testing.T) {
 				t.Fatalf("%s %q %d", got.FeedType, got.Title, len(got.Items))
 			}
 			i := got.Items[0]
+			for _, x := range got.Items { // readers hide what lies ahead
+				if x.PublishedParsed == nil || x.PublishedParsed.After(now) || x.UpdatedParsed != nil && x.UpdatedParsed.After(now) {
+					t.Errorf("%s is of %v, %v", x.Title, x.PublishedParsed, x.UpdatedParsed)
+				}
+			}
 			text := i.Content + i.Description
 			if i.Title != "Payments ]]> fail & more" || i.Link != "https://status.example.com/incidents/0190a000-0000-7000-8000-000000000002" ||
 				!strings.Contains(text, "<strong>look</strong>") || strings.Contains(text, "<script") {

@@ -277,7 +277,11 @@ func (w *Writer) components() []Component {
 
 func (w *Writer) component(c *status.ComponentView, group *string, position int) Component {
 	start := c.Created.In(w.Zone).Format(status.DateFormat)
-	return Component{ID: c.ID, Name: c.Name, Status: string(c.Shown), CreatedAt: w.time(c.Created), UpdatedAt: w.time(c.Since),
+	since := c.Since
+	if since.Before(c.Created) {
+		since = c.Created
+	}
+	return Component{ID: c.ID, Name: c.Name, Status: string(c.Shown), CreatedAt: w.time(c.Created), UpdatedAt: w.time(since),
 		Position: position, Description: text(c.About), Showcase: true, StartDate: &start, GroupID: group, PageID: w.Snapshot.Page.ID}
 }
 

@@ -404,7 +404,7 @@ func (s *Site) ask(ctx context.Context, f func(ctx context.Context) error) error
 func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, error) {
 	feedOf := func(kind string, write func(feed.Feed) ([]byte, error)) func() (*document, error) {
 		return func() (*document, error) {
-			f := feed.Make(set.snapshot, set.at.URL, set.zone, set.changed, a.language, s.text)
+			f := feed.Make(set.told(), set.at.URL, set.zone, set.changed, a.language, s.text)
 			f.Lang = a.language.Tag
 			body, err := write(f)
 			if err != nil {
@@ -425,7 +425,7 @@ func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, e
 		"history.rss":  feedOf("application/rss+xml", feed.Feed.RSS),
 		"history.json": feedOf("application/feed+json", feed.Feed.JSON),
 		"maintenance.ics": func() (*document, error) {
-			return shareable("text/calendar; charset=utf-8", feed.ICal(set.snapshot, set.at.URL, set.changed, s.text.Text))
+			return shareable("text/calendar; charset=utf-8", feed.ICal(set.told(), set.at.URL, set.changed, s.text.Text))
 		},
 		"badge.svg": func() (*document, error) { return picture(badge(set.page.Name, set.snapshot.State, a.language)) },
 		"live.json": func() (*document, error) {
@@ -490,6 +490,16 @@ func ended(r *status.Record) ([]status.Incident, []status.Maintenance) {
 	}
 	slices.SortStableFunc(work, func(a, b status.Maintenance) int { return b.Start.Compare(a.Start) })
 	return in, work
+}
+
+// told is the snapshot with all of the past that the record has, as far as a feed
+// or a calendar goes: some readers look once a week.
+func (set *pageSet) told() status.Snapshot {
+	const most = 50
+	s := set.snapshot
+	in, work := ended(&set.record)
+	s.Past = []status.PastDay{{Incidents: in[:min(most, len(in))], Maintenances: work[:min(most, len(work))]}}
+	return s
 }
 
 // manifest makes the page an app.
