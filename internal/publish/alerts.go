@@ -96,6 +96,9 @@ func (d *Desk) Watch(ctx context.Context) (next time.Time, err error) {
 			m = &matcher{}
 			d.matchers[id] = m
 		}
+		// Which alert is whose is found out here rather than in the transaction, for
+		// which everybody waits.
+		m.judge(slices.DeleteFunc(slices.Clone(bound), func(b Bound) bool { return b.Component.PageID != id }), troubles)
 		if _, failed := d.change(ctx, id, Who{Name: automation}, false, func(j *job) error { return j.follow(m, pages[id]) }); failed != nil {
 			err = fmt.Errorf("page %s: %w", id, failed)
 			next = now.Add(d.o.Pause)

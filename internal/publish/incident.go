@@ -37,6 +37,9 @@ type Opening struct {
 func (d *Desk) OpenIncident(ctx context.Context, who Who, o Opening) (status.Incident, Told, error) {
 	var made status.Incident
 	t, err := d.change(ctx, o.PageID, who, o.Note.Silent || o.Draft, func(j *job) error {
+		if len(o.AlertIDs) > mostLinked || slices.ContainsFunc(o.AlertIDs, func(id string) bool { return id == "" || len(id) > 64 }) {
+			return refuse("alert_ids", "are too many, or hold what is no id", fmt.Sprintf("name up to %d alerts", mostLinked))
+		}
 		open, err := j.tx.Incidents(ctx)
 		if err != nil {
 			return err

@@ -22,6 +22,7 @@ const (
 	MaxUpdates    = 500                  // of an incident
 	MaxParts      = 1_000                // components of a page
 	MaxPatterns   = 100                  // of a list in a binding
+	MaxBindings   = 50                   // of a component
 	longest       = 366 * 24 * time.Hour // of a maintenance
 )
 
@@ -50,6 +51,12 @@ func (p *Page) Validate() error {
 		return err
 	}
 	if err := text("about", p.About, MaxAbout); err != nil {
+		return err
+	}
+	if len(p.Language) > 35 {
+		return &FieldError{"language", "is no language", `write a tag such as "de" or "pt-BR"`}
+	}
+	if err := line("language", p.Language, 0, 35); err != nil {
 		return err
 	}
 	if _, err := time.LoadLocation(p.Zone); err != nil || p.Zone == "" || p.Zone == "Local" {
@@ -100,6 +107,9 @@ func (c *Component) Validate() error {
 	if c.State == Maintained {
 		return &FieldError{"state", "maintenance is announced, not set", "make a maintenance of this component"}
 	}
+	if len(c.Bindings) > MaxBindings {
+		return &FieldError{"bindings", fmt.Sprintf("are %d", len(c.Bindings)), fmt.Sprintf("keep to %d", MaxBindings)}
+	}
 	for i := range c.Bindings {
 		if err := c.Bindings[i].validate(fmt.Sprintf("bindings[%d].", i)); err != nil {
 			return err
@@ -124,6 +134,17 @@ func (b *Binding) validate(at string) error {
 	}
 	if len(b.SourceIDs)+len(b.Hosts)+len(b.Services)+len(b.Labels) == 0 {
 		return &FieldError{strings.TrimSuffix(at, "."), "stands for everything", "name a source, a host, a service or a label"}
+	}
+	if len(b.Labels) > MaxPatterns || len(b.States) > MaxPatterns {
+		return &FieldError{at + "labels", "or states are too many", fmt.Sprintf("keep to %d", MaxPatterns)}
+	}
+	for k, v := range b.Labels {
+		if err := line(at+"labels", k, 1, MaxTitle); err != nil {
+			return err
+		}
+		if err := line(at+"labels."+k, v, 0, MaxTitle); err != nil {
+			return err
+		}
 	}
 	for was, to := range b.States {
 		if err := state(at+"states."+was, to); err != nil {
