@@ -68,7 +68,7 @@ func newDocument(kind string, body []byte, vary string) (*document, error) {
 	}
 	d.forms[packed] = newForm(g.Bytes(), tag+"-g", "gzip")
 	var b bytes.Buffer
-	w := brotli.NewWriterLevel(&b, 7)
+	w := brotli.NewWriterLevel(&b, 5)
 	if _, err = w.Write(body); err == nil {
 		err = w.Close()
 	}

@@ -94,7 +94,7 @@ func (s *Site) export(ctx context.Context, dir string, live *pageSet, out *Expor
 		}
 	}
 	var files []string
-	for p := range s.programs(set, address{language: set.language}) {
+	for p := range s.programs(ctx, set, address{language: set.language}) {
 		files = append(files, p)
 	}
 	each(set.snapshot.Groups, func(id string) { files = append(files, "badge/"+id+".svg") })
@@ -124,18 +124,22 @@ func each(groups []status.GroupView, f func(id string)) {
 func (s *Site) past(ctx context.Context, set *pageSet) (months, entries []string, err error) {
 	now := set.taken.In(set.zone)
 	end := time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, set.zone)
-	in, work, first, err := s.store.StatusHistory(ctx, set.page.ID, time.Time{}, end)
+	in, work, err := s.store.StatusMonth(ctx, set.page.ID, beginning, end)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the history: %w", err)
 	}
+	first := set.page.Created
+	add := func(id string, at time.Time) {
+		entries = append(entries, "incidents/"+id)
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
 	for i := range in {
-		entries = append(entries, "incidents/"+in[i].ID)
+		add(in[i].ID, in[i].Started)
 	}
 	for i := range work {
-		entries = append(entries, "incidents/"+work[i].ID)
-	}
-	if first.IsZero() || !set.page.Created.IsZero() && set.page.Created.Before(first) {
-		first = set.page.Created
+		add(work[i].ID, work[i].Start)
 	}
 	for m := end.AddDate(0, -1, 0); !m.AddDate(0, 1, 0).Before(first) && len(months) < 12*50; m = m.AddDate(0, -1, 0) {
 		months = append(months, "history/"+m.Format(monthFormat))

@@ -276,8 +276,8 @@ func (s *Site) quick(q *simple) *document {
 	if len(q.language) > 0 && q.language[0] != "" && forPeople(path) {
 		language = s.renderer.languages.Accept(q.language[0], set.page.Language)
 	}
-	if path == "" {
-		return set.home[language.Tag]
+	if path == "" && language == set.language {
+		return set.home
 	}
 	return set.docs.peek(language.Tag + "/" + path)
 }

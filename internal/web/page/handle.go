@@ -23,8 +23,8 @@ func (s *Site) Handle(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	a := s.address(set, path, r)
-	d := set.home[a.language.Tag]
-	if a.path != "" || a.named {
+	d := set.home
+	if a.path != "" || a.named || a.language != set.language {
 		var ours bool
 		if d, ours = s.find(set, a, r); !ours {
 			return false

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin/internal/status"
@@ -118,9 +119,16 @@ func drawn(class, mark, ink string) string {
 	return fmt.Sprintf(shapes[class]+"%.0[1]s%.0[2]s", mark, ink)
 }
 
-func shape(class string) template.HTML {
-	return template.HTML(`<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true">` + drawn(class, "var(--bg)", "currentColor") + `</svg>`) //nolint:gosec // ours
-}
+// inline are the shapes within a page, in the colour of its text.
+var inline = sync.OnceValue(func() map[string]template.HTML {
+	out := map[string]template.HTML{}
+	for class := range shapes {
+		out[class] = template.HTML(`<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true">` + drawn(class, "var(--bg)", "currentColor") + `</svg>`) //nolint:gosec // ours
+	}
+	return out
+})
+
+func shape(class string) template.HTML { return inline()[class] }
 
 // Languages are those that pages can be made in.
 func (r *Renderer) Languages() words.Languages { return r.languages }

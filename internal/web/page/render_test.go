@@ -18,7 +18,9 @@ import (
 var now = time.Date(2026, 11, 22, 12, 34, 0, 0, time.UTC)
 
 // company is a page of 50 components, 90 days and three open incidents.
-func company() status.Record {
+func company() status.Record { return companyAt(now) }
+
+func companyAt(now time.Time) status.Record {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	r := status.Record{Page: status.Page{ID: "p", Name: "Sandbank Online", Language: "en"}, Days: map[string][]status.Day{}, Intervals: map[string][]status.Interval{}}
 	for g := range 6 {

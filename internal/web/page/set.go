@@ -32,11 +32,12 @@ type pageSet struct {
 	taken    time.Time // when the record was read
 	changed  time.Time // when something was last changed
 	at       Place
-	networks []netip.Prefix       // see Private
-	language *words.Language      // for visitors whose own we do not have
-	home     map[string]*document // by language, for addresses that name none
-	docs     *drawer              // made of the snapshot
-	past     *drawer              // made of what the store was asked for; outlives a page that is only made anew
+	networks []netip.Prefix  // see Private
+	language *words.Language // for visitors whose own we do not have
+	home     *document       // in its own language, for addresses that name none
+	docs     *drawer         // made of the snapshot
+	past     *drawer         // made of what the store was asked for; outlives a page that is only made anew
+	recent   *recent         // likewise
 }
 
 // drawer keeps documents by what they are, each made once.
@@ -132,19 +133,17 @@ func (s *Site) buildAt(r status.Record, now time.Time, at Place, before *pageSet
 	}
 	set := &pageSet{page: r.Page, record: r, zone: zone, taken: now, changed: statuspage.Changed(&r), at: at,
 		snapshot: status.Take(r, zone, now), language: s.renderer.languages.For(r.Page.Language, ""),
-		home: map[string]*document{}, docs: newDrawer(), past: newDrawer()}
+		docs: newDrawer(), past: newDrawer(), recent: &recent{}}
 	for _, n := range r.Page.Private.Networks {
 		if prefix, err := netip.ParsePrefix(n); err == nil { // was checked when it was stored
 			set.networks = append(set.networks, prefix)
 		}
 	}
 	if before != nil && before.page.Version == r.Page.Version && before.at.Copy == at.Copy {
-		set.past = before.past
+		set.past, set.recent = before.past, before.recent
 	}
-	for tag, language := range s.renderer.languages {
-		if set.home[tag], err = s.forReading(set, address{language: language}); err != nil {
-			return nil, err
-		}
+	if set.home, err = s.forReading(set, address{language: set.language}); err != nil {
+		return nil, err
 	}
 	return set, nil
 }
@@ -173,6 +172,9 @@ func contentOf(s *status.Snapshot, stale bool) string {
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
 }
+
+// beginning is before all that anybody can have told.
+var beginning = time.Unix(0, 0)
 
 var (
 	monthPath = regexp.MustCompile(`^history/\d{4}-(0[1-9]|1[0-2])$`)
@@ -223,7 +225,7 @@ func (s *Site) document(ctx context.Context, set *pageSet, a address) (*document
 		d, err := set.docs.get(key, func() (*document, error) { return picture(badge(name, state, a.language)) })
 		return d, true, err
 	}
-	write := s.programs(set, a)[a.path]
+	write := s.programs(ctx, set, a)[a.path]
 	if write == nil {
 		return nil, false, nil
 	}
@@ -307,7 +309,7 @@ func (s *Site) entry(ctx context.Context, set *pageSet, a address, key, id strin
 	}
 	return set.past.get(key, func() (d *document, err error) {
 		err = s.ask(ctx, func(ctx context.Context) error {
-			i, err := s.store.StatusIncident(ctx, id)
+			i, err := s.store.Incident(ctx, id)
 			if err == nil && i.PageID == set.page.ID {
 				d, err = incident(&i)
 				return err
@@ -315,7 +317,7 @@ func (s *Site) entry(ctx context.Context, set *pageSet, a address, key, id strin
 			if !errors.Is(err, fault.ErrNotFound) {
 				return err
 			}
-			m, err := s.store.StatusMaintenance(ctx, id)
+			m, err := s.store.Maintenance(ctx, id)
 			if err == nil && m.PageID == set.page.ID {
 				d, err = maintenance(&m)
 			}
@@ -337,21 +339,25 @@ func (s *Site) month(ctx context.Context, set *pageSet, a address) (d *document,
 	}
 	next := m.Of.AddDate(0, 1, 0)
 	err = s.ask(ctx, func(ctx context.Context) error {
-		var first time.Time
-		if m.Incidents, m.Maintenances, first, err = s.store.StatusHistory(ctx, set.page.ID, m.Of, next); err != nil {
+		if m.Incidents, m.Maintenances, err = s.store.StatusMonth(ctx, set.page.ID, m.Of, next); err != nil {
 			return err
 		}
-		if first.IsZero() || first.After(set.page.Created) {
-			first = set.page.Created
+		older := set.page.Created.Before(m.Of)
+		if !older { // what was brought from elsewhere is older than the page
+			in, work, err := s.store.StatusMonth(ctx, set.page.ID, beginning, m.Of)
+			if err != nil {
+				return err
+			}
+			older = len(in)+len(work) > 0
+		}
+		if older {
+			m.Earlier = m.Of.AddDate(0, -1, 0)
 		}
 		if !next.After(this) {
 			m.Later = next
 		}
-		if first.Before(m.Of) {
-			m.Earlier = m.Of.AddDate(0, -1, 0)
-		}
 		nothing := len(m.Incidents)+len(m.Maintenances) == 0
-		if nothing && (m.Of.After(this) || !first.Before(next)) && !m.Of.Equal(this) {
+		if nothing && !m.Of.Equal(this) && (m.Of.After(this) || !older && !set.page.Created.Before(next)) {
 			return nil // before and after all that there is
 		}
 		body, err := s.renderer.History(set.snapshot, m, a.language, set.zone, a.place(set))
@@ -401,10 +407,10 @@ func (s *Site) ask(ctx context.Context, f func(ctx context.Context) error) error
 }
 
 // programs are what is read by programs, by path.
-func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, error) {
+func (s *Site) programs(ctx context.Context, set *pageSet, a address) map[string]func() (*document, error) {
 	feedOf := func(kind string, write func(feed.Feed) ([]byte, error)) func() (*document, error) {
 		return func() (*document, error) {
-			f := feed.Make(set.told(), set.at.URL, set.zone, set.changed, a.language, s.text)
+			f := feed.Make(s.told(ctx, set), set.at.URL, set.zone, set.changed, a.language, s.text)
 			f.Lang = a.language.Tag
 			body, err := write(f)
 			if err != nil {
@@ -416,7 +422,7 @@ func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, e
 	v2 := func(of func(*statuspage.Writer) any) func() (*document, error) {
 		return func() (*document, error) {
 			w := &statuspage.Writer{Snapshot: set.snapshot, Zone: set.zone, URL: set.at.URL, Updated: set.changed, Text: s.text.Text}
-			w.Ended, w.Done = ended(&set.record)
+			w.Ended, w.Done = s.over(ctx, set)
 			return inJSON("application/json; charset=utf-8", of(w))
 		}
 	}
@@ -425,7 +431,7 @@ func (s *Site) programs(set *pageSet, a address) map[string]func() (*document, e
 		"history.rss":  feedOf("application/rss+xml", feed.Feed.RSS),
 		"history.json": feedOf("application/feed+json", feed.Feed.JSON),
 		"maintenance.ics": func() (*document, error) {
-			return shareable("text/calendar; charset=utf-8", feed.ICal(set.told(), set.at.URL, set.changed, s.text.Text))
+			return shareable("text/calendar; charset=utf-8", feed.ICal(s.told(ctx, set), set.at.URL, set.changed, s.text.Text))
 		},
 		"badge.svg": func() (*document, error) { return picture(badge(set.page.Name, set.snapshot.State, a.language)) },
 		"live.json": func() (*document, error) {
@@ -473,33 +479,56 @@ func picture(body []byte) (*document, error) {
 	return d, nil
 }
 
-// ended are the incidents and maintenances that are over, the newest first.
-func ended(r *status.Record) ([]status.Incident, []status.Maintenance) {
-	var in []status.Incident
-	for i := range r.Incidents {
-		if x := &r.Incidents[i]; !x.Draft && (x.Phase == status.Resolved || x.Phase == status.Postmortem) {
-			in = append(in, *x)
-		}
+// recent is what ended lately.
+type recent struct {
+	mu   sync.Mutex
+	read bool
+	in   []status.Incident
+	work []status.Maintenance
+}
+
+// mostTold is of how much that is over feeds and lists tell: some readers look
+// once a week.
+const mostTold = 50
+
+// over are the incidents and maintenances that are over, the newest first: of the
+// days that bars show, or of those that the record has while the database is away.
+func (s *Site) over(ctx context.Context, set *pageSet) ([]status.Incident, []status.Maintenance) {
+	x := set.recent
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.read {
+		return x.in, x.work
 	}
+	in, work := set.record.Incidents, set.record.Maintenances
+	err := s.ask(ctx, func(ctx context.Context) (err error) {
+		in, work, err = s.store.StatusMonth(ctx, set.page.ID, set.taken.AddDate(0, 0, -status.BarDays), set.taken)
+		return err
+	})
+	if err != nil {
+		s.o.Log.Warn("what is over cannot be read", "page", set.page.Slug, "error", err)
+		in, work = set.record.Incidents, set.record.Maintenances
+	}
+	in, work = slices.Clone(in), slices.Clone(work)
+	in = slices.DeleteFunc(in, func(i status.Incident) bool {
+		return i.Draft || i.Phase != status.Resolved && i.Phase != status.Postmortem
+	})
 	slices.SortStableFunc(in, func(a, b status.Incident) int { return b.Started.Compare(a.Started) })
-	var work []status.Maintenance
-	for i := range r.Maintenances {
-		if r.Maintenances[i].Phase == status.Completed {
-			work = append(work, r.Maintenances[i])
-		}
-	}
+	work = slices.DeleteFunc(work, func(m status.Maintenance) bool { return m.Phase != status.Completed })
 	slices.SortStableFunc(work, func(a, b status.Maintenance) int { return b.Start.Compare(a.Start) })
+	in, work = in[:min(mostTold, len(in))], work[:min(mostTold, len(work))]
+	if err == nil {
+		x.read, x.in, x.work = true, in, work
+	}
 	return in, work
 }
 
-// told is the snapshot with all of the past that the record has, as far as a feed
-// or a calendar goes: some readers look once a week.
-func (set *pageSet) told() status.Snapshot {
-	const most = 50
-	s := set.snapshot
-	in, work := ended(&set.record)
-	s.Past = []status.PastDay{{Incidents: in[:min(most, len(in))], Maintenances: work[:min(most, len(work))]}}
-	return s
+// told is the snapshot with all of the past that feeds tell.
+func (s *Site) told(ctx context.Context, set *pageSet) status.Snapshot {
+	snapshot := set.snapshot
+	in, work := s.over(ctx, set)
+	snapshot.Past = []status.PastDay{{Incidents: in, Maintenances: work}}
+	return snapshot
 }
 
 // manifest makes the page an app.

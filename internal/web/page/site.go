@@ -18,12 +18,13 @@ type Store interface {
 	StatusPages(ctx context.Context) ([]status.Page, error)
 	// StatusRecord is all that is shown of a page.
 	StatusRecord(ctx context.Context, pageID string) (status.Record, error)
-	// StatusHistory is what began from one moment up to another, drafts left out,
-	// and when the first of all began; zero if there is none.
-	StatusHistory(ctx context.Context, pageID string, from, to time.Time) (in []status.Incident, work []status.Maintenance, first time.Time, err error)
-	// StatusIncident and StatusMaintenance answer one; fault.ErrNotFound.
-	StatusIncident(ctx context.Context, id string) (status.Incident, error)
-	StatusMaintenance(ctx context.Context, id string) (status.Maintenance, error)
+	// StatusMonth is what began from one moment up to another, drafts and what was
+	// cancelled left out, the oldest first.
+	StatusMonth(ctx context.Context, pageID string, from, to time.Time) ([]status.Incident, []status.Maintenance, error)
+	// Incident answers one of any page, draft or not; fault.ErrNotFound.
+	Incident(ctx context.Context, id string) (status.Incident, error)
+	// Maintenance is the same for announced work.
+	Maintenance(ctx context.Context, id string) (status.Maintenance, error)
 }
 
 // Options are what a Site needs besides its store. The zero value of each is its
@@ -139,6 +140,7 @@ func (s *Site) Refresh(ctx context.Context) error {
 	}
 	changed := len(pages) != len(s.pages)
 	next := map[string]*pageSet{}
+	var fresh []*pageSet
 	for _, p := range pages {
 		known := s.pages[p.ID]
 		if known != nil && known.page.Version == p.Version && !known.at.Stale && now.Sub(known.taken) < s.o.Renew {
@@ -158,12 +160,27 @@ func (s *Site) Refresh(ctx context.Context) error {
 			set = known
 		}
 		next[p.ID], changed = set, true
+		fresh = append(fresh, set)
 	}
 	if changed {
 		s.publish(next)
 	}
+	s.warm(ctx, fresh)
 	s.keep(next, now)
 	return nil
+}
+
+// warm makes the page in the other languages and what open tabs ask for, so that
+// no visitor waits for it.
+func (s *Site) warm(ctx context.Context, sets []*pageSet) {
+	for _, set := range sets {
+		for _, l := range s.renderer.languages {
+			if _, _, err := s.document(ctx, set, address{language: l}); err != nil {
+				s.o.Log.Error("page cannot be made", "page", set.page.Slug, "language", l.Tag, "error", err)
+			}
+		}
+		_, _, _ = s.document(ctx, set, address{language: set.language, path: "live.json"}) // said when it is asked for
+	}
 }
 
 // allStale makes every page say from when it is, once.

@@ -39,21 +39,18 @@ func (s *shelf) StatusRecord(context.Context, string) (status.Record, error) {
 	return s.r, s.away
 }
 
-func (s *shelf) StatusHistory(_ context.Context, _ string, from, to time.Time) (in []status.Incident, work []status.Maintenance, first time.Time, err error) {
+func (s *shelf) StatusMonth(_ context.Context, _ string, from, to time.Time) (in []status.Incident, work []status.Maintenance, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range s.old {
-		if first.IsZero() || i.Started.Before(first) {
-			first = i.Started
-		}
 		if !i.Draft && !i.Started.Before(from) && i.Started.Before(to) {
 			in = append(in, i)
 		}
 	}
-	return in, nil, first, s.away
+	return in, nil, s.away
 }
 
-func (s *shelf) StatusIncident(_ context.Context, id string) (status.Incident, error) {
+func (s *shelf) Incident(_ context.Context, id string) (status.Incident, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range s.old {
@@ -64,7 +61,7 @@ func (s *shelf) StatusIncident(_ context.Context, id string) (status.Incident, e
 	return status.Incident{}, cmp.Or(s.away, fault.ErrNotFound)
 }
 
-func (s *shelf) StatusMaintenance(context.Context, string) (status.Maintenance, error) {
+func (s *shelf) Maintenance(context.Context, string) (status.Maintenance, error) {
 	return status.Maintenance{}, fault.ErrNotFound
 }
 

@@ -1,8 +1,8 @@
 package page
 
 import (
-	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 	"time"
 
@@ -284,22 +284,22 @@ func (m *maker) component(c *status.ComponentView) component {
 // page of 50 components has 4,500 days, and an element for each would be most of
 // its weight. Worse states are drawn last.
 func bars(days []status.Day) []bar {
-	paths := map[string]*strings.Builder{}
+	paths := map[string][]byte{}
 	last := map[string]int{}
-	for i, d := range days {
-		c := class(d.Worst)
-		if paths[c] == nil {
-			paths[c] = &strings.Builder{}
-			fmt.Fprintf(paths[c], "M%d 0v30", i*5+2)
+	for i := range days {
+		c := class(days[i].Worst)
+		p := paths[c]
+		if p == nil {
+			p = append(strconv.AppendInt(append(make([]byte, 0, 1024), 'M'), int64(i*5+2), 10), " 0v30"...)
 		} else {
-			fmt.Fprintf(paths[c], "m%d-30v30", (i-last[c])*5)
+			p = append(strconv.AppendInt(append(p, 'm'), int64((i-last[c])*5), 10), "-30v30"...)
 		}
-		last[c] = i
+		paths[c], last[c] = p, i
 	}
 	var out []bar
 	for _, c := range []string{"none", "ok", "maint", "degr", "part", "major"} {
 		if paths[c] != nil {
-			out = append(out, bar{c, paths[c].String()})
+			out = append(out, bar{c, string(paths[c])})
 		}
 	}
 	return out
