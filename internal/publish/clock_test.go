@@ -106,6 +106,39 @@ func TestOverlappingMaintenanceShowsUntilTheLastEnds(t *testing.T) {
 	})
 }
 
+func TestWhatIsWrittenDownLaterLeavesMaintenanceWhereNothingWasWrong(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		api := r.component("API")
+		_, _, err := r.desk.SaveMaintenance(ctx, mira, status.Maintenance{PageID: r.page.ID, Title: "Work", Components: []string{api.ID}, Start: begin.Add(time.Hour),
+			End: begin.Add(2 * time.Hour), AutoStart: true, AutoEnd: true}, publish.Note{Body: "b"})
+		must(t, err)
+		for range 3 {
+			r.pass(time.Hour)
+			r.tick()
+		}
+		history := func() (text string) {
+			list, err := r.db.StatusIntervals(ctx, api.ID, time.Time{})
+			must(t, err)
+			for n, i := range list {
+				text += i.Start.Format("15:04 ") + string(i.State) + "; "
+				if n > 0 && !list[n-1].End.Equal(i.Start) {
+					t.Fatalf("between %v and %v nothing is known", list[n-1].End, i.Start)
+				}
+			}
+			return text
+		}
+		same(t, "history", history(), "08:00 operational; 09:00 under_maintenance; 10:00 operational; ")
+		i, _, err := r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: "Was down", Note: publish.Note{Body: "b", At: begin.Add(30 * time.Minute),
+			Changes: []status.Change{{ComponentID: api.ID, To: status.Major}}}})
+		must(t, err)
+		same(t, "history", history(), "08:00 operational; 08:30 major_outage; ")
+		_, _, err = r.desk.PostUpdate(ctx, mira, i.ID, publish.Note{Phase: status.Resolved, Body: "b", At: begin.Add(90 * time.Minute), Restore: true})
+		must(t, err)
+		same(t, "history", history(), "08:00 operational; 08:30 major_outage; 09:30 operational; ")
+	})
+}
+
 func TestASeriesIsPlannedAheadOnTheClockOfItsZone(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		ctx := t.Context()

@@ -331,7 +331,7 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 		if err != nil {
 			return err
 		}
-		before := order(have, nil)
+		before, were := order(have, nil), slices.Clone(have)
 		byID := map[string]*status.Group{}
 		for i := range have {
 			byID[have[i].ID] = &have[i]
@@ -351,6 +351,9 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 			if have[i].ParentID == have[i].ID {
 				return refuse("groups", "a group stands in itself", "choose another group, or none")
 			}
+			if have[i] == were[i] {
+				continue
+			}
 			if err := j.tx.SaveGroup(ctx, &have[i]); err != nil {
 				return err
 			}
@@ -358,6 +361,7 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 		if err := j.components(); err != nil {
 			return err
 		}
+		stood := slices.Clone(j.parts)
 		before["components"] = order(nil, j.parts)["components"]
 		for i := range j.parts {
 			j.parts[i].Position += len(components)
@@ -373,6 +377,9 @@ func (d *Desk) Reorder(ctx context.Context, who Who, pageID string, groups, comp
 			c.Position, c.GroupID = i, p.ParentID
 		}
 		for i := range j.parts {
+			if j.parts[i].Position == stood[i].Position && j.parts[i].GroupID == stood[i].GroupID {
+				continue
+			}
 			if err := j.tx.SaveComponent(ctx, &j.parts[i]); err != nil {
 				return err
 			}
