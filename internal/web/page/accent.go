@@ -1,8 +1,10 @@
 package page
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // accent is a page's own colour, as it can be read on our two grounds.
@@ -22,12 +24,13 @@ const readable = 4.9
 
 // accentOf makes a colour darker, or lighter, until it can be read; nil for what
 // is no colour.
-func accentOf(hex string) *accent {
-	var r, g, b int
-	if n, err := fmt.Sscanf(hex, "#%02x%02x%02x", &r, &g, &b); n != 3 || err != nil || len(hex) != 7 {
+func accentOf(text string) *accent {
+	digits, ok := strings.CutPrefix(text, "#")
+	rgb, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(rgb) != 3 {
 		return nil
 	}
-	c := colour{float64(r) / 255, float64(g) / 255, float64(b) / 255}
+	c := colour{float64(rgb[0]) / 255, float64(rgb[1]) / 255, float64(rgb[2]) / 255}
 	return &accent{c.against(lightGround, colour{}), c.against(darkGround, colour{1, 1, 1})}
 }
 

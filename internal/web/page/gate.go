@@ -7,15 +7,18 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"tocsin/internal/push"
 	"tocsin/internal/status"
 )
 
@@ -34,7 +37,7 @@ func public(p *status.Private) bool {
 }
 
 const (
-	cookieName = "tocsin_page"
+	cookieName = "tocsin_page_" // and a part of the page's hash: one browser may open several
 	cookieFor  = 30 * 24 * time.Hour
 	// A password is tried so often from one place, and again after each of everyTry.
 	tries      = 5
@@ -68,18 +71,54 @@ func newGate(o Gate, now func() time.Time) (*gate, error) {
 // passes says whether a request may see a page. Where not, it has answered: with
 // the way in for people, with 401 and nothing else for programs.
 func (g *gate) passes(s *Site, set *pageSet, path string, w http.ResponseWriter, r *http.Request) bool {
-	p := &set.page.Private
-	if path == "unlock" && p.PasswordHash != "" && r.Method == http.MethodPost {
+	if path == "unlock" && set.page.Private.PasswordHash != "" && r.Method == http.MethodPost {
 		g.unlock(s, set, w, r)
 		return false
 	}
-	if within(r.RemoteAddr, set.networks) ||
-		p.SignedIn && g.o.SignedIn != nil && g.o.SignedIn(r) ||
-		p.PasswordHash != "" && g.known(set, r) {
+	if g.allows(set, r) {
 		return true
 	}
 	g.refuse(s, set, path, w, r, http.StatusUnauthorized, "")
 	return false
+}
+
+func (g *gate) allows(set *pageSet, r *http.Request) bool {
+	p := &set.page.Private
+	return within(r.RemoteAddr, set.networks) ||
+		p.SignedIn && g.o.SignedIn != nil && g.o.SignedIn(r) ||
+		p.PasswordHash != "" && g.known(set, r)
+}
+
+// MaySee says whether who sends a request may see a page, and so be told of it. A
+// page that there is not is as one that may not be seen.
+func (s *Site) MaySee(pageID string, r *http.Request) bool {
+	set := s.made.Load().byID[pageID]
+	return set != nil && (!set.at.Private || s.gate.allows(set, r))
+}
+
+// CheckWant answers a *status.FieldError for what a visitor of a page cannot want:
+// a component or an incident that it does not show.
+func (s *Site) CheckWant(pageID string, w *push.Want) error {
+	set := s.made.Load().byID[pageID]
+	if set == nil {
+		return &status.FieldError{Field: "page", Problem: "is not known", Mend: "open the page anew"}
+	}
+	known := map[string]bool{}
+	each(set.snapshot.Groups, func(id string) { known[id] = true })
+	for i, id := range w.Components {
+		if !known[id] {
+			return &status.FieldError{Field: fmt.Sprintf("components[%d]", i), Problem: "is none of this page", Mend: "choose among those that it shows"}
+		}
+	}
+	if w.Incident != "" && !slices.ContainsFunc(set.record.Incidents, func(i status.Incident) bool { return i.ID == w.Incident && !i.Draft }) {
+		return &status.FieldError{Field: "incident", Problem: "is none of this page, or long over", Mend: "choose one that it shows"}
+	}
+	return nil
+}
+
+func cookieOf(set *pageSet) string {
+	sum := sha256.Sum256([]byte(set.page.ID))
+	return cookieName + hex.EncodeToString(sum[:6])
 }
 
 func within(remote string, networks []netip.Prefix) bool {
@@ -112,7 +151,7 @@ func (g *gate) sign(set *pageSet, until int64) []byte {
 }
 
 func (g *gate) known(set *pageSet, r *http.Request) bool {
-	for _, c := range r.CookiesNamed(cookieName) {
+	for _, c := range r.CookiesNamed(cookieOf(set)) {
 		raw, err := base64.RawURLEncoding.DecodeString(c.Value)
 		if err != nil || len(raw) != 8+sha256.Size {
 			continue
@@ -152,7 +191,7 @@ func (g *gate) unlock(s *Site, set *pageSet, w http.ResponseWriter, r *http.Requ
 	g.giveBack(r.RemoteAddr)
 	until := g.now().Add(cookieFor)
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever visitors come by https
-		Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(g.sign(set, until.Unix())), Path: set.at.Base + "/",
+		Name: cookieOf(set), Value: base64.RawURLEncoding.EncodeToString(g.sign(set, until.Unix())), Path: "/",
 		Expires: until, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil || strings.HasPrefix(set.at.URL, "https:"),
 	})
 	w.Header()["Cache-Control"] = private

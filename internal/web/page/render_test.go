@@ -20,13 +20,15 @@ var now = time.Date(2026, 11, 22, 12, 34, 0, 0, time.UTC)
 // company is a page of 50 components, 90 days and three open incidents.
 func company() status.Record { return companyAt(now) }
 
-func companyAt(now time.Time) status.Record {
+func companyAt(now time.Time) status.Record { return companyOf(50, now) }
+
+func companyOf(components int, now time.Time) status.Record {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	r := status.Record{Page: status.Page{ID: "p", Name: "Sandbank Online", Language: "en"}, Days: map[string][]status.Day{}, Intervals: map[string][]status.Interval{}}
 	for g := range 6 {
 		r.Groups = append(r.Groups, status.Group{ID: fmt.Sprint("g", g), Name: []string{"Website", "Payments", "Accounts", "Mobile apps", "Interfaces", "Back office"}[g], Position: g})
 	}
-	for i := range 50 {
+	for i := range components {
 		id := fmt.Sprintf("c%02d", i)
 		c := status.Component{ID: id, GroupID: fmt.Sprint("g", i%6), Name: fmt.Sprintf("Service %02d", i), State: status.Operational, Position: i}
 		switch i {
@@ -37,7 +39,7 @@ func companyAt(now time.Time) status.Record {
 		case 8:
 			c.State = status.Degraded
 		}
-		if i > 47 {
+		if i > components-3 {
 			c.GroupID = ""
 		}
 		r.Components = append(r.Components, c)

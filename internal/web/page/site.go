@@ -68,6 +68,7 @@ type Markdown interface {
 
 // made is all there is to serve; nobody changes it once it is there.
 type made struct {
+	byID   map[string]*pageSet
 	byHost map[string]*pageSet
 	bySlug map[string]*pageSet
 	main   *pageSet
@@ -204,7 +205,7 @@ func (s *Site) allStale(why error) error {
 }
 
 func (s *Site) publish(pages map[string]*pageSet) {
-	m := &made{byHost: map[string]*pageSet{}, bySlug: map[string]*pageSet{}}
+	m := &made{byID: pages, byHost: map[string]*pageSet{}, bySlug: map[string]*pageSet{}}
 	for _, set := range pages {
 		m.bySlug[set.page.Slug] = set
 		if set.page.Host != "" {

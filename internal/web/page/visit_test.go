@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tocsin/internal/markdown"
+	"tocsin/internal/push"
 	"tocsin/internal/status"
 	"tocsin/internal/web/page"
 )
@@ -99,6 +100,27 @@ func TestEachIncidentAndEachMonthHasAPage(t *testing.T) {
 	}
 }
 
+func TestVisitorsCannotWantWhatIsNotShown(t *testing.T) {
+	st := full()
+	st.r.Components[3].Hidden = true
+	s, _ := serve(t, st, page.Options{})
+	for _, c := range []struct {
+		page  string
+		want  push.Want
+		field string
+	}{
+		{"p", push.Want{}, ""}, {"p", push.Want{Components: []string{"c01", "g2"}, Incident: "i0"}, ""},
+		{"q", push.Want{}, "page"}, {"p", push.Want{Components: []string{"c01", "another"}}, "components[1]"},
+		{"p", push.Want{Components: []string{"c03"}}, "components[0]"}, {"p", push.Want{Incident: "draft"}, "incident"},
+	} {
+		err := s.CheckWant(c.page, &c.want)
+		var field *status.FieldError
+		if got := errors.As(err, &field); got != (c.field != "") || got && field.Field != c.field {
+			t.Errorf("%+v: %v", c.want, err)
+		}
+	}
+}
+
 func TestBadgesAndTheSmallPageStandOnOtherSites(t *testing.T) {
 	_, srv := serve(t, full(), page.Options{})
 	for path, want := range map[string]string{"/badge.svg": "Sandbank Online: Major outage", "/badge/c01.svg": "Service 01: Major outage", "/badge/g2.svg": "Accounts: Degraded performance", "/de/badge/c00.svg": "Service 00: Betriebsbereit"} {
@@ -136,7 +158,7 @@ func TestAClosedPageTellsNothing(t *testing.T) {
 	st := full()
 	st.r.Page.Private = status.Private{PasswordHash: "hash of sesame", SignedIn: true, Networks: []string{"192.0.2.0/24"}}
 	clock := now
-	_, srv := serve(t, st, page.Options{Now: func() time.Time { return clock }, Gate: page.Gate{SignIn: "/console/sign-in",
+	s, srv := serve(t, st, page.Options{Now: func() time.Time { return clock }, Gate: page.Gate{SignIn: "/console/sign-in",
 		SignedIn: func(r *http.Request) bool { return r.Header.Get("X-Test-User") == "anna" },
 		Verify:   func(_ context.Context, hash, password string) (bool, error) { return hash == "hash of "+password, nil }}})
 	paths := []string{"/", "/de/", "/?lang=en", "/subscribe", "/history", "/history/2026-11", "/incidents/i0", "/embed", "/logo", "/history.atom", "/de/history.rss", "/history.json",
@@ -186,6 +208,18 @@ func TestAClosedPageTellsNothing(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	cookie := c.Name + "=" + c.Value
+	asks := httptest.NewRequest(http.MethodPut, "/api/v1/push/subscription", http.NoBody)
+	asks.RemoteAddr = "203.0.113.9:1234"
+	if s.MaySee("p", asks) || s.MaySee("nothing", asks) {
+		t.Error("whoever may not see it may be told of it")
+	}
+	if asks.Header.Set("Cookie", cookie); !s.MaySee("p", asks) {
+		t.Error("who may see it may not be told of it")
+	}
+	asks.Header.Del("Cookie")
+	if asks.RemoteAddr = "192.0.2.77:1234"; !s.MaySee("p", asks) {
+		t.Error("who is in its network may not see it")
+	}
 	if res, body := get(t, srv.URL+"/history.atom", "Cookie", cookie); res.StatusCode != 200 || !strings.Contains(body, "Card payments") {
 		t.Errorf("with the cookie: %d", res.StatusCode)
 	}
