@@ -83,7 +83,7 @@ func (s *publicStore) StatusRecord(_ context.Context, id string) (status.Record,
 	return s.r, nil
 }
 
-func (s *publicStore) StatusHistory(_ context.Context, _ string, from, to time.Time) ([]status.Incident, []status.Maintenance, time.Time, error) {
+func (s *publicStore) StatusMonth(_ context.Context, _ string, from, to time.Time) ([]status.Incident, []status.Maintenance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var in []status.Incident
@@ -92,14 +92,14 @@ func (s *publicStore) StatusHistory(_ context.Context, _ string, from, to time.T
 			in = append(in, i)
 		}
 	}
-	return in, nil, s.r.Page.Created, nil
+	return in, nil, nil
 }
 
-func (s *publicStore) StatusIncident(context.Context, string) (status.Incident, error) {
+func (s *publicStore) Incident(context.Context, string) (status.Incident, error) {
 	return status.Incident{}, fault.ErrNotFound
 }
 
-func (s *publicStore) StatusMaintenance(context.Context, string) (status.Maintenance, error) {
+func (s *publicStore) Maintenance(context.Context, string) (status.Maintenance, error) {
 	return status.Maintenance{}, fault.ErrNotFound
 }
 

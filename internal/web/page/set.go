@@ -564,6 +564,7 @@ func manifestOf(set *pageSet, a address) manifest {
 	// lightest, and those that do not take it find the others.
 	m.Icons = []manifestIcon{
 		{assets().url("app.svg"), "any", "image/svg+xml", "any"},
+		{"/static/icons/apple-touch-icon.png", "180x180", "image/png", "any"}, // takes no drawing
 		{"/static/icons/app-maskable-192.png", "192x192", "image/png", "maskable"}, {"/static/icons/app-maskable-512.png", "512x512", "image/png", "maskable"},
 	}
 	return m

@@ -147,7 +147,7 @@ func TestBadgesAndTheSmallPageStandOnOtherSites(t *testing.T) {
 		Start string `json:"start_url"`
 		Icons []struct{ Src string }
 	}
-	if err := json.Unmarshal([]byte(body), &m); err != nil || m.Start != "/" || len(m.Icons) != 3 {
+	if err := json.Unmarshal([]byte(body), &m); err != nil || m.Start != "/" || len(m.Icons) != 4 {
 		t.Errorf("%v %s", err, body)
 	}
 }
