@@ -2,12 +2,15 @@ package browser_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +30,28 @@ type publicStore struct {
 	mu    sync.Mutex
 	r     status.Record
 	bytes map[string]int // that were sent, by path
+	wants []byte         // of the one visitor who subscribes; nil: does not
+}
+
+func (s *publicStore) note(wants []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wants = wants
+}
+
+// want is what the visitor wants to hear.
+func (s *publicStore) want(t *testing.T) (w struct {
+	Page, Incident, Language string
+	Components, Kinds        []string
+	MinImpact                string `json:"min_impact"`
+}) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := json.Unmarshal(s.wants, &w); err != nil {
+		t.Fatalf("%v: %s", err, s.wants)
+	}
+	return w
 }
 
 // weigher counts what an answer weighs.
@@ -175,6 +200,16 @@ func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"enabled":true,"key_id":"k","public_key":"BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"}`)
 	})
+	mux.HandleFunc("/api/v1/push/subscription", func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		st.note(raw)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"key_id":"k"}`)
+	})
+	mux.HandleFunc("/api/v1/push/subscription/delete", func(w http.ResponseWriter, _ *http.Request) {
+		st.note(nil)
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Frame-Options", "DENY") // as the program has it on all that it serves
 		if !s.Handle(w, r) {
@@ -310,5 +345,76 @@ func TestAPublicPageInBrowsers(t *testing.T) {
 			must(tab.Go(ctx, srv.URL+"/"))
 			must(browser.Until(ctx, tab, "document.querySelector('[data-offline]').checkVisibility() && document.querySelector('.incident h3').textContent === 'Cards work again'"))
 		})
+	}
+}
+
+// pushService stands in for the browser's, which is tried for real in test/e2e:
+// here it is about the form.
+const pushService = `(() => {
+  const mine = { endpoint: 'https://push.example.com/1', options: {}, getKey: () => new Uint8Array(16).buffer,
+    toJSON: () => ({ endpoint: mine.endpoint, keys: { p256dh: 'p', auth: 'a' } }), unsubscribe: async () => { window.subscribed = false; return true; } };
+  PushManager.prototype.getSubscription = async () => (window.subscribed ? mine : null);
+  PushManager.prototype.subscribe = async () => { window.subscribed = true; return mine; };
+})()`
+
+func TestAVisitorChoosesWhatToHear(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, _, srv := publicSite(t)
+	b, err := browser.Chromium(ctx, browser.Options{Dir: t.TempDir()})
+	must(err)
+	defer b.Close()
+	must(b.Permit(ctx, srv.URL, browser.Granted))
+	tab, err := b.Open(ctx, srv.URL+"/de/subscribe")
+	must(err)
+	says := func(text string) {
+		t.Helper()
+		must(browser.Until(ctx, tab, fmt.Sprintf("document.querySelector('[data-says]').textContent === %q", text)))
+	}
+	says("Dieser Browser hat nicht abonniert.")
+	must(tab.Eval(ctx, pushService, nil))
+
+	must(browser.Click(ctx, tab, "input[value=some]"))
+	must(browser.Click(ctx, tab, "fieldset.inner fieldset.inner [data-group]")) // all cards
+	must(browser.Until(ctx, tab, "document.querySelector('.inner:has(.inner) > legend [data-group]').indeterminate"))
+	must(browser.Click(ctx, tab, "input[value=incident_new]"))
+	must(tab.Eval(ctx, "document.querySelector('#impact').value = 'major'", nil))
+	must(browser.Click(ctx, tab, "form.choice [type=submit]"))
+	says("Gespeichert. Dieser Browser hat abonniert.")
+	w := st.want(t)
+	if w.Page != "main-page" || w.Language != "de" || w.MinImpact != "major" || w.Incident != "" || !slices.Equal(w.Components, []string{"visa", "master"}) || !slices.Equal(w.Kinds, []string{"incident_update", "incident_resolved"}) {
+		t.Errorf("%+v", w)
+	}
+	must(browser.Click(ctx, tab, "[data-remove]"))
+	says("Dieser Browser wird von nichts mehr benachrichtigt.")
+	if st.wants != nil {
+		t.Error("the hub was not told")
+	}
+
+	must(tab.Go(ctx, srv.URL+"/incidents/cards-fail"))
+	must(browser.Click(ctx, tab, "article a[href*=incident]"))
+	must(browser.Until(ctx, tab, "document.querySelector('[data-slot=one]')?.textContent === 'Card payments are refused'"))
+	must(tab.Eval(ctx, pushService, nil))
+	must(browser.Click(ctx, tab, "form.choice [type=submit]"))
+	says("Saved. This browser is subscribed.")
+	if w := st.want(t); w.Incident != "cards-fail" || len(w.Components) > 0 {
+		t.Errorf("%+v", w)
+	}
+
+	// The button on the page itself is pressed with the keyboard.
+	must(tab.Go(ctx, srv.URL+"/"))
+	must(browser.Until(ctx, tab, "document.querySelector('button[aria-pressed=false]')"))
+	must(tab.Eval(ctx, pushService, nil))
+	must(tab.Eval(ctx, "document.querySelector('button[aria-pressed]').focus()", nil))
+	must(tab.Keys(ctx, " "))
+	must(browser.Until(ctx, tab, "location.pathname === '/subscribe'"))
+	if w := st.want(t); w.Page != "main-page" || w.Incident != "" {
+		t.Errorf("%+v", w)
 	}
 }
