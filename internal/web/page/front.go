@@ -21,7 +21,7 @@ import (
 //	srv.Serve(site.Front(listener))
 //
 // net/http spends 48 µs of CPU on such an answer, of which Handle is 0.3 µs; this
-// spends 15 to 20, as nginx does on a file. Read and write deadlines are FrontIdle.
+// spends 15 to 20, as nginx does on a file.
 type Front struct {
 	net.Listener
 	site   *Site
@@ -36,8 +36,10 @@ type Front struct {
 
 const (
 	// FrontIdle is how long a connection may wait for its next request, or take to
-	// send one or to take an answer.
+	// take an answer; FrontHead is how long it may take to send a request that it
+	// has begun.
 	FrontIdle = 60 * time.Second
+	FrontHead = 10 * time.Second
 	// headMost is how much of a request is looked at here.
 	headMost = 4 << 10
 	// refresh is how much of FrontIdle may pass before it begins anew: timers cost.
@@ -160,10 +162,11 @@ func (f *Front) serve(c net.Conn) {
 
 // reader reads one request after the other, none longer than its buffer.
 type reader struct {
-	c    net.Conn
-	buf  []byte
-	have int
-	set  time.Time // when the deadline was
+	c     net.Conn
+	buf   []byte
+	have  int
+	set   time.Time // when the deadline was
+	begun bool      // a request has, and the deadline is for the rest of it
 }
 
 // head answers a request up to its empty line, or as much as there is room for;
@@ -176,7 +179,7 @@ func (r *reader) head(done <-chan struct{}) ([]byte, bool) {
 		if r.have == len(r.buf) {
 			return r.buf, true
 		}
-		if now := time.Now(); now.Sub(r.set) > refresh {
+		if now := time.Now(); !r.begun && now.Sub(r.set) > refresh {
 			r.set = now
 			if r.c.SetDeadline(now.Add(FrontIdle)) != nil {
 				return nil, false
@@ -188,13 +191,25 @@ func (r *reader) head(done <-chan struct{}) ([]byte, bool) {
 		default:
 		}
 		n, err := r.c.Read(r.buf[r.have:])
+		begins := r.have == 0
 		if r.have += n; err != nil {
 			return nil, false
+		}
+		if begins && !bytes.Contains(r.buf[:r.have], headEnd) {
+			r.begun, r.set = true, time.Now()
+			if r.c.SetDeadline(r.set.Add(FrontHead)) != nil {
+				return nil, false
+			}
 		}
 	}
 }
 
-func (r *reader) next(used int) { r.have = copy(r.buf, r.buf[used:r.have]) }
+func (r *reader) next(used int) {
+	r.have = copy(r.buf, r.buf[used:r.have])
+	if r.begun {
+		r.begun, r.set = false, time.Time{}
+	}
+}
 
 var headEnd = []byte("\r\n\r\n")
 
