@@ -36,9 +36,9 @@ type Front struct {
 
 const (
 	// FrontIdle is how long a connection may wait for its next request, or take to
-	// take an answer; FrontHead is how long it may take to send a request that it
-	// has begun.
+	// take an answer.
 	FrontIdle = 60 * time.Second
+	// FrontHead is how long it may take to send a request that it has begun.
 	FrontHead = 10 * time.Second
 	// headMost is how much of a request is looked at here.
 	headMost = 4 << 10
