@@ -193,6 +193,3 @@ CREATE TABLE page_audit (
 );
 CREATE INDEX page_audit_page ON page_audit (page_id, id);
 CREATE INDEX page_audit_subject ON page_audit (subject_id, id);
-
--- Those in a downtime are few, and looked for often.
-CREATE INDEX object_downtime ON object (id) WHERE downtime;
