@@ -69,6 +69,7 @@ type App struct {
 	push     *webPush
 	chat     *mattermostChat
 	engines  *engines
+	public   *public
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -286,6 +287,9 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.engines = &engines{links: a.links, counts: map[[2]string]int64{}, Writer: writeback.New(writeback.Options{
 		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Proxy: a.push.proxy, Log: a.log,
 	})}
+	if a.public, err = newPublic(ctx, a); err != nil {
+		return err
+	}
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
@@ -334,6 +338,9 @@ func (a *App) run() {
 	loop(work, "live", a.hub.Run)
 	loop(work, "expiry of acknowledgements", a.dispatch.RunExpiry)
 	loop(work, "write-back", a.engines.Run)
+	loop(work, "public pages", a.public.site.Run)
+	loop(work, "clock of public pages", a.public.desk.RunClock)
+	loop(work, "alerts on public pages", a.public.desk.RunAlerts)
 	loop(work, "push", a.push.fanout.Run)
 	loop(work, "push preparation", a.push.ready.Run)
 	loop(edge, "push figures", a.push.writeFigures)
@@ -348,8 +355,9 @@ func (a *App) run() {
 	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
+	a.public.front = a.public.site.Front(a.listener)
 	a.stopped.Go(func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(a.public.front); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve: %w", err)
 		}
 	})

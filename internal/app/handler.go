@@ -31,8 +31,6 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux.HandleFunc("GET /readyz", a.api.Readyz)
 	mux.Handle("GET /metrics", a.metrics.handler(a))
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.URL("icons/app.png"), http.StatusFound))
-	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
-
 	for _, ch := range a.channels {
 		if c, ok := ch.(channel.Callback); ok {
 			mux.Handle(callbackPrefix+ch.Name()+"/", heardBack(c.Callback()))
@@ -40,11 +38,29 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	}
 
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+		path := r.URL.Path
+		if a.public.elsewhere(r) && !shared(path) && a.public.site.Hosts(r.Host) {
+			if a.public.site.Handle(w, r) {
+				return
+			}
+			guardHeaders(w.Header())
+			http.NotFound(w, r)
+			return
+		}
+		if strings.HasPrefix(path, api.Prefix+"/") {
 			a.api.ServeHTTP(w, r)
 			return
 		}
+		// What is nobody's is a public page's, which brings its own headers.
+		_, ours := mux.Handler(r)
+		if ours == "" && a.public.site.Handle(w, r) {
+			return
+		}
 		guardHeaders(w.Header())
+		if ours == "" && path == "/" { // nothing is public yet
+			http.Redirect(w, r, "/console/", http.StatusSeeOther)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 	return a.calm(a.trust(a.timed(patience, inner)))

@@ -140,6 +140,7 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	h := f.a.hub.Stats()
+	count("tocsin_page_requests_total", "Requests for public pages that were answered from memory before all else.", float64(f.a.public.served()))
 	gauge("tocsin_live_streams", "Open streams.", float64(h.Streams))
 	gauge("tocsin_live_users", "Users with an open stream.", float64(h.Users))
 	count("tocsin_live_frames_total", "Frames written to streams.", float64(h.FramesOut))

@@ -151,6 +151,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if err := a.push.dropKeys(ctx, now); err != nil {
 		return err
 	}
+	if err := a.tidyStatus(ctx, now); err != nil {
+		return err
+	}
 	s, err := a.db.Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)

@@ -45,17 +45,23 @@ func onlyRead(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// hosts answers the page that has a host name, as a request gives it; nil for none.
+func (m *made) hosts(host string) *pageSet {
+	if len(m.byHost) == 0 {
+		return nil
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	return m.byHost[strings.TrimSuffix(strings.ToLower(host), ".")]
+}
+
 // find answers the page that a request is for, and the path below it without a
 // slash before it.
 func (m *made) find(host, path string) (*pageSet, string) {
 	path = strings.TrimPrefix(path, "/")
-	if len(m.byHost) > 0 {
-		if i := strings.LastIndexByte(host, ':'); i >= 0 {
-			host = host[:i]
-		}
-		if set := m.byHost[strings.TrimSuffix(strings.ToLower(host), ".")]; set != nil {
-			return set, path
-		}
+	if set := m.hosts(host); set != nil {
+		return set, path
 	}
 	if rest, ok := strings.CutPrefix(path, "s/"); ok {
 		slug, below, _ := strings.Cut(rest, "/")

@@ -224,3 +224,6 @@ func (s *Site) Ready() bool {
 	m := s.made.Load()
 	return len(m.bySlug) > 0
 }
+
+// Hosts says whether a page has the host name of a request, see status.Page.
+func (s *Site) Hosts(host string) bool { return s.made.Load().hosts(host) != nil }
