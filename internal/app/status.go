@@ -50,8 +50,10 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 			return i.Kind, i.Body, err //nolint:wrapcheck // the page's to branch on
 		},
 		Gate: page.Gate{
-			Key:      key,
-			Verify:   func(_ context.Context, hash, password string) (bool, error) { return auth.VerifyPassword(hash, password) },
+			Key: key,
+			Verify: func(_ context.Context, hash, password string) (bool, error) {
+				return auth.VerifyPassword(hash, password)
+			},
 			SignedIn: a.signedIn, SignIn: "/console/",
 		},
 	})

@@ -26,9 +26,10 @@ type Scope string
 const (
 	ReadAlerts  Scope = "alerts:read"
 	AckAlerts   Scope = "alerts:acknowledge"
-	ReadConfig  Scope = "config:read"  // contacts, groups, rules, periods, sources (without secrets)
-	WriteConfig Scope = "config:write" // contacts, groups, rules, periods
-	Administer  Scope = "admin"        // sources, users, keys, settings; implies all
+	ReadConfig  Scope = "config:read"    // contacts, groups, rules, periods, sources (without secrets), public pages
+	WriteConfig Scope = "config:write"   // contacts, groups, rules, periods; how public pages are made up
+	Publish     Scope = "status:publish" // what the public is told: incidents, maintenance, states of components
+	Administer  Scope = "admin"          // sources, users, keys, settings; implies all
 )
 
 // User is who signs in.

@@ -11,9 +11,9 @@ func (r Role) Scopes() []Scope {
 	case Viewer:
 		return []Scope{ReadAlerts, ReadConfig}
 	case Operator:
-		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig}
+		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish}
 	case Admin:
-		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Administer}
+		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Administer}
 	}
 	return nil
 }
@@ -29,7 +29,7 @@ func AllRoles() []Role { return []Role{Viewer, Operator, Admin} }
 
 // AllScopes are the scopes, the least powerful first.
 func AllScopes() []Scope {
-	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Administer}
+	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Administer}
 }
 
 // May says whether the principal may do what the scope stands for; admin

@@ -67,6 +67,7 @@ type Auth interface {
 // Store is what the edge has, and what the pages show besides.
 type Store interface {
 	web.Store
+	Status
 	// Snoozes are those of an alert that have not ended, the first to end first.
 	Snoozes(ctx context.Context, alertID string) ([]dispatch.Snooze, error)
 }
@@ -85,6 +86,8 @@ type Deps struct {
 	// error says the mend. nil: nothing is tried.
 	Probe      func(ctx context.Context, s source.Source) error
 	Mattermost Mattermost
+	// Desk changes what the public sees.
+	Desk Desk
 	// BaseURL is how people and engines reach the hub, without a slash at the
 	// end: "https://tocsin.example.org". Empty: taken from each request.
 	BaseURL string

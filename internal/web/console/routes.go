@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	"tocsin/internal/auth"
 )
@@ -14,6 +15,10 @@ type routing struct {
 
 // routes lists every page and form with what somebody must be allowed to do.
 func (c *console) routes() []routing {
+	return slices.Concat(c.ownRoutes(), c.statusRoutes())
+}
+
+func (c *console) ownRoutes() []routing {
 	return []routing{
 		{"GET /console/{$}", "", func(w http.ResponseWriter, v *visit) error {
 			http.Redirect(w, v.Request, "/console/alerts", http.StatusSeeOther)

@@ -1,0 +1,6 @@
+package console
+
+// tellingRoutes are how visitors are told: triggers, subscribers, mail.
+func (c *console) tellingRoutes() []routing {
+	return nil
+}
