@@ -505,8 +505,8 @@ func TestKeys(t *testing.T) {
 func TestScopes(t *testing.T) {
 	for role, may := range map[auth.Role]string{
 		auth.Viewer:   "alerts:read config:read",
-		auth.Operator: "alerts:read alerts:acknowledge config:read config:write",
-		auth.Admin:    "alerts:read alerts:acknowledge config:read config:write admin",
+		auth.Operator: "alerts:read alerts:acknowledge config:read config:write status:publish",
+		auth.Admin:    "alerts:read alerts:acknowledge config:read config:write status:publish admin",
 		"king":        "",
 	} {
 		var got []string
