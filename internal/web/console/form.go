@@ -14,6 +14,7 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/push"
 	"tocsin/internal/source"
+	"tocsin/internal/status"
 )
 
 // form is one form as the template "form" draws it. Names of fields are those
@@ -118,6 +119,10 @@ func (f *form) blame(name, problem, mend string) {
 			name = m + "_" + key
 		}
 	}
+	// A form writes one update, the desk looks at all.
+	if rest, ok := strings.CutPrefix(name, "updates["); ok {
+		_, name, _ = strings.Cut(rest, "].")
+	}
 	name, _, _ = strings.Cut(name, "[")
 	name, _, _ = strings.Cut(name, ".")
 	for i := range f.Sections {
@@ -152,7 +157,10 @@ func (f *form) refused(err error) bool {
 	var a *auth.FieldError
 	var g *config.FieldError
 	var p *push.FieldError
+	var u *status.FieldError
 	switch {
+	case errors.As(err, &u):
+		f.blame(u.Field, u.Problem, u.Mend)
 	case errors.As(err, &g):
 		f.blame(g.Field, g.Problem, g.Mend)
 	case errors.As(err, &p):

@@ -2,9 +2,12 @@ package console
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
+	"tocsin/internal/fault"
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/status"
@@ -72,4 +75,59 @@ type Status interface {
 // maintenance, and who hears of them.
 func (c *console) statusRoutes() []routing {
 	return slices.Concat(c.pageRoutes(), c.incidentRoutes(), c.maintenanceRoutes(), c.tellingRoutes())
+}
+
+// author is who the desk is told that it was.
+func (v *visit) author() publish.Who {
+	return publish.Who{UserID: v.who.UserID, Name: v.who.Label()}
+}
+
+// pageChoice is which page a list is of, and the others that there are.
+type pageChoice struct {
+	Page  status.Page
+	Pages []status.Page
+}
+
+// Several says that there is something to choose.
+func (p pageChoice) Several() bool { return len(p.Pages) > 1 }
+
+// Query leads to the same page's other lists: "?page=ID", empty for the main page.
+func (p pageChoice) Query() string {
+	if p.Page.Main || p.Page.ID == "" {
+		return ""
+	}
+	return "?page=" + url.QueryEscape(p.Page.ID)
+}
+
+// choosePage answers the page that the address names, the main page without one.
+// Page is zero while there is no page at all.
+func (c *console) choosePage(v *visit) (pageChoice, error) {
+	pages, err := c.Store.StatusPages(v.Context())
+	if err != nil || len(pages) == 0 {
+		return pageChoice{}, err
+	}
+	p := pageChoice{Pages: pages}
+	id := v.URL.Query().Get("page")
+	for _, o := range pages {
+		if o.ID == id || id == "" && o.Main {
+			p.Page = o
+			return p, nil
+		}
+	}
+	if id != "" {
+		return p, fmt.Errorf("page %q: %w", id, fault.ErrNotFound)
+	}
+	p.Page = pages[0]
+	return p, nil
+}
+
+// publicAddress is where visitors find something below a page.
+func publicAddress(p status.Page, below string) string {
+	switch {
+	case p.Host != "":
+		return "https://" + p.Host + below
+	case p.Main:
+		return below
+	}
+	return "/s/" + p.Slug + below
 }
