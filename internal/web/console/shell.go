@@ -177,6 +177,7 @@ func (c *console) funcs() template.FuncMap {
 		"join":     strings.Join,
 		"inc":      func(i int) int { return i + 1 },
 		"initials": initials,
+		"doing":    doing,
 		"rows":     func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
 		"host":     func(origin string) string { return strings.TrimPrefix(origin, "https://") },
 		"age":      func(t time.Time) string { return age(t, c.Now()) },
