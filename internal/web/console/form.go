@@ -27,6 +27,9 @@ type form struct {
 	Problem  string // what is wrong with the form as a whole
 	Locked   bool   // the visitor may look only
 	Sections []section
+	// Check is where the script sends the form while it is filled in; what the
+	// answer has in its region "means" is shown beside.
+	Check string
 }
 
 type section struct {
@@ -75,8 +78,8 @@ func (s section) Lines() []gridLine {
 }
 
 // field is one control. Kind is text, email, number, password, date, textarea,
-// select, checkbox, checks (several checkboxes under one name) or static (to be
-// read only).
+// select, checkbox, checks (several checkboxes under one name), parts (the same
+// for a page's components, by group) or static (to be read only).
 type field struct {
 	Name, Label, Kind, Value string
 	Hint                     string
@@ -98,6 +101,36 @@ type field struct {
 	Look           *look             // of kind static: how it stands, beside Value
 	For            map[string]string // of a select: by value, when an option can be chosen; as of a section
 	Sample         string            // shown in an empty field
+	When           string            // when the field matters, as For of a section
+	Groups         []optionGroup     // of kind parts
+}
+
+// optionGroup is choices under a heading.
+type optionGroup struct {
+	Title   string // empty: without one
+	Options []option
+}
+
+// Chosen is how many of a field's choices are.
+func (f field) Chosen() int {
+	n := 0
+	for _, g := range f.Groups {
+		for _, o := range g.Options {
+			if o.Selected {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Offered is how many choices there are.
+func (f field) Offered() int {
+	n := 0
+	for _, g := range f.Groups {
+		n += len(g.Options)
+	}
+	return n
 }
 
 type option struct {
