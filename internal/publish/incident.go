@@ -104,22 +104,8 @@ func (j *job) post(i *status.Incident, u status.Update, restore bool) error {
 	if u.At.Before(i.Started) {
 		return refuse("at", "is before the incident began", "use a later time, or an earlier start")
 	}
-	if err := j.components(); err != nil {
+	if err := j.affect(i, u.Changes); err != nil {
 		return err
-	}
-	for n, c := range u.Changes {
-		if c.To == status.Maintained || c.To.Rank() < 0 {
-			return refuse(fmt.Sprintf("changes[%d].to", n), fmt.Sprintf("%q cannot be set", c.To), "use operational, degraded_performance, partial_outage or major_outage")
-		}
-		if slices.ContainsFunc(u.Changes[:n], func(o status.Change) bool { return o.ComponentID == c.ComponentID }) {
-			return refuse(fmt.Sprintf("changes[%d]", n), "is of a component that is there before", "leave one out")
-		}
-		if _, err := j.component(fmt.Sprintf("changes[%d].component_id", n), c.ComponentID); err != nil {
-			return err
-		}
-		if !slices.Contains(i.Components, c.ComponentID) {
-			i.Components = append(i.Components, c.ComponentID)
-		}
 	}
 	if restore {
 		for _, id := range i.Components {
@@ -155,6 +141,29 @@ func (j *job) post(i *status.Incident, u status.Update, restore bool) error {
 		return err
 	}
 	return j.tx.SaveUpdate(j.ctx, i.ID, &u)
+}
+
+// affect checks what an update makes of components, and has its incident be about
+// them.
+func (j *job) affect(i *status.Incident, changes []status.Change) error {
+	if err := j.components(); err != nil {
+		return err
+	}
+	for n, c := range changes {
+		if c.To == status.Maintained || c.To.Rank() < 0 {
+			return refuse(fmt.Sprintf("changes[%d].to", n), fmt.Sprintf("%q cannot be set", c.To), "use operational, degraded_performance, partial_outage or major_outage")
+		}
+		if slices.ContainsFunc(changes[:n], func(o status.Change) bool { return o.ComponentID == c.ComponentID }) {
+			return refuse(fmt.Sprintf("changes[%d]", n), "is of a component that is there before", "leave one out")
+		}
+		if _, err := j.component(fmt.Sprintf("changes[%d].component_id", n), c.ComponentID); err != nil {
+			return err
+		}
+		if !slices.Contains(i.Components, c.ComponentID) {
+			i.Components = append(i.Components, c.ComponentID)
+		}
+	}
+	return nil
 }
 
 // PostUpdate adds an update to an incident. It may resolve it, or open it again.
@@ -211,23 +220,9 @@ func (d *Desk) EditIncident(ctx context.Context, who Who, id string, e Edit) (st
 			return err
 		}
 		before := i
-		if e.Title != nil {
-			i.Title = *e.Title
+		if err := j.edit(&i, e); err != nil {
+			return err
 		}
-		if e.Impact != nil {
-			i.Impact = *e.Impact
-		}
-		if e.Components != nil {
-			if err := j.known(*e.Components); err != nil {
-				return err
-			}
-			i.Components = *e.Components
-		}
-		if e.Started != nil {
-			i.Started = e.Started.UTC().Truncate(time.Millisecond)
-		}
-		// A draft that a person looked into waits for that person.
-		i.Automatic, i.PublishAt = false, time.Time{}
 		if err := i.Validate(j.now); err != nil {
 			return err
 		}
@@ -238,6 +233,86 @@ func (d *Desk) EditIncident(ctx context.Context, who Who, id string, e Edit) (st
 		return j.audit("incident.change", id, i.Title, &before, &i)
 	})
 	return made, err
+}
+
+// EditDraft writes a draft anew: the incident, and what its last update says. What
+// alerts made of components stays theirs, unless n has changes of its own; those
+// are made when it is published. fault.ErrNotFound when there is no such draft any
+// more.
+func (d *Desk) EditDraft(ctx context.Context, who Who, id string, e Edit, n Note) (status.Incident, error) {
+	var made status.Incident
+	_, err := d.at(ctx, OfIncident, id, who, true, func(j *job) error {
+		i, err := j.tx.Incident(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !i.Draft || len(i.Updates) == 0 {
+			return fmt.Errorf("draft %q: %w", id, fault.ErrNotFound)
+		}
+		before, was := i, i.Updates[len(i.Updates)-1]
+		made = i
+		if err := j.edit(&made, e); err != nil {
+			return err
+		}
+		u := was
+		u.Body = n.Body
+		if n.Phase != "" {
+			u.Phase = n.Phase
+		}
+		if !n.At.IsZero() {
+			u.At = n.At.UTC().Truncate(time.Millisecond)
+		}
+		if u.By != automation || len(n.Changes) > 0 {
+			u.By, u.Changes = who.Name, slices.Clone(n.Changes)
+		}
+		if err := j.affect(&made, u.Changes); err != nil {
+			return err
+		}
+		if u.At.Before(made.Started) {
+			return refuse("at", "is before the incident began", "use a later time, or an earlier start")
+		}
+		made.Updates = slices.Clone(i.Updates)
+		made.Updates[len(made.Updates)-1] = u
+		if made.Phase = u.Phase; !over(u.Phase) {
+			made.ResolvedAt = time.Time{}
+		} else if made.ResolvedAt.IsZero() || made.ResolvedAt.Equal(was.At) {
+			made.ResolvedAt = u.At
+		}
+		if err := made.Validate(j.now); err != nil {
+			return err
+		}
+		if err := j.tx.SaveIncident(ctx, &made); err != nil {
+			return err
+		}
+		if err := j.tx.SaveUpdate(ctx, id, &u); err != nil {
+			return err
+		}
+		return j.audit("incident.change", id, made.Title, pair{&before, &was}, pair{&made, &u})
+	})
+	return made, err
+}
+
+// edit corrects an incident, which is a person's from then on: a draft that
+// somebody looked into waits for that person.
+func (j *job) edit(i *status.Incident, e Edit) error {
+	if e.Title != nil {
+		i.Title = *e.Title
+	}
+	if e.Impact != nil {
+		i.Impact = *e.Impact
+	}
+	if e.Components != nil {
+		// One that was deleted stays where it was named.
+		if err := j.known(slices.DeleteFunc(slices.Clone(*e.Components), func(id string) bool { return slices.Contains(i.Components, id) })); err != nil {
+			return err
+		}
+		i.Components = slices.Clone(*e.Components)
+	}
+	if e.Started != nil {
+		i.Started = e.Started.UTC().Truncate(time.Millisecond)
+	}
+	i.Automatic, i.PublishAt = false, time.Time{}
+	return nil
 }
 
 // EditUpdate corrects what an update of an incident or a maintenance says, and

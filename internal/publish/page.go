@@ -487,10 +487,18 @@ func (j *job) checkTemplate(t *Template) error {
 // DeleteTemplate deletes a template.
 func (d *Desk) DeleteTemplate(ctx context.Context, who Who, id string) error {
 	_, err := d.at(ctx, OfTemplate, id, who, true, func(j *job) error {
+		have, err := j.tx.Templates(ctx)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(have, func(o Template) bool { return o.ID == id })
+		if at < 0 {
+			return fmt.Errorf("template %q: %w", id, fault.ErrNotFound)
+		}
 		if err := j.tx.DeleteTemplate(ctx, id); err != nil {
 			return err
 		}
-		return j.audit("template.delete", id, "", nil, nil)
+		return j.audit("template.delete", id, have[at].Name, have[at], nil)
 	})
 	return err
 }

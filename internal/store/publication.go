@@ -153,14 +153,48 @@ func (db *DB) Publications(ctx context.Context, limit int, after string) ([]push
 		c.add("id < " + c.arg(at.ID))
 	}
 	limit = pageLimit(limit)
-	list, err := collect(ctx, db.reads, scanProgress, fmt.Sprintf(progressSQL, c.String()+" ORDER BY id DESC LIMIT "+c.arg(int64(limit+1))), c.args...)
+	items, progress, err := db.publications(ctx, c.String()+" ORDER BY id DESC LIMIT "+c.arg(int64(limit+1)), c.args...)
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("list publications: %w", err)
 	}
 	next := ""
-	if len(list) > limit {
-		list = list[:limit]
-		next = cursor{List: "publications", ID: list[limit-1].ID}.String()
+	if len(items) > limit {
+		items, progress = items[:limit], progress[:limit]
+		next = cursor{List: "publications", ID: items[limit-1].ID}.String()
+	}
+	return items, progress, next, nil
+}
+
+// PublicationsAbout lists those of a page that have a topic, the newest first, each
+// with how far it is. The topic is the id of an incident or a maintenance: what is
+// told of it comes after it.
+func (db *DB) PublicationsAbout(ctx context.Context, pageID, topic string, limit int) ([]push.Publication, []push.Progress, error) {
+	if !idShaped(topic) {
+		return nil, nil, nil
+	}
+	items, progress, err := db.publications(ctx, `WHERE page_id = $1 AND id > $2 AND body LIKE $3 ORDER BY id DESC LIMIT $4`,
+		pageID, topic, `%"topic":"`+topic+`"%`, int64(pageLimit(limit)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the publications about %s: %w", topic, err)
+	}
+	return items, progress, nil
+}
+
+// idShaped says whether a text is one of our ids, and so no pattern.
+func idShaped(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && r != '-' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// publications answers some of them, each with how far it is.
+func (db *DB) publications(ctx context.Context, where string, args ...any) ([]push.Publication, []push.Progress, error) {
+	list, err := collect(ctx, db.reads, scanProgress, fmt.Sprintf(progressSQL, where), args...)
+	if err != nil {
+		return nil, nil, err
 	}
 	items, progress, ids := make([]push.Publication, len(list)), make([]push.Progress, len(list)), make([]string, len(list))
 	for i := range list {
@@ -170,7 +204,7 @@ func (db *DB) Publications(ctx context.Context, limit int, after string) ([]push
 	for i := range progress {
 		progress[i].Problems = problems[ids[i]]
 	}
-	return items, progress, next, err
+	return items, progress, err
 }
 
 // problems are what went wrong with publications, by id, with how often.

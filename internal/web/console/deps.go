@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/health"
 	"tocsin/internal/push"
 	"tocsin/internal/source"
+	"tocsin/internal/status"
 	"tocsin/internal/web"
 )
 
@@ -68,6 +69,7 @@ type Auth interface {
 type Store interface {
 	web.Store
 	Status
+	Incidents
 	// Snoozes are those of an alert that have not ended, the first to end first.
 	Snoozes(ctx context.Context, alertID string) ([]dispatch.Snooze, error)
 }
@@ -88,6 +90,9 @@ type Deps struct {
 	Mattermost Mattermost
 	// Desk changes what the public sees.
 	Desk Desk
+	// Preview is an incident's page as visitors would see it in a language, while
+	// nothing of it is stored. nil: there is no preview.
+	Preview func(ctx context.Context, pageID string, i status.Incident, languageTag string) ([]byte, error)
 	// BaseURL is how people and engines reach the hub, without a slash at the
 	// end: "https://tocsin.example.org". Empty: taken from each request.
 	BaseURL string

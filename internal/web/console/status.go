@@ -37,6 +37,7 @@ type Desk interface {
 	OpenIncident(ctx context.Context, who publish.Who, o publish.Opening) (status.Incident, publish.Told, error)
 	PostUpdate(ctx context.Context, who publish.Who, id string, n publish.Note) (status.Incident, publish.Told, error)
 	EditIncident(ctx context.Context, who publish.Who, id string, e publish.Edit) (status.Incident, error)
+	EditDraft(ctx context.Context, who publish.Who, id string, e publish.Edit, n publish.Note) (status.Incident, error)
 	EditUpdate(ctx context.Context, who publish.Who, of publish.Subject, id, updateID, body string, at time.Time) error
 	PublishDraft(ctx context.Context, who publish.Who, id string, silent bool) (status.Incident, publish.Told, error)
 	DiscardDraft(ctx context.Context, who publish.Who, id string) error
