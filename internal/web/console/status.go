@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/fault"
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
@@ -33,6 +34,7 @@ type Desk interface {
 	DeleteComponent(ctx context.Context, who publish.Who, id string) error
 	Reorder(ctx context.Context, who publish.Who, pageID string, groups, components []publish.Place) error
 	SetComponent(ctx context.Context, who publish.Who, id string, to status.State, silent bool) (publish.Told, error)
+	FollowAlerts(ctx context.Context, who publish.Who, id string, silent bool) (publish.Told, error)
 
 	OpenIncident(ctx context.Context, who publish.Who, o publish.Opening) (status.Incident, publish.Told, error)
 	PostUpdate(ctx context.Context, who publish.Who, id string, n publish.Note) (status.Incident, publish.Told, error)
@@ -58,6 +60,17 @@ type Desk interface {
 // Status is what is stored of public pages.
 type Status interface {
 	StatusPages(ctx context.Context) ([]status.Page, error)
+	// StatusParts are the groups and components of a page, in their order.
+	StatusParts(ctx context.Context, pageID string) ([]status.Group, []status.Component, error)
+	// StatusComponent is a component with what alerts last said of it.
+	StatusComponent(ctx context.Context, id string) (publish.Bound, error)
+	StatusGroup(ctx context.Context, id string) (status.Group, error)
+	// StatusIntervals are how a component was, and by whom, from a time on.
+	StatusIntervals(ctx context.Context, componentID string, from time.Time) ([]status.Interval, error)
+	ComponentCounts(ctx context.Context) (map[string]int, error) // by page
+	// EachObject calls fn with each host and service that is known until it answers
+	// false.
+	EachObject(ctx context.Context, fn func(o *alert.Object) bool) error
 	// StatusRecord is all that is shown of a page, drafts left out or in as
 	// status.Take wants them.
 	StatusRecord(ctx context.Context, pageID string) (status.Record, error)
