@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"tocsin/internal/guard"
 )
 
 // The most that the head of a proxy's answer may have.
@@ -58,7 +60,7 @@ func (c *Client) connect(ctx context.Context, t target) (net.Conn, string, error
 		return conn, "", err
 	}
 	via := proxy.String()
-	if err := checkTunnel(t.host, c.o.AllowPrivate); err != nil {
+	if err := guard.CheckHost(t.host, c.o.AllowPrivate); err != nil {
 		return nil, via, failed(t.origin, StepCheck, err)
 	}
 	conn, err := tunnel(ctx, proxy, net.JoinHostPort(t.host, t.port))

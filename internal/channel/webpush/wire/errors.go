@@ -3,12 +3,14 @@ package wire
 import (
 	"errors"
 	"fmt"
+
+	"tocsin/internal/guard"
 )
 
 // What an Error wraps, for callers that branch.
 var (
 	ErrClosed      = errors.New("the client is closed")
-	ErrForbidden   = errors.New("the address is not a public one")
+	ErrForbidden   = guard.ErrForbidden
 	ErrTimeout     = errors.New("no answer in time")
 	ErrTooMany     = errors.New("too many origins are in use at a time")
 	ErrBadRequest  = errors.New("the request cannot be sent")
