@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,8 +87,12 @@ func New(store Store, o Options) (*Desk, error) {
 type Who struct{ UserID, Name string }
 
 // Told is which messages went out with a change; their progress is that of
-// publications.
-type Told struct{ Publications []string }
+// publications. Again says that the change was made before, by a call with the
+// same key: nothing was changed, and nobody told.
+type Told struct {
+	Publications []string
+	Again        bool
+}
 
 // job is one change of one page.
 type job struct {
@@ -147,7 +152,7 @@ func (d *Desk) change(ctx context.Context, pageID string, who Who, silent bool, 
 	if err != nil {
 		return Told{}, err
 	}
-	return Told{told}, nil
+	return Told{Publications: told}, nil
 }
 
 // at is change for something that belongs to a page.
@@ -165,6 +170,22 @@ func newID() (string, error) {
 		return "", fmt.Errorf("make an id: %w", err)
 	}
 	return id.String(), nil
+}
+
+// keyed is the id of what a call with a key makes. It follows from the key, from
+// who calls, and from what it is made of, so that a call that comes again finds
+// what it made before. Without a key it is a new one.
+func keyed(who Who, of Subject, in, key string) (string, error) {
+	if key == "" {
+		return newID()
+	}
+	h := sha256.New()
+	for _, s := range []string{"tocsin call", who.UserID, who.Name, string(of), in} {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(s), s) // never fails
+	}
+	var space uuid.UUID
+	copy(space[:], h.Sum(nil))
+	return uuid.NewHash(sha256.New(), space, []byte(key), 8).String(), nil
 }
 
 // audit writes a line of the trail. before and after are nil where there is none.

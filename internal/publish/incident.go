@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,9 @@ type Note struct {
 	Changes []status.Change // what becomes of components: From is filled in
 	Restore bool            // all of its components work again, but for those in Changes
 	Silent  bool            // nobody is told
+	Key     string          // the caller's name of this call: the same again, by the same caller, changes nothing; empty: each is another
+
+	id string // of the update that comes of it; empty: a new one
 }
 
 // Opening is a new incident.
@@ -33,10 +37,22 @@ type Opening struct {
 	Note       Note
 }
 
-// OpenIncident makes an incident with its first update.
+// OpenIncident makes an incident with its first update. One that its key has made
+// before is answered as it is by now.
 func (d *Desk) OpenIncident(ctx context.Context, who Who, o Opening) (status.Incident, Told, error) {
 	var made status.Incident
+	again := false
 	t, err := d.change(ctx, o.PageID, who, o.Note.Silent || o.Draft, func(j *job) error {
+		id, err := keyed(who, OfIncident, o.PageID, o.Note.Key)
+		if err != nil {
+			return err
+		}
+		if o.Note.Key != "" {
+			if made, err = j.tx.Incident(ctx, id); !errors.Is(err, fault.ErrNotFound) {
+				again = err == nil
+				return err
+			}
+		}
 		if len(o.AlertIDs) > mostLinked || slices.ContainsFunc(o.AlertIDs, func(id string) bool { return id == "" || len(id) > 64 }) {
 			return refuse("alert_ids", "are too many, or hold what is no id", fmt.Sprintf("name up to %d alerts", mostLinked))
 		}
@@ -47,11 +63,8 @@ func (d *Desk) OpenIncident(ctx context.Context, who Who, o Opening) (status.Inc
 		if len(open) >= MaxOpen {
 			return refuse("incident", fmt.Sprintf("%d are open already", len(open)), "resolve one first")
 		}
-		i := status.Incident{PageID: o.PageID, Title: o.Title, Phase: o.Note.Phase, Impact: o.Impact, Draft: o.Draft, Created: j.now,
-			Started: o.Started, Components: slices.Clone(o.Components), AlertIDs: o.AlertIDs}
-		if i.ID, err = newID(); err != nil {
-			return err
-		}
+		i := status.Incident{ID: id, PageID: o.PageID, Title: o.Title, Phase: o.Note.Phase, Impact: o.Impact, Draft: o.Draft, Created: j.now,
+			Started: o.Started.UTC().Truncate(time.Millisecond), Components: slices.Clone(o.Components), AlertIDs: o.AlertIDs}
 		if i.Phase == "" {
 			i.Phase = status.Investigating
 		}
@@ -82,6 +95,7 @@ func (d *Desk) OpenIncident(ctx context.Context, who Who, o Opening) (status.Inc
 		}
 		return j.tell(j.incidentMessage(kind, &made, &u))
 	})
+	t.Again = again
 	return made, t, err
 }
 
@@ -169,12 +183,21 @@ func (j *job) affect(i *status.Incident, changes []status.Change) error {
 // PostUpdate adds an update to an incident. It may resolve it, or open it again.
 func (d *Desk) PostUpdate(ctx context.Context, who Who, id string, n Note) (status.Incident, Told, error) {
 	var made status.Incident
+	again := false
 	t, err := d.at(ctx, OfIncident, id, who, n.Silent, func(j *job) error {
 		i, err := j.tx.Incident(ctx, id)
 		if err != nil {
 			return err
 		}
-		before := i
+		before, n := i, n
+		updateID, err := keyed(who, OfIncident, id, n.Key)
+		if err != nil {
+			return err
+		}
+		if again = said(i.Updates, updateID); again {
+			made = i
+			return nil
+		}
 		if n.Phase == "" {
 			n.Phase = i.Phase
 		}
@@ -185,6 +208,7 @@ func (d *Desk) PostUpdate(ctx context.Context, who Who, id string, n Note) (stat
 		if err != nil {
 			return err
 		}
+		u.ID = updateID
 		i.Automatic, i.PublishAt = false, time.Time{}
 		made = i
 		if err := j.post(&made, u, n.Restore); err != nil {
@@ -200,7 +224,13 @@ func (d *Desk) PostUpdate(ctx context.Context, who Who, id string, n Note) (stat
 		}
 		return j.tell(j.incidentMessage(kind, &made, &last))
 	})
+	t.Again = again
 	return made, t, err
+}
+
+// said says whether an update is there already.
+func said(list []status.Update, id string) bool {
+	return slices.ContainsFunc(list, func(u status.Update) bool { return u.ID == id })
 }
 
 // Edit is a correction of an incident; nil leaves as it is.

@@ -18,15 +18,26 @@ import (
 // itself, not its phase. ErrOver when it is.
 func (d *Desk) SaveMaintenance(ctx context.Context, who Who, given status.Maintenance, n Note) (status.Maintenance, Told, error) {
 	var made status.Maintenance
+	again := false
 	t, err := d.change(ctx, given.PageID, who, n.Silent, func(j *job) error {
 		m := given
+		id, err := keyed(who, OfMaintenance, given.PageID, n.Key)
+		if err != nil {
+			return err
+		}
+		if m.ID == "" && n.Key != "" {
+			if made, err = j.tx.Maintenance(ctx, id); !errors.Is(err, fault.ErrNotFound) {
+				again = err == nil
+				return err
+			}
+		}
 		m.Start, m.End = m.Start.UTC().Truncate(time.Millisecond), m.End.UTC().Truncate(time.Millisecond)
 		m.Impact = impactOf(m.Impact)
 		if err := j.known(m.Components); err != nil {
 			return err
 		}
-		var err error
 		if m.ID == "" {
+			m.ID = id
 			err = j.announce(&m, n)
 		} else {
 			err = j.changeMaintenance(&m, n)
@@ -35,6 +46,7 @@ func (d *Desk) SaveMaintenance(ctx context.Context, who Who, given status.Mainte
 		return err
 	})
 	d.WakeClock()
+	t.Again = again
 	return made, t, err
 }
 
@@ -50,9 +62,6 @@ func (j *job) announce(m *status.Maintenance, n Note) error {
 	}
 	u, err := j.update(&n, status.Scheduled)
 	if err != nil {
-		return err
-	}
-	if m.ID, err = newID(); err != nil {
 		return err
 	}
 	u.Changes = nil
@@ -151,10 +160,19 @@ func (j *job) reshow(ids []string, by string) error {
 // begin, end or cancel it.
 func (d *Desk) PostMaintenance(ctx context.Context, who Who, id string, n Note) (status.Maintenance, Told, error) {
 	var made status.Maintenance
+	again := false
 	t, err := d.at(ctx, OfMaintenance, id, who, n.Silent, func(j *job) error {
 		m, err := j.tx.Maintenance(ctx, id)
 		if err != nil {
 			return err
+		}
+		n := n
+		if n.id, err = keyed(who, OfMaintenance, id, n.Key); err != nil {
+			return err
+		}
+		if again = said(m.Updates, n.id); again {
+			made = m
+			return nil
 		}
 		if done(m.Phase) {
 			return fmt.Errorf("maintenance %q %w", m.Title, ErrOver)
@@ -174,7 +192,33 @@ func (d *Desk) PostMaintenance(ctx context.Context, who Who, id string, n Note) 
 		return j.audit("maintenance.update", id, m.Title, &before, &m)
 	})
 	d.WakeClock()
+	t.Again = again
 	return made, t, err
+}
+
+// DeleteMaintenance deletes a maintenance for good, whatever its phase; what was
+// recorded of components stays.
+func (d *Desk) DeleteMaintenance(ctx context.Context, who Who, id string) error {
+	_, err := d.at(ctx, OfMaintenance, id, who, true, func(j *job) error {
+		m, err := j.tx.Maintenance(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := j.maintenances(); err != nil {
+			return err
+		}
+		j.active = slices.DeleteFunc(j.active, func(o status.Maintenance) bool { return o.ID == id })
+		j.raised = true
+		if err := j.tx.DeleteMaintenance(ctx, id); err != nil {
+			return err
+		}
+		if err := j.reshow(m.Components, "maintenance "+m.Title); err != nil {
+			return err
+		}
+		return j.audit("maintenance.delete", id, m.Title, &m, nil)
+	})
+	d.WakeClock()
+	return err
 }
 
 // CancelMaintenance ends a maintenance that does not take place.
@@ -195,6 +239,9 @@ func (j *job) step(m *status.Maintenance, to status.Phase, body string, n *Note)
 	u, err := j.update(&note, to)
 	if err != nil {
 		return err
+	}
+	if n != nil && n.id != "" {
+		u.ID = n.id
 	}
 	m.Phase, m.Updates = to, append(m.Updates, u)
 	if err := m.Validate(j.now); err != nil {

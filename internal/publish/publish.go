@@ -165,6 +165,37 @@ type AuditFilter struct {
 	Cursor    string
 }
 
+// Which narrows a list by how far something is; the empty one is all.
+type Which string
+
+// What can be asked for: Open is what is public and not over.
+const (
+	Open     Which = "open"
+	Over     Which = "over"
+	Drafts   Which = "draft"    // of incidents
+	Upcoming Which = "upcoming" // of maintenances: those that have not begun
+	Active   Which = "active"   // of maintenances
+)
+
+// IncidentFilter narrows a list of incidents.
+type IncidentFilter struct {
+	PageID   string // empty: of all pages
+	Which    Which
+	AlertID  string    // those that it belongs to
+	From, To time.Time // began then; zero: whenever
+	Limit    int       // 1 to 500; 0 is 100
+	Cursor   string
+}
+
+// MaintenanceFilter narrows a list of maintenances.
+type MaintenanceFilter struct {
+	PageID   string // empty: of all pages
+	Which    Which
+	From, To time.Time // lie at least partly within; zero: whenever
+	Limit    int       // 1 to 500; 0 is 100
+	Cursor   string
+}
+
 // Template is a prepared text.
 type Template struct {
 	ID         string        `json:"id"`
