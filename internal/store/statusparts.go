@@ -10,8 +10,8 @@ import (
 	"tocsin/internal/status"
 )
 
-// StatusParts are the groups and components of a page in their order, without
-// what was recorded of them.
+// StatusParts are the groups and components of a page in their order, hidden ones
+// too, without what was recorded of them.
 func (db *DB) StatusParts(ctx context.Context, pageID string) (groups []status.Group, components []status.Component, err error) {
 	if groups, err = readPageGroups(ctx, db.reads, pageID); err != nil {
 		return nil, nil, err
