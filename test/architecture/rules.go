@@ -166,7 +166,7 @@ func Arrows(table map[string]Row, packages map[string][]string) []string {
 
 // pure are the rooms that know nothing but the standard library and each
 // other: the field's words, without a database, a clock or a network.
-var pure = []string{"internal/fault", "internal/alert", "internal/contact", "internal/route", "internal/config", "internal/push", "internal/chat"}
+var pure = []string{"internal/fault", "internal/alert", "internal/contact", "internal/route", "internal/config", "internal/push", "internal/chat", "internal/guard", "internal/mail", "internal/visitor"}
 
 // wiring are the rooms that may know all the others.
 var wiring = []string{"cmd/tocsin", "internal/app", "internal/demo"}
