@@ -126,7 +126,7 @@ func (m *large) seed(ctx context.Context, dir string) (err error) {
 		for i := range subs {
 			n := first + i
 			subs[i] = push.Subscription{Endpoint: device.Endpoint(m.s.origin, n), P256dh: keys[n%device.Pool], Auth: device.Auth(n),
-				KeyID: key.ID, Language: languages[n%len(languages)], PageID: "main"}
+				KeyID: key.ID, Language: languages[n%len(languages)], Pages: []push.Follow{{PageID: "main", Wants: []push.Want{{}}}}}
 		}
 		added, err := db.AddSubscriptions(ctx, subs)
 		if err != nil {

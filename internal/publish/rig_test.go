@@ -187,7 +187,7 @@ func (r *rig) visitor(n int, w push.Want) {
 	key[0] = 4
 	_, _, err := r.db.SaveSubscription(r.t.Context(), push.Subscription{
 		Endpoint: fmt.Sprintf("https://updates.push.services.mozilla.com/wpush/v2/%d", n), P256dh: key, Auth: []byte(fmt.Sprintf("%016d", n)),
-		KeyID: base64.RawURLEncoding.EncodeToString(make([]byte, 16)), PageID: r.page.ID, Want: w,
+		KeyID: base64.RawURLEncoding.EncodeToString(make([]byte, 16)), Pages: []push.Follow{{PageID: r.page.ID, Wants: []push.Want{w}}},
 	}, nil)
 	must(r.t, err)
 }

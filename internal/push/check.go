@@ -52,7 +52,7 @@ func (s *Subscription) Validate(extraHosts []string) error {
 		if !word(s.UserID, 64, "_-") {
 			return &FieldError{"user_id", "is no id", "sign in again"}
 		}
-		if s.PageID != "" || len(s.Want.Components)+len(s.Want.Kinds) > 0 || s.Want.MinImpact != "" || s.Want.Incident != "" {
+		if len(s.Pages) > 0 {
 			return &FieldError{"page", "is given for a contact's device", "leave out page, components, kinds and min_impact"}
 		}
 		return checkText("name", s.Name, 1, MaxDeviceName, false)
@@ -60,10 +60,20 @@ func (s *Subscription) Validate(extraHosts []string) error {
 	if s.Name != "" {
 		return &FieldError{"name", "is given for a visitor's device", "leave it out: nothing is kept about visitors"}
 	}
-	if err := checkPage(s.PageID); err != nil {
-		return err
+	if len(s.Pages) == 0 {
+		return checkPage("")
 	}
-	return s.Want.validate()
+	for _, f := range s.Pages {
+		if err := checkPage(f.PageID); err != nil {
+			return err
+		}
+		for _, w := range f.Wants {
+			if err := w.validate(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (w *Want) validate() error {

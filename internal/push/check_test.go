@@ -27,8 +27,8 @@ func device(t testing.TB) push.Subscription {
 func visitor(t testing.TB) push.Subscription {
 	t.Helper()
 	s := device(t)
-	s.UserID, s.Name, s.PageID = "", "", "main"
-	s.Want = push.Want{Components: []string{"c1", "0192f0c1-2345-7678-9abc-def012345678"}, Kinds: push.Kinds(), MinImpact: push.ImpactMajor}
+	s.UserID, s.Name = "", ""
+	s.Pages = []push.Follow{{PageID: "main", Wants: []push.Want{push.Want{Components: []string{"c1", "0192f0c1-2345-7678-9abc-def012345678"}, Kinds: push.Kinds(), MinImpact: push.ImpactMajor}}}}
 	return s
 }
 
@@ -66,16 +66,17 @@ func TestSubscriptions(t *testing.T) {
 		{"a long name", "name", d, func(s *push.Subscription) { s.Name = strings.Repeat("ü", 101) }},
 		{"a name with control characters", "name", d, func(s *push.Subscription) { s.Name = "a\nb" }},
 		{"a name that is no UTF-8", "name", d, func(s *push.Subscription) { s.Name = "\xff" }},
-		{"a device with a page", "page", d, func(s *push.Subscription) { s.PageID = "main" }},
-		{"a device with a choice of kinds", "page", d, func(s *push.Subscription) { s.Want.Kinds = push.Kinds() }},
-		{"a visitor with a name", "name", v, func(s *push.Subscription) { s.Name = "Jane's phone" }},
-		{"a visitor without page", "page", v, func(s *push.Subscription) { s.PageID = "" }},
-		{"a page that is none", "page", v, func(s *push.Subscription) { s.PageID = "Main Page" }},
-		{"too many components", "components", v, func(s *push.Subscription) { s.Want.Components = many(101) }},
-		{"an empty component", "components[0]", v, func(s *push.Subscription) { s.Want.Components = []string{""} }},
-		{"an unknown kind", "kinds[1]", v, func(s *push.Subscription) { s.Want.Kinds = []push.Kind{push.Maintenance, "x"} }},
-		{"a kind twice", "kinds[1]", v, func(s *push.Subscription) { s.Want.Kinds = []push.Kind{push.Maintenance, push.Maintenance} }},
-		{"an unknown impact", "min_impact", v, func(s *push.Subscription) { s.Want.MinImpact = "terrible" }},
+		{"a device with a page", "page", d, func(s *push.Subscription) { s.Pages = visitor(t).Pages }},
+		{"a visitor with a name", "name", visitor(t), func(s *push.Subscription) { s.Name = "Jane's phone" }},
+		{"a visitor without page", "page", visitor(t), func(s *push.Subscription) { s.Pages = nil }},
+		{"a page that is none", "page", visitor(t), func(s *push.Subscription) { s.Pages[0].PageID = "Main Page" }},
+		{"too many components", "components", visitor(t), func(s *push.Subscription) { s.Pages[0].Wants[0].Components = many(101) }},
+		{"an empty component", "components[0]", visitor(t), func(s *push.Subscription) { s.Pages[0].Wants[0].Components = []string{""} }},
+		{"an unknown kind", "kinds[1]", visitor(t), func(s *push.Subscription) { s.Pages[0].Wants[0].Kinds = []push.Kind{push.Maintenance, "x"} }},
+		{"a kind twice", "kinds[1]", visitor(t), func(s *push.Subscription) {
+			s.Pages[0].Wants[0].Kinds = []push.Kind{push.Maintenance, push.Maintenance}
+		}},
+		{"an unknown impact", "min_impact", visitor(t), func(s *push.Subscription) { s.Pages[0].Wants[0].MinImpact = "terrible" }},
 	} {
 		t.Run(c.name+" is refused", func(t *testing.T) {
 			s := c.of

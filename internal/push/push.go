@@ -25,8 +25,7 @@ type Subscription struct {
 	Name   string // "Firefox on Linux", for its owner; empty for a visitor's
 
 	// A visitor's device.
-	PageID string // the public page; empty for what is a contact's device alone
-	Want   Want
+	Pages []Follow // the public pages that it follows, each once; none for what is a contact's device alone
 
 	Created     time.Time
 	Seen        time.Time // when its browser last sent it again; kept to the day for who is a visitor alone
@@ -41,7 +40,23 @@ func (s *Subscription) Visitor() bool { return s.UserID == "" }
 
 // Subscribed says whether it is subscribed to a public page, as a visitor's; it
 // may be a contact's device as well.
-func (s *Subscription) Subscribed() bool { return s.PageID != "" }
+func (s *Subscription) Subscribed() bool { return len(s.Pages) > 0 }
+
+// Follows answers what it wants of a page, nil if it does not follow it.
+func (s *Subscription) Follows(pageID string) *Follow {
+	for i := range s.Pages {
+		if s.Pages[i].PageID == pageID {
+			return &s.Pages[i]
+		}
+	}
+	return nil
+}
+
+// Wants says whether a publication is to be told to it.
+func (s *Subscription) Wants(p *Publication) bool {
+	f := s.Follows(p.PageID)
+	return f != nil && slices.ContainsFunc(f.Wants, func(w Want) bool { return w.Wants(p) })
+}
 
 // Kind is what a publication tells visitors.
 type Kind string
@@ -87,6 +102,59 @@ type Want struct {
 	Kinds      []Kind   `json:"kinds,omitempty"`      // empty: DefaultKinds
 	MinImpact  Impact   `json:"min_impact,omitempty"` // empty: none
 	Incident   string   `json:"incident,omitempty"`   // only this one, by the topic of its publications; empty: all
+}
+
+// Follow is what a device wants to hear of a page: what any of Wants asks for.
+// One of them at most is about the page, each other one about one incident.
+type Follow struct {
+	PageID string
+	Wants  []Want
+}
+
+// Of answers the want about an incident, about the page where that is empty;
+// nil if there is none.
+func (f *Follow) Of(incident string) *Want {
+	if f != nil {
+		for i := range f.Wants {
+			if f.Wants[i].Incident == incident {
+				return &f.Wants[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Bounds of what one browser follows.
+const (
+	MaxFollows   = 50 // pages
+	MaxIncidents = 20 // of a page; of more, the first go
+)
+
+// Following adds what is followed to what was followed: a want takes the place
+// of the former one about the same. Neither list is changed.
+func Following(was, more []Follow) []Follow {
+	var out []Follow
+	for _, f := range was {
+		out = append(out, Follow{f.PageID, slices.Clone(f.Wants)})
+	}
+	for _, f := range more {
+		i := slices.IndexFunc(out, func(g Follow) bool { return g.PageID == f.PageID })
+		if i < 0 {
+			i, out = len(out), append(out, Follow{PageID: f.PageID})
+		}
+		for _, w := range f.Wants {
+			if old := out[i].Of(w.Incident); old != nil {
+				*old = w
+				continue
+			}
+			out[i].Wants = append(out[i].Wants, w)
+		}
+		for over := len(out[i].Wants) - MaxIncidents - 1; over > 0; over-- {
+			first := slices.IndexFunc(out[i].Wants, func(w Want) bool { return w.Incident != "" })
+			out[i].Wants = slices.Delete(out[i].Wants, first, first+1)
+		}
+	}
+	return out
 }
 
 // Wants says whether a publication is to be told to somebody who wants w.
@@ -187,6 +255,9 @@ type Progress struct {
 	Done     bool
 	Finished time.Time      // zero until done
 	Problems map[string]int // what went wrong, for people, with how often
+	// Channels is how far it is by the other channels, "email" and "webhook"; all
+	// above is Web Push alone. Only those with subscribers are there.
+	Channels map[string]Progress
 }
 
 // Piece is a range of subscription ids that one worker has claimed, of a

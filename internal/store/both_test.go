@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func both(t testing.TB, db *store.DB, user string, n int) push.Subscription {
 // wanting is a visitor's device that wants something special.
 func wanting(n int) push.Subscription {
 	s := visitor(n)
-	s.Want = push.Want{Components: []string{"api"}, MinImpact: push.ImpactMajor}
+	s.Pages = follow("main", push.Want{Components: []string{"api"}, MinImpact: push.ImpactMajor})
 	return s
 }
 
@@ -38,6 +39,15 @@ func stored(t testing.TB, db *store.DB, n int) *push.Subscription {
 		return nil
 	}
 	return &s
+}
+
+// following names the pages that a device follows.
+func following(s *push.Subscription) string {
+	var pages []string
+	for _, f := range s.Pages {
+		pages = append(pages, f.PageID)
+	}
+	return strings.Join(pages, ", ")
 }
 
 func routed(t testing.TB, db *store.DB) (devices map[string][]route.Device) {
@@ -61,7 +71,7 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 			}
 			same(t, "user", s.UserID, user)
 			same(t, "named", s.Name != "", user != "")
-			same(t, "page", s.PageID, page)
+			same(t, "page", following(s), page)
 			return s
 		}
 		t.Run("a contact that subscribes to a page keeps the alerts, and the id", func(t *testing.T) {
@@ -73,7 +83,7 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 				same(t, "id", got.ID, mine.ID)
 			})
 			s := holds(t, 1, "u1", "main")
-			if d := cmp.Diff(wanting(1).Want, s.Want); d != "" {
+			if d := cmp.Diff(wanting(1).Pages, s.Pages); d != "" {
 				t.Fatal(d)
 			}
 			if d := cmp.Diff(map[string][]route.Device{"u1": {{ID: mine.ID, Name: mine.Name}}}, routed(t, db)); d != "" {
@@ -86,9 +96,9 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 			same(t, "id", again.ID, mine.ID)
 			holds(t, 1, "u1", "main")
 			other := visitor(1)
-			other.PageID = "other"
+			other.Pages = follow("other", push.Want{})
 			same(t, "id with another page", save(t, db, other).ID, mine.ID)
-			holds(t, 1, "u1", "other")
+			holds(t, 1, "u1", "main, other")
 		})
 		t.Run("a visitor that becomes a contact keeps the page", func(t *testing.T) {
 			was := save(t, db, wanting(2))
@@ -99,7 +109,7 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 				same(t, "the id stays", got.ID == was.ID, false)
 			})
 			s := holds(t, 2, "u1", "main")
-			if d := cmp.Diff(wanting(2).Want, s.Want); d != "" {
+			if d := cmp.Diff(wanting(2).Pages, s.Pages); d != "" {
 				t.Fatal(d)
 			}
 			t.Run("and so does who signs in there next, under another id", func(t *testing.T) {
@@ -108,7 +118,7 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 				if s = holds(t, 2, "u2", "main"); s.ID == before {
 					t.Error("what was meant for the one finds the other")
 				}
-				same(t, "impact", s.Want.MinImpact, push.ImpactMajor)
+				same(t, "impact", s.Pages[0].Wants[0].MinImpact, push.ImpactMajor)
 			})
 		})
 		t.Run("switched off as the one it stays the other", func(t *testing.T) {
@@ -118,16 +128,15 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 			same(t, "id", left.ID, s.ID)
 			same(t, "seen", left.Seen, left.Seen.Truncate(24*time.Hour))
 			wants(t, db.DeleteSubscription(ctx, s.ID), fault.ErrNotFound)
-			ok(t, db.DeleteVisitor(ctx, s.ID))
+			ok(t, db.DeleteVisitor(ctx, s.ID, "", ""))
 			same(t, "row", stored(t, db, 3), nil)
-			wants(t, db.DeleteVisitor(ctx, s.ID), fault.ErrNotFound)
+			wants(t, db.DeleteVisitor(ctx, s.ID, "", ""), fault.ErrNotFound)
 
 			s = both(t, db, "u1", 3)
-			raises(t, db, false, "a page goes", func() { ok(t, db.DeleteVisitor(ctx, s.ID)) })
+			raises(t, db, false, "a page goes", func() { ok(t, db.DeleteVisitor(ctx, s.ID, "", "")) })
 			left = holds(t, 3, "u1", "")
 			same(t, "id", left.ID, s.ID)
-			same(t, "impact", left.Want.MinImpact, "")
-			wants(t, db.DeleteVisitor(ctx, s.ID), fault.ErrNotFound)
+			wants(t, db.DeleteVisitor(ctx, s.ID, "", ""), fault.ErrNotFound)
 			raises(t, db, true, "the device goes", func() { ok(t, db.DeleteSubscription(ctx, s.ID)) })
 			same(t, "row", stored(t, db, 3), nil)
 		})
@@ -176,7 +185,7 @@ func TestAVisitorCannotTakeAlertsAway(t *testing.T) {
 		bad.P256dh, bad.KeyID, bad.Expires, bad.Name = device(99).P256dh, "key-9", recent(), "Mallory"
 		save(t, db, bad)
 		got := stored(t, db, 1)
-		mine.PageID, mine.Want, mine.Seen = "main", bad.Want, got.Seen
+		mine.Pages, mine.Seen = bad.Pages, got.Seen
 		if d := cmp.Diff(&mine, got); d != "" {
 			t.Fatal(d)
 		}
@@ -190,14 +199,14 @@ func TestAVisitorCannotTakeAlertsAway(t *testing.T) {
 			ok(t, err)
 			got := stored(t, db, 1)
 			same(t, "user", got.UserID, "u1")
-			same(t, "page", got.PageID, "")
+			same(t, "page", following(got), "")
 			other := stored(t, db, 2)
 			same(t, "other's user", other.UserID, "")
-			same(t, "other's page", other.PageID, "main")
+			same(t, "other's page", following(other), "main")
 			same(t, "another row", other.ID == got.ID, false)
 		})
 		t.Run("nor end them as it ends the page", func(t *testing.T) {
-			wants(t, db.DeleteVisitor(ctx, mine.ID), fault.ErrNotFound)
+			wants(t, db.DeleteVisitor(ctx, mine.ID, "", ""), fault.ErrNotFound)
 			same(t, "user", stored(t, db, 1).UserID, "u1")
 		})
 		t.Run("nor have them expire", func(t *testing.T) {
@@ -213,13 +222,14 @@ func TestPublicationsReachContactsDevicesThatAreVisitorsToo(t *testing.T) {
 		ctx := t.Context()
 		late := save(t, db, deviceOf("u1", 1))
 		elsewhere := visitor(2)
-		elsewhere.PageID = "other"
+		elsewhere.Pages = follow("other", push.Want{})
 		save(t, db, elsewhere)
 		here := []push.Subscription{both(t, db, "u1", 3), both(t, db, "u1", 4), both(t, db, "u1", 5)}
 		all, err := db.SubscriptionsAfter(ctx, "", 10)
 		ok(t, err)
 		same(t, "to be prepared for", len(all), 5)
-		tamper(t, db, "UPDATE push_subscription SET joined = joined - 1000, created = created - 1000")
+		tamper(t, db, "UPDATE subscription_page SET joined = joined - 1000")
+		tamper(t, db, "UPDATE push_subscription SET created = created - 1000")
 		publish(t, db, "p1")
 		// They come to the page later, with ids that are older than the publication.
 		tamper(t, db, "UPDATE publication SET taken = taken - 500")
@@ -237,7 +247,7 @@ func TestPublicationsReachContactsDevicesThatAreVisitorsToo(t *testing.T) {
 		}
 		ok(t, db.AdvancePiece(ctx, p, page, time.Hour))
 		// One leaves the page before its turn comes again, one is gone altogether.
-		ok(t, db.DeleteVisitor(ctx, here[0].ID))
+		ok(t, db.DeleteVisitor(ctx, here[0].ID, "", ""))
 		rs, err := db.ClaimRetries(ctx, "node-a", 10, time.Hour)
 		ok(t, err)
 		same(t, "claimed", len(rs), 2)

@@ -21,7 +21,7 @@ type tables struct {
 	claimed, addresses                            bulk
 	snooze                                        bulk
 	post, button                                  bulk
-	subscription, note                            bulk
+	subscription, follow, note                    bulk
 	retry, advanceRetry                           bulk
 }
 
@@ -88,7 +88,9 @@ func newTables(d dialect) tables {
 			channel_id = CASE WHEN chat_button.channel_id = '' THEN excluded.channel_id ELSE chat_button.channel_id END,
 			post_id = CASE WHEN chat_button.post_id = '' THEN excluded.post_id ELSE chat_button.post_id END,
 			expires = CASE WHEN chat_button.expires < excluded.expires THEN excluded.expires ELSE chat_button.expires END`),
-		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved, joined", " ON CONFLICT (endpoint_hash) DO NOTHING"),
+		subscription: newInsert(d, "push_subscription", subscriptionColumns+", endpoint_hash, moved", " ON CONFLICT (endpoint_hash) DO NOTHING"),
+		follow: newBulk(d, `INSERT INTO subscription_page (subscription_id, page_id, joined, want)
+			SELECT v.column1, v.column2, v.column3, v.column4 FROM %s JOIN push_subscription ON id = v.column1`, 4),
 		note: newUpdate(d, `UPDATE push_subscription SET
 			last_success = CASE WHEN v.column2 > last_success THEN v.column2 ELSE last_success END,
 			failures = CASE WHEN v.column2 > 0 THEN v.column3 ELSE failures + v.column3 END,

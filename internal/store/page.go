@@ -92,8 +92,9 @@ func (t *pageTx) SavePage(ctx context.Context, p *status.Page) error {
 func (t *pageTx) DeletePage(ctx context.Context) error {
 	err := t.each(ctx, t.held.ID,
 		"DELETE FROM page_update WHERE "+t.db.d.among("of_id", "SELECT id FROM incident WHERE page_id = $1 UNION ALL SELECT id FROM maintenance WHERE page_id = $1"),
-		"DELETE FROM push_subscription WHERE page_id = $1 AND user_id = ''",
-		"UPDATE push_subscription SET page_id = '', want = '' WHERE page_id = $1",
+		"DELETE FROM push_subscription WHERE user_id = '' AND "+t.db.d.among("id", "SELECT subscription_id FROM subscription_page WHERE page_id = $1")+
+			" AND NOT EXISTS (SELECT 1 FROM subscription_page o WHERE o.subscription_id = push_subscription.id AND o.page_id <> $1)",
+		"DELETE FROM subscription_page WHERE page_id = $1",
 		"DELETE FROM page WHERE id = $1")
 	if err != nil {
 		return fmt.Errorf("delete page %q: %w", t.held.Slug, err)

@@ -74,7 +74,7 @@ func (t *pageTx) Publish(ctx context.Context, p push.Publication, to publish.Aud
 // counts the page's subscriptions, some 100 ms for a million: ask before the
 // transaction begins.
 func (db *DB) Audience(ctx context.Context, pageID string) (a publish.Audience, err error) {
-	err = db.many.row(ctx, "SELECT count(*), COALESCE(max(id), '') FROM push_subscription WHERE page_id = $1", []any{pageID}, &a.Expected, &a.Until)
+	err = db.many.row(ctx, "SELECT count(*), COALESCE(max(subscription_id), '') FROM subscription_page WHERE page_id = $1", []any{pageID}, &a.Expected, &a.Until)
 	if err != nil {
 		return a, fmt.Errorf("count the subscriptions of page %s: %w", pageID, err)
 	}
@@ -84,8 +84,8 @@ func (db *DB) Audience(ctx context.Context, pageID string) (a publish.Audience, 
 // Interested counts who would be told of a publication now, by channel.
 func (db *DB) Interested(ctx context.Context, p *push.Publication) (map[string]int, error) {
 	type wish struct {
-		want push.Want
-		n    int
+		push.Subscription
+		n int
 	}
 	// Most visitors want one of a few things.
 	wishes, err := collect(ctx, db.many, func(s scanner) (w wish, err error) {
@@ -93,15 +93,16 @@ func (db *DB) Interested(ctx context.Context, p *push.Publication) (map[string]i
 		if err = s.Scan(&want, &w.n); err != nil {
 			return w, err
 		}
-		w.want, err = (&devices{}).want(want)
+		wants, err := decodeWants(want)
+		w.Pages = []push.Follow{{PageID: p.PageID, Wants: wants}}
 		return w, err
-	}, "SELECT want, count(*) FROM push_subscription WHERE page_id = $1 GROUP BY want", p.PageID)
+	}, "SELECT want, count(*) FROM subscription_page WHERE page_id = $1 GROUP BY want", p.PageID)
 	if err != nil {
 		return nil, fmt.Errorf("count who wants to hear of page %s: %w", p.PageID, err)
 	}
 	told := map[string]int{"webpush": 0}
 	for i := range wishes {
-		if wishes[i].want.Wants(p) {
+		if wishes[i].Wants(p) {
 			told["webpush"] += wishes[i].n
 		}
 	}

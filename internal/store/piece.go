@@ -123,8 +123,8 @@ func (db *DB) nextPlan(ctx context.Context) (*plan, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	err = db.many.row(ctx, `SELECT count(*), COALESCE(max(id), '') FROM (SELECT id FROM push_subscription
-		WHERE page_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4) AS ids`,
+	err = db.many.row(ctx, `SELECT count(*), COALESCE(max(id), '') FROM (SELECT subscription_id AS id FROM subscription_page
+		WHERE page_id = $1 AND subscription_id > $2 AND subscription_id <= $3 ORDER BY subscription_id LIMIT $4) AS ids`,
 		[]any{p.Publication.PageID, p.From, p.until, int64(pieceSize)}, &p.size, &p.To)
 	if err != nil {
 		return nil, fmt.Errorf("plan a piece of publication %s: %w", p.Publication.ID, err)
@@ -185,19 +185,24 @@ func (w *work) writePlan(ctx context.Context, n *plan, now time.Time, add func(n
 // PieceSubscriptions answers the subscriptions of a piece above an id,
 // ascending, with what a message to them needs and no more. Who subscribed when
 // the publication was there already is left out, also where the clocks of nodes
-// differ.
+// differ. Of the pages that each follows only the piece's is answered; devices
+// that want the same share it.
 func (db *DB) PieceSubscriptions(ctx context.Context, p *push.Piece, after string, limit int) ([]push.Subscription, error) {
-	rows, err := db.many.query(db.brief(ctx), "SELECT "+sendingColumns+` FROM push_subscription WHERE page_id = $1 AND id > $2 AND id <= $3
-		AND joined <= (SELECT taken FROM publication WHERE id = $4) ORDER BY id LIMIT $5`,
+	// The bounds are said of both tables: PostgreSQL infers no such thing, and
+	// would read the devices from the first one on.
+	rows, err := db.many.query(db.brief(ctx), "SELECT "+sendingColumns+`, f.want FROM subscription_page f
+		JOIN push_subscription ON id = f.subscription_id WHERE f.page_id = $1 AND f.subscription_id > $2 AND f.subscription_id <= $3
+		AND id > $2 AND id <= $3 AND f.joined <= (SELECT taken FROM publication WHERE publication.id = $4)
+		ORDER BY f.subscription_id LIMIT $5`,
 		p.Publication.PageID, max(after, p.From), p.To, p.Publication.ID, int64(limit))
 	if err != nil {
 		return nil, fmt.Errorf("read the subscriptions of piece %d: %w", p.Number, err)
 	}
 	defer rows.Close()
-	var d devices
+	d := devices{page: p.Publication.PageID}
 	list := make([]push.Subscription, 0, min(limit, pieceSize))
 	for rows.Next() {
-		s, err := d.sending(rows)
+		s, err := d.following(rows)
 		if err != nil {
 			return nil, fmt.Errorf("read the subscriptions of piece %d: %w", p.Number, err)
 		}

@@ -71,7 +71,7 @@ func TestPublication(t *testing.T) {
 		ctx := t.Context()
 		many(t, db, 25_000)
 		elsewhere := visitor(70_000)
-		elsewhere.PageID = "other"
+		elsewhere.Pages = follow("other", push.Want{})
 		save(t, db, elsewhere)
 		save(t, db, deviceOf("u1", 70_001))
 		next, err := db.NextPush(ctx)
@@ -110,7 +110,7 @@ func TestPublication(t *testing.T) {
 			pages(t, db, p, 700, func(list []push.Subscription) (push.Page, bool) {
 				for _, s := range list {
 					seen[s.ID]++
-					if s.PageID = ""; s.ID <= p.From || s.ID > p.To {
+					if s.ID <= p.From || s.ID > p.To {
 						t.Fatalf("%s is not in (%s, %s]", s.ID, p.From, p.To)
 					}
 				}
@@ -137,8 +137,7 @@ func TestPublication(t *testing.T) {
 
 		t.Run("a device as a message needs it", func(t *testing.T) {
 			s := visitor(5)
-			s.Want = push.Want{Kinds: []push.Kind{push.IncidentNew}}
-			s.PageID = "small"
+			s.Pages = follow("small", push.Want{Kinds: []push.Kind{push.IncidentNew}})
 			save(t, db, s)
 			pub := publication("p2")
 			pub.PageID = "small"
@@ -147,7 +146,7 @@ func TestPublication(t *testing.T) {
 			list, err := db.PieceSubscriptions(ctx, p, p.Position, 500)
 			ok(t, err)
 			same(t, "devices", len(list), 1)
-			s.ID, s.PageID = list[0].ID, ""
+			s.ID = list[0].ID
 			if d := cmp.Diff(s, list[0]); d != "" {
 				t.Fatal(d)
 			}
@@ -181,7 +180,7 @@ func TestWhoSubscribedLaterIsNotInIt(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		list := visitors(t, db, 1, 3)
 		publish(t, db, "p1")
-		tamper(t, db, "UPDATE push_subscription SET joined = joined + 60000 WHERE id = $1", list[1].ID)
+		tamper(t, db, "UPDATE subscription_page SET joined = joined + 60000 WHERE subscription_id = $1", list[1].ID)
 		p := claimPiece(t, db)
 		got, err := db.PieceSubscriptions(t.Context(), p, p.Position, 10)
 		ok(t, err)
@@ -353,7 +352,7 @@ func TestRetries(t *testing.T) {
 		same(t, "detail", rs[0].Detail, "answered 502")
 
 		t.Run("a lease that has ended frees them; who has gone or was tried too often is ended", func(t *testing.T) {
-			ok(t, db.DeleteVisitor(ctx, list[6].ID))
+			ok(t, db.DeleteVisitor(ctx, list[6].ID, "", ""))
 			tamper(t, db, "UPDATE publication_retry SET due = 1, attempt = 100 WHERE id LIKE $1", "%"+list[7].ID)
 			tamper(t, db, "UPDATE publication_retry SET due = 1 WHERE attempt < 100")
 			rs, err := db.ClaimRetries(ctx, "node", 10, time.Hour)

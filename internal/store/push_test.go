@@ -32,9 +32,14 @@ func device(n int) push.Subscription {
 	}
 }
 
+// follow is what is wanted of one page.
+func follow(page string, wants ...push.Want) []push.Follow {
+	return []push.Follow{{PageID: page, Wants: wants}}
+}
+
 func visitor(n int) push.Subscription {
 	s := device(n)
-	s.PageID = "main"
+	s.Pages = follow("main", push.Want{})
 	return s
 }
 
@@ -100,7 +105,7 @@ func TestSubscriptions(t *testing.T) {
 		ctx := t.Context()
 		t.Run("what was saved comes back", func(t *testing.T) {
 			s := visitor(1)
-			s.Want = push.Want{Components: []string{"api", "web"}, Kinds: []push.Kind{push.Maintenance}, MinImpact: push.ImpactMinor}
+			s.Pages = follow("main", push.Want{Components: []string{"api", "web"}, Kinds: []push.Kind{push.Maintenance}, MinImpact: push.ImpactMinor})
 			s.Expires = day().Add(1000 * time.Hour)
 			saved, created, err := db.SaveSubscription(ctx, s, nil)
 			ok(t, err)
@@ -141,7 +146,7 @@ func TestSubscriptions(t *testing.T) {
 		t.Run("one endpoint is one row, brought up to date", func(t *testing.T) {
 			first := save(t, db, visitor(40))
 			again := visitor(40)
-			again.KeyID, again.Language, again.Want.MinImpact = "key-2", "en", push.ImpactCritical
+			again.KeyID, again.Language, again.Pages = "key-2", "en", follow("main", push.Want{MinImpact: push.ImpactCritical})
 			saved, created, err := db.SaveSubscription(ctx, again, nil)
 			ok(t, err)
 			same(t, "created", created, false)
@@ -149,7 +154,7 @@ func TestSubscriptions(t *testing.T) {
 			got, err := db.SubscriptionByEndpoint(ctx, again.Endpoint)
 			ok(t, err)
 			same(t, "key", got.KeyID, "key-2")
-			same(t, "impact", got.Want.MinImpact, push.ImpactCritical)
+			same(t, "impact", got.Pages[0].Wants[0].MinImpact, push.ImpactCritical)
 			same(t, "created at", got.Created, first.Created)
 		})
 		t.Run("a subscription made anew replaces the old one", func(t *testing.T) {
@@ -189,7 +194,7 @@ func TestSubscriptions(t *testing.T) {
 			stranger.Auth = []byte("something else..")
 			_, _, err := db.SaveSubscription(ctx, stranger, nil)
 			wants(t, err, fault.ErrTaken)
-			stranger.UserID, stranger.PageID = "u2", ""
+			stranger.UserID, stranger.Pages = "u2", nil
 			_, _, err = db.SaveSubscription(ctx, stranger, nil)
 			wants(t, err, fault.ErrTaken)
 			raises(t, db, true, "another contact signs in there", func() {

@@ -135,14 +135,19 @@ func (db *DB) situateRetries(ctx context.Context, rs []push.Retry, now time.Time
 		}
 		pubs[id] = &p
 	}
+	follows, err := db.followed(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, r := range rs {
 		r.Publication = pubs[r.PublicationID]
 		s, found := devices[r.SubscriptionID]
+		s.Pages = follows[r.SubscriptionID]
 		result := push.RetryResult{Retry: r}
 		switch {
 		case !found:
 			result.Gone = true
-		case s.PageID != r.Publication.PageID:
+		case s.Follows(r.Publication.PageID) == nil:
 			result.Gone, result.Subscription = true, &s // from the page; what else it is, it stays
 		case !r.Publication.Expires.IsZero() && !now.Before(r.Publication.Expires):
 			result.Expired = true
@@ -157,6 +162,26 @@ func (db *DB) situateRetries(ctx context.Context, rs []push.Retry, now time.Time
 		over = append(over, result)
 	}
 	return live, over, nil
+}
+
+// followed are the pages that devices follow, by their ids.
+func (db *DB) followed(ctx context.Context, ids []string) (map[string][]push.Follow, error) {
+	found := make(map[string][]push.Follow, len(ids))
+	_, err := collect(ctx, db.many, func(s scanner) (struct{}, error) {
+		var id, text string
+		var f push.Follow
+		if err := s.Scan(&id, &f.PageID, &text); err != nil {
+			return struct{}{}, err
+		}
+		var err error
+		f.Wants, err = decodeWants(text)
+		found[id] = append(found[id], f)
+		return struct{}{}, err
+	}, "SELECT subscription_id, page_id, want FROM subscription_page WHERE "+db.d.among("subscription_id", db.d.list("$1")), encodeList(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read the pages of devices: %w", err)
+	}
+	return found, nil
 }
 
 // CompleteRetries writes what became of claimed retries. One that was claimed
@@ -231,7 +256,7 @@ func (w *work) endRetries(ctx context.Context, rs []push.RetryResult, now time.T
 			}
 		case r.Gone:
 			o.gone++
-			if r.Subscription == nil || r.Publication == nil || r.Subscription.PageID == r.Publication.PageID {
+			if r.Subscription == nil || r.Publication == nil || r.Subscription.Follows(r.Publication.PageID) != nil {
 				gone = append(gone, r.SubscriptionID)
 			}
 		case r.Expired:

@@ -20,11 +20,12 @@ const mostDevices = 20
 
 // SaveSubscription keeps one row an endpoint, and answers it and whether it is a
 // new one, or became another user's. With UserID it is saved as a contact's
-// device, which leaves PageID and Want as they are; without, as a visitor's,
-// which leaves UserID and Name. One browser is often both, with one endpoint.
+// device, which leaves Pages as they are; without, as a visitor's, which leaves
+// UserID and Name, and adds to Pages (see push.Following). One browser is often
+// both, with one endpoint.
 //
 // A known endpoint keeps its id while it stays with its user, whatever becomes of
-// its page; with another user it gets another, so that what was meant for the
+// its pages; with another user it gets another, so that what was meant for the
 // former one finds nobody. A contact's device changes hands only for who knows
 // its secret; fault.ErrTaken otherwise, and for more devices than a user may
 // have. What is saved as a visitor's changes neither keys, nor end, nor endpoint
@@ -38,8 +39,8 @@ func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replace
 	s.Name, s.Language, s.KeyID = cleaned(s.Name, mostName), cleaned(s.Language, mostName), cleaned(s.KeyID, mostName)
 	s.Expires = fromMillis(millis(s.Expires))
 	if s.UserID != "" {
-		s.PageID, s.Want = "", push.Want{}
-	} else if s.PageID == "" {
+		s.Pages = nil
+	} else if !s.Subscribed() || slices.ContainsFunc(s.Pages, func(f push.Follow) bool { return f.PageID == "" || len(f.Wants) == 0 }) {
 		return s, false, errors.New("a subscription is a user's or a page's, this one is neither")
 	}
 	if replaces != nil && replaces.Endpoint == s.Endpoint {
@@ -88,7 +89,7 @@ func merged(have, s *push.Subscription) push.Subscription {
 	if s.UserID != "" {
 		next.UserID, next.Name = s.UserID, s.Name
 	} else {
-		next.PageID, next.Want = s.PageID, s.Want
+		next.Pages = push.Following(have.Pages, s.Pages)
 		if have.UserID != "" {
 			return next
 		}
@@ -115,8 +116,12 @@ func seenAt(s *push.Subscription, now time.Time) time.Time {
 
 // same says whether a row that becomes b changes in nothing but when it was seen.
 func same(a, b *push.Subscription) bool {
-	return a.UserID == b.UserID && a.Name == b.Name && a.PageID == b.PageID && encodeWant(a.Want) == encodeWant(b.Want) &&
+	return a.UserID == b.UserID && a.Name == b.Name && slices.EqualFunc(a.Pages, b.Pages, sameFollow) &&
 		sameKeys(a, b) && a.KeyID == b.KeyID && a.Language == b.Language && a.Expires.Equal(b.Expires)
+}
+
+func sameFollow(a, b push.Follow) bool {
+	return a.PageID == b.PageID && encodeWants(a.Wants) == encodeWants(b.Wants)
 }
 
 func sameKeys(a, b *push.Subscription) bool {
@@ -151,7 +156,7 @@ func (w *work) saveSubscription(ctx context.Context, s push.Subscription, replac
 
 // replaced answers the row that s is to be saved to, when a former endpoint of
 // the device may have one: the same user's rather than another. Of two, one
-// goes, and the other gets its page if it has none.
+// goes, and the other gets its pages.
 func (w *work) replaced(ctx context.Context, have, replaces, s *push.Subscription) (*push.Subscription, error) {
 	old, err := byEndpoint(ctx, w, replaces.Endpoint, w.db.d.forUpdate)
 	switch {
@@ -159,10 +164,8 @@ func (w *work) replaced(ctx context.Context, have, replaces, s *push.Subscriptio
 		return have, err
 	case s.UserID == "" && old.UserID != "":
 		// A visitor moves what is a visitor's of it.
-		if old.PageID == "" {
-			return have, nil
-		}
-		return have, w.leavePage(ctx, old)
+		s.Pages = push.Following(old.Pages, s.Pages)
+		return have, w.leavePages(ctx, old)
 	case have == nil:
 		return old, nil
 	}
@@ -170,16 +173,32 @@ func (w *work) replaced(ctx context.Context, have, replaces, s *push.Subscriptio
 	if s.UserID != "" && have.UserID != s.UserID && old.UserID == s.UserID {
 		kept, goes = old, have
 	}
-	if kept.PageID == "" {
-		kept.PageID, kept.Want = goes.PageID, goes.Want
-	}
 	err = w.deleteSubscriptions(ctx, []string{goes.ID}, time.Time{})
-	return kept, err
+	if err != nil {
+		return kept, err
+	}
+	for _, f := range goes.Pages {
+		if kept.Follows(f.PageID) != nil {
+			continue
+		}
+		now, err := w.db.now(ctx, w)
+		if err != nil {
+			return kept, err
+		}
+		if err := w.saveFollow(ctx, kept.ID, f.PageID, f.Wants, now); err != nil {
+			return kept, err
+		}
+		kept.Pages = append(kept.Pages, f)
+	}
+	return kept, nil
 }
 
 // updateSubscription saves s to a row, and says whether that is another user's now.
 func (w *work) updateSubscription(ctx context.Context, have, s *push.Subscription, now time.Time) (push.Subscription, bool, error) {
 	next := merged(have, s)
+	if err := fewFollows(&next); err != nil {
+		return next, false, err
+	}
 	next.Seen = fromMillis(millis(seenAt(&next, now)))
 	changed := next.UserID != have.UserID
 	if changed {
@@ -201,16 +220,30 @@ func (w *work) updateSubscription(ctx context.Context, have, s *push.Subscriptio
 	if err != nil {
 		return next, false, err
 	}
-	_, err = w.exec(ctx, `UPDATE push_subscription SET id = $2, endpoint_hash = $3, endpoint = $4, keys = $5, key_id = $6, language = $7, want = $8,
-		failures = $9, user_id = $10, name = $11, joined = CASE WHEN page_id = $12 THEN joined ELSE $13 END, page_id = $12, created = $14,
-		seen = $15, expires = $16, last_success = $17, last_error = $18, moved = CASE WHEN $19 > moved THEN $19 ELSE moved END
-		WHERE id = $1`, have.ID, next.ID, endpointHash(next.Endpoint), next.Endpoint, keys, next.KeyID, next.Language, encodeWant(next.Want),
-		int64(next.Failures), next.UserID, next.Name, next.PageID, millis(now), millis(next.Created),
+	_, err = w.exec(ctx, `UPDATE push_subscription SET id = $2, endpoint_hash = $3, endpoint = $4, keys = $5, key_id = $6, language = $7,
+		failures = $8, user_id = $9, name = $10, created = $11, seen = $12, expires = $13, last_success = $14, last_error = $15,
+		moved = CASE WHEN $16 > moved THEN $16 ELSE moved END
+		WHERE id = $1`, have.ID, next.ID, endpointHash(next.Endpoint), next.Endpoint, keys, next.KeyID, next.Language,
+		int64(next.Failures), next.UserID, next.Name, millis(next.Created),
 		millis(next.Seen), millis(next.Expires), millis(next.LastSuccess), next.LastError, millis(moved))
+	for i := 0; err == nil && i < len(next.Pages); i++ {
+		f := &next.Pages[i]
+		if was := have.Follows(f.PageID); was == nil || !sameFollow(*was, *f) {
+			err = w.saveFollow(ctx, next.ID, f.PageID, f.Wants, now)
+		}
+	}
 	if err == nil && s.UserID != "" && !same(have, &next) {
 		err = w.raise(ctx)
 	}
 	return next, changed, err
+}
+
+func fewFollows(s *push.Subscription) error {
+	if len(s.Pages) <= push.MaxFollows {
+		return nil
+	}
+	return &push.FieldError{Field: "page", Problem: fmt.Sprintf("is one more than the %d that a browser may follow here", push.MaxFollows),
+		Mend: "unsubscribe from another one first"}
 }
 
 func (w *work) addSubscription(ctx context.Context, s push.Subscription, now time.Time) (push.Subscription, error) {
@@ -218,6 +251,10 @@ func (w *work) addSubscription(ctx context.Context, s push.Subscription, now tim
 		if err := w.roomFor(ctx, s.UserID); err != nil {
 			return s, err
 		}
+	}
+	s.Pages = push.Following(nil, s.Pages)
+	if err := fewFollows(&s); err != nil {
+		return s, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -229,8 +266,11 @@ func (w *work) addSubscription(ctx context.Context, s push.Subscription, now tim
 	if err != nil {
 		return s, err
 	}
-	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved, joined)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, subscriptionRow(&s, keys, nil)...)
+	_, err = w.exec(ctx, `INSERT INTO push_subscription (`+subscriptionColumns+`, endpoint_hash, moved)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, subscriptionRow(&s, keys, nil)...)
+	for i := 0; err == nil && i < len(s.Pages); i++ {
+		err = w.saveFollow(ctx, s.ID, s.Pages[i].PageID, s.Pages[i].Wants, now)
+	}
 	if err == nil && s.UserID != "" {
 		err = w.raise(ctx)
 	}
@@ -254,9 +294,9 @@ func (w *work) roomFor(ctx context.Context, userID string) error {
 }
 
 func subscriptionRow(s *push.Subscription, keys []byte, args []any) []any {
-	return append(args, s.ID, s.Endpoint, keys, s.KeyID, s.Language, encodeWant(s.Want), int64(s.Failures),
-		s.UserID, s.Name, s.PageID, millis(s.Created), millis(s.Seen), millis(s.Expires), millis(s.LastSuccess), s.LastError,
-		endpointHash(s.Endpoint), int64(0), millis(s.Created))
+	return append(args, s.ID, s.Endpoint, keys, s.KeyID, s.Language, int64(s.Failures),
+		s.UserID, s.Name, millis(s.Created), millis(s.Seen), millis(s.Expires), millis(s.LastSuccess), s.LastError,
+		endpointHash(s.Endpoint), int64(0))
 }
 
 // AddSubscriptions adds visitors' devices, as when they are moved here from
@@ -273,7 +313,7 @@ func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (i
 		rows, keys := slices.Clone(list), make([][]byte, len(list))
 		for i := range rows {
 			s := &rows[i]
-			if s.UserID != "" || s.PageID == "" {
+			if s.UserID != "" || len(s.Pages) != 1 {
 				return errors.New("only visitors' devices are added in bulk, each of a page")
 			}
 			if keys[i], err = encodeKeys(s); err != nil {
@@ -286,12 +326,19 @@ func (db *DB) AddSubscriptions(ctx context.Context, list []push.Subscription) (i
 			s.ID, s.Created, s.Seen = id.String(), now, seenAt(s, now)
 			s.Name, s.Language, s.KeyID, s.LastError = "", cleaned(s.Language, mostName), cleaned(s.KeyID, mostName), cleaned(s.LastError, mostDetail)
 		}
-		return db.t.subscription.each(len(rows), func(i int, args []any) []any { return subscriptionRow(&rows[i], keys[i], args) },
+		err = db.t.subscription.each(len(rows), func(i int, args []any) []any { return subscriptionRow(&rows[i], keys[i], args) },
 			func(text string, args []any) error {
 				n, err := w.exec(ctx, text, args...)
 				added += int(n)
 				return err
 			})
+		if err != nil {
+			return err
+		}
+		// Of those alone that were added: the others' ids lead nowhere.
+		return db.t.follow.write(ctx, w, len(rows), func(i int, args []any) []any {
+			return append(args, rows[i].ID, rows[i].Pages[0].PageID, millis(now), encodeWants(rows[i].Pages[0].Wants))
+		})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("add subscriptions: %w", err)

@@ -21,8 +21,8 @@ import (
 // sendingColumns are what a message to a device needs; all others say more
 // about it.
 const (
-	sendingColumns      = "id, endpoint, keys, key_id, language, want, failures"
-	subscriptionColumns = sendingColumns + ", user_id, name, page_id, created, seen, expires, last_success, last_error"
+	sendingColumns      = "id, endpoint, keys, key_id, language, failures"
+	subscriptionColumns = sendingColumns + ", user_id, name, created, seen, expires, last_success, last_error"
 )
 
 // The longest texts about devices that are kept, in bytes.
@@ -31,21 +31,21 @@ const (
 	mostDetail = 300
 )
 
-// devices reads rows of devices, one after the other. Of the same few kinds of
-// want there are very many, so each is decoded once.
+// devices reads rows of devices, one after the other. Of the same few wants there
+// are very many, so each is decoded once.
 type devices struct {
 	v                               push.Subscription
 	keys                            []byte
-	text                            string // of Want
+	page, text                      string // of a page that is followed, and its wants
 	created, seen, expires, success int64
 	dest                            []any
-	wants                           map[string]push.Want
+	pages                           map[string][]push.Follow // by text
 }
 
 // sending reads sendingColumns.
 func (d *devices) sending(s scanner) (push.Subscription, error) {
 	if d.dest == nil {
-		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.text, &d.v.Failures}
+		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.v.Failures}
 	}
 	if err := s.Scan(d.dest...); err != nil {
 		return d.v, err
@@ -53,11 +53,36 @@ func (d *devices) sending(s scanner) (push.Subscription, error) {
 	return d.value()
 }
 
+// following reads sendingColumns and what is wanted of a page.
+func (d *devices) following(s scanner) (push.Subscription, error) {
+	if d.dest == nil {
+		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.v.Failures, &d.text}
+	}
+	v, err := d.sending(s)
+	if err != nil {
+		return v, err
+	}
+	var known bool
+	if v.Pages, known = d.pages[d.text]; known {
+		return v, nil
+	}
+	wants, err := decodeWants(d.text)
+	if err != nil {
+		return v, err
+	}
+	if d.pages == nil {
+		d.pages = map[string][]push.Follow{}
+	}
+	v.Pages = []push.Follow{{PageID: d.page, Wants: wants}}
+	d.pages[d.text] = v.Pages
+	return v, nil
+}
+
 // all reads subscriptionColumns.
 func (d *devices) all(s scanner) (push.Subscription, error) {
 	if d.dest == nil {
-		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.text, &d.v.Failures,
-			&d.v.UserID, &d.v.Name, &d.v.PageID, &d.created, &d.seen, &d.expires, &d.success, &d.v.LastError}
+		d.dest = []any{&d.v.ID, &d.v.Endpoint, &d.keys, &d.v.KeyID, &d.v.Language, &d.v.Failures,
+			&d.v.UserID, &d.v.Name, &d.created, &d.seen, &d.expires, &d.success, &d.v.LastError}
 	}
 	if err := s.Scan(d.dest...); err != nil {
 		return d.v, err
@@ -75,9 +100,7 @@ func (d *devices) value() (push.Subscription, error) {
 	}
 	// Scan gives each row memory of its own.
 	d.v.P256dh, d.v.Auth = d.keys[:p256dhSize:p256dhSize], d.keys[p256dhSize:]
-	var err error
-	d.v.Want, err = d.want(d.text)
-	return d.v, err
+	return d.v, nil
 }
 
 // encodeKeys is the reverse: it refuses a public key that is none.
@@ -88,29 +111,53 @@ func encodeKeys(s *push.Subscription) ([]byte, error) {
 	return append(s.P256dh[:p256dhSize:p256dhSize], s.Auth...), nil
 }
 
-func (d *devices) want(text string) (push.Want, error) {
-	if text == "" {
-		return push.Want{}, nil
+// decodeWants reads what is wanted of a page: an object, or a list of several;
+// nothing for what nearly all want.
+func decodeWants(text string) ([]push.Want, error) {
+	list := make([]push.Want, 1)
+	var err error
+	switch {
+	case text == "":
+	case text[0] == '[':
+		err = json.Unmarshal([]byte(text), &list)
+	default:
+		err = json.Unmarshal([]byte(text), &list[0])
 	}
-	w, known := d.wants[text]
-	if known {
-		return w, nil
+	if err != nil {
+		return nil, fmt.Errorf("read what a stored subscription wants: %w", err)
 	}
-	if err := json.Unmarshal([]byte(text), &w); err != nil {
-		return w, fmt.Errorf("read what a stored subscription wants: %w", err)
-	}
-	if d.wants == nil {
-		d.wants = map[string]push.Want{}
-	}
-	d.wants[text] = w
-	return w, nil
+	return list, nil
 }
 
-func encodeWant(w push.Want) string {
+func encodeWants(list []push.Want) string {
+	if len(list) != 1 {
+		return encodeJSON(list)
+	}
+	w := list[0]
 	if len(w.Components) == 0 && len(w.Kinds) == 0 && w.MinImpact == "" && w.Incident == "" {
 		return ""
 	}
 	return encodeJSON(w)
+}
+
+// pagesOf answers the pages that a device follows, in the order in which it came
+// to them.
+func pagesOf(ctx context.Context, q querier, id string) ([]push.Follow, error) {
+	list, err := collect(ctx, q, func(s scanner) (f push.Follow, err error) {
+		var text string
+		if err = s.Scan(&f.PageID, &text); err != nil {
+			return f, err
+		}
+		f.Wants, err = decodeWants(text)
+		return f, err
+	}, "SELECT page_id, want FROM subscription_page WHERE subscription_id = $1 ORDER BY joined, page_id", id)
+	if err != nil {
+		return nil, fmt.Errorf("read the pages of a subscription: %w", err)
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return list, nil
 }
 
 // endpointHash stands for an endpoint in the index. Half of a SHA-256 is as
@@ -134,7 +181,8 @@ func cleaned(s string, most int) string {
 	return s[:most]
 }
 
-// DevicesByID answers those of the subscriptions that there are.
+// DevicesByID answers those of the subscriptions that there are, without the
+// pages that they follow.
 func (db *DB) DevicesByID(ctx context.Context, ids []string) (map[string]push.Subscription, error) {
 	found := make(map[string]push.Subscription, len(ids))
 	if len(ids) == 0 {
@@ -210,7 +258,8 @@ func byEndpoint(ctx context.Context, q querier, endpoint, lock string) (*push.Su
 	} else if err != nil {
 		return nil, fmt.Errorf("look for a subscription: %w", err)
 	}
-	return &s, nil
+	s.Pages, err = pagesOf(ctx, q, s.ID)
+	return &s, err
 }
 
 // SubscriptionsAfter answers devices with ids above the given one, contacts'
@@ -232,7 +281,7 @@ func (db *DB) CountSubscriptions(ctx context.Context, pageID string) (int, error
 	if pageID == "" {
 		return 0, nil
 	}
-	if err := db.many.row(ctx, "SELECT count(*) FROM push_subscription WHERE page_id = $1", []any{pageID}, &n); err != nil {
+	if err := db.many.row(ctx, "SELECT count(*) FROM subscription_page WHERE page_id = $1", []any{pageID}, &n); err != nil {
 		return 0, fmt.Errorf("count subscriptions: %w", err)
 	}
 	return n, nil
@@ -245,25 +294,57 @@ func (db *DB) DeleteSubscription(ctx context.Context, id string) error {
 		if s.UserID == "" {
 			return false, false, nil
 		}
-		if s.PageID == "" {
+		if !s.Subscribed() {
 			return true, false, nil
 		}
 		return true, true, w.leaveUser(ctx, "id = $1", id)
 	})
 }
 
-// DeleteVisitor ends that a device is a visitor's. Where it is also a contact's
-// it stays that. fault.ErrNotFound if it is no visitor's.
-func (db *DB) DeleteVisitor(ctx context.Context, id string) error {
+// DeleteVisitor ends that a device follows a page, all of them when none is
+// named; with an incident, only what it wants of that. What it is besides it
+// stays: a contact's, or a follower of other pages. fault.ErrNotFound if there is
+// nothing to end.
+func (db *DB) DeleteVisitor(ctx context.Context, id, pageID, incident string) error {
 	return db.endPart(ctx, id, func(ctx context.Context, w *work, s *push.Subscription) (ended, rest bool, err error) {
-		if s.PageID == "" {
-			return false, false, nil
+		rest = s.UserID != ""
+		for _, f := range s.Pages {
+			if pageID != "" && f.PageID != pageID {
+				rest = true
+				continue
+			}
+			var left []push.Want
+			if incident != "" {
+				left = slices.DeleteFunc(slices.Clone(f.Wants), func(o push.Want) bool { return o.Incident == incident })
+			}
+			if len(left) > 0 {
+				rest = true
+			}
+			if len(left) == len(f.Wants) {
+				continue
+			}
+			ended = true
+			if err := w.saveFollow(ctx, s.ID, f.PageID, left, time.Time{}); err != nil {
+				return ended, rest, err
+			}
 		}
-		if s.UserID == "" {
-			return true, false, nil
-		}
-		return true, true, w.leavePage(ctx, s)
+		return ended, rest, nil
 	})
+}
+
+// saveFollow writes what a device wants of a page, where that is nothing by
+// deleting. joined counts for a page that is new to it.
+func (w *work) saveFollow(ctx context.Context, id, pageID string, wants []push.Want, joined time.Time) (err error) {
+	if len(wants) == 0 {
+		_, err = w.exec(ctx, "DELETE FROM subscription_page WHERE page_id = $1 AND subscription_id = $2", pageID, id)
+	} else {
+		_, err = w.exec(ctx, `INSERT INTO subscription_page (page_id, subscription_id, joined, want) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (page_id, subscription_id) DO UPDATE SET want = excluded.want`, pageID, id, millis(joined), encodeWants(wants))
+	}
+	if err != nil {
+		return fmt.Errorf("write what a device wants of a page: %w", err)
+	}
+	return nil
 }
 
 // endPart has end take away a part of what a device is, and deletes the row when
@@ -273,6 +354,9 @@ func (db *DB) endPart(ctx context.Context, id string, end func(context.Context, 
 		var d devices
 		s, err := find(ctx, w, d.all, "subscription", id, "SELECT "+subscriptionColumns+" FROM push_subscription WHERE id = $1"+db.d.forUpdate, id)
 		if err != nil {
+			return err
+		}
+		if s.Pages, err = pagesOf(ctx, w, s.ID); err != nil {
 			return err
 		}
 		ended, rest, err := end(ctx, w, &s)
@@ -289,16 +373,17 @@ func (db *DB) endPart(ctx context.Context, id string, end func(context.Context, 
 // leaveUser makes visitors' alone of devices that are both. Of visitors only
 // the day is kept on which they were seen.
 func (w *work) leaveUser(ctx context.Context, which string, arg any) error {
-	_, err := w.exec(ctx, "UPDATE push_subscription SET user_id = '', name = '', seen = seen - seen % 86400000 WHERE user_id <> '' AND page_id <> '' AND "+which, arg)
+	_, err := w.exec(ctx, `UPDATE push_subscription SET user_id = '', name = '', seen = seen - seen % 86400000 WHERE user_id <> ''
+		AND EXISTS (SELECT 1 FROM subscription_page f WHERE f.subscription_id = push_subscription.id) AND `+which, arg)
 	if err != nil {
 		return fmt.Errorf("end that devices are a user's: %w", err)
 	}
 	return w.raise(ctx)
 }
 
-// leavePage makes a contact's alone of a device that is both.
-func (w *work) leavePage(ctx context.Context, s *push.Subscription) error {
-	if _, err := w.exec(ctx, "UPDATE push_subscription SET page_id = '', want = '' WHERE id = $1", s.ID); err != nil {
+// leavePages makes a contact's alone of a device that is both.
+func (w *work) leavePages(ctx context.Context, s *push.Subscription) error {
+	if _, err := w.exec(ctx, "DELETE FROM subscription_page WHERE subscription_id = $1", s.ID); err != nil {
 		return fmt.Errorf("end that a device is a visitor's: %w", err)
 	}
 	return nil

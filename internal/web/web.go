@@ -110,9 +110,10 @@ type Push interface {
 	// the browser is stays. A known replaces, by Endpoint and Auth, becomes this one.
 	SaveSubscription(ctx context.Context, s push.Subscription, replaces *push.Subscription) (saved push.Subscription, created bool, err error)
 	// DeleteSubscription ends that a device is a contact's, DeleteVisitor that it
-	// is a visitor's; fault.ErrNotFound where it is not.
+	// follows a page, all where none is named, or one incident of it;
+	// fault.ErrNotFound where it does not.
 	DeleteSubscription(ctx context.Context, id string) error
-	DeleteVisitor(ctx context.Context, id string) error
+	DeleteVisitor(ctx context.Context, id, pageID, incident string) error
 	// CountSubscriptions counts the visitors' devices of a page.
 	CountSubscriptions(ctx context.Context, pageID string) (int, error)
 

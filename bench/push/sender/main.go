@@ -155,7 +155,7 @@ func newSender(origin, ca string) (*sender, error) {
 func (s *sender) device(i int) domain.Subscription {
 	return domain.Subscription{
 		ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", i), Endpoint: device.Endpoint(s.origin, i),
-		P256dh: s.keys[i%device.Pool], Auth: device.Auth(i), KeyID: s.key.ID, PageID: "main",
+		P256dh: s.keys[i%device.Pool], Auth: device.Auth(i), KeyID: s.key.ID, Pages: []domain.Follow{{PageID: "main", Wants: []domain.Want{{}}}},
 	}
 }
 

@@ -29,7 +29,7 @@ func (r *rig) phones(origin string, visitors bool, ids ...string) []*phone {
 	for _, id := range ids {
 		p := r.phone(id, origin)
 		if visitors {
-			p.sub.UserID, p.sub.Name, p.sub.PageID = "", "", "main"
+			p.sub.UserID, p.sub.Name, p.sub.Pages = "", "", mainPage()
 		}
 		out = append(out, p)
 	}

@@ -87,7 +87,7 @@ func (f *Fanout) page(ctx context.Context, m *messages, subs []push.Subscription
 	for i := range subs {
 		sub := &subs[i]
 		switch {
-		case !sub.Want.Wants(m.publication):
+		case !sub.Wants(m.publication):
 			page.Unwanted++
 		case !alive:
 			page.Expired++

@@ -139,7 +139,7 @@ func (w *town) subscribe(n int, change func(i int, s *push.Subscription)) {
 	subs := make([]push.Subscription, n)
 	for i := range subs {
 		subs[i] = push.Subscription{Endpoint: fmt.Sprintf("%s/d/%05d", w.services[i%len(w.services)].URL, i), P256dh: w.p256dh, Auth: make([]byte, 16),
-			KeyID: w.key.ID, PageID: "main"}
+			KeyID: w.key.ID, Pages: mainPage()}
 		if change != nil {
 			change(i, &subs[i])
 		}
@@ -213,7 +213,7 @@ func TestAPublicationReachesAllWhoWantIt(t *testing.T) {
 				s.Language = "de-AT"
 			}
 			if i%10 == 0 {
-				s.Want.Kinds = []push.Kind{push.Maintenance}
+				s.Pages[0].Wants[0].Kinds = []push.Kind{push.Maintenance}
 			}
 		})
 		id := w.publish(time.Hour)
@@ -367,7 +367,7 @@ func TestTwoNodesShareAPublication(t *testing.T) {
 		// More than one piece; most are not interested, which makes it quick.
 		w.subscribe(10_400, func(i int, s *push.Subscription) {
 			if i%20 != 0 {
-				s.Want.Kinds = []push.Kind{push.Maintenance}
+				s.Pages[0].Wants[0].Kinds = []push.Kind{push.Maintenance}
 			}
 		})
 		id := w.publish(time.Hour)

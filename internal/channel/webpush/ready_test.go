@@ -33,7 +33,7 @@ func crowd(r *rig, n int) []push.Subscription {
 	out := make([]push.Subscription, n)
 	for i := range out {
 		out[i] = p.sub
-		out[i].ID, out[i].UserID, out[i].PageID = readyID(i), "", "main"
+		out[i].ID, out[i].UserID, out[i].Pages = readyID(i), "", mainPage()
 	}
 	return out
 }
@@ -144,7 +144,7 @@ func TestContactsComeFirst(t *testing.T) {
 		subs := crowd(rig, 900)
 		var contacts []push.Subscription
 		for i := 850; i < 900; i++ {
-			subs[i].UserID, subs[i].PageID = "u1", ""
+			subs[i].UserID, subs[i].Pages = "u1", nil
 			contacts = append(contacts, subs[i])
 		}
 		var late atomic.Bool

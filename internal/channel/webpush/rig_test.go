@@ -261,3 +261,8 @@ func (r reuse) prepare(t testing.TB, p *phone) {
 }
 
 func (r reuse) Take(s *push.Subscription) (seal.Prepared, bool) { p, ok := r[s.ID]; return p, ok }
+
+// mainPage is what nearly every visitor wants.
+func mainPage() []push.Follow {
+	return []push.Follow{{PageID: "main", Wants: []push.Want{{}}}}
+}

@@ -246,7 +246,7 @@ func TestAServiceThatRefusesOurKey(t *testing.T) {
 		r.office.answers(403)
 		for i := range 4 {
 			v := r.phone(fmt.Sprint(i), fcm)
-			v.sub.UserID, v.sub.PageID = "", "main"
+			v.sub.UserID, v.sub.Pages = "", mainPage()
 			r.send(t, v)
 		}
 		r.office.take()

@@ -1,6 +1,23 @@
 -- +goose Up
 -- The public status page.
 
+-- The public pages that a device follows, since joined, and what it wants of
+-- each. Pieces of publications are planned from the key alone.
+CREATE TABLE subscription_page (
+    page_id         TEXT NOT NULL,
+    subscription_id TEXT NOT NULL REFERENCES push_subscription (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    joined          BIGINT NOT NULL,
+    want            TEXT NOT NULL,
+    PRIMARY KEY (page_id, subscription_id)
+);
+CREATE INDEX subscription_page_subscription ON subscription_page (subscription_id);
+INSERT INTO subscription_page (page_id, subscription_id, joined, want)
+    SELECT page_id, id, joined, want FROM push_subscription WHERE page_id <> '' ORDER BY page_id, id;
+DROP INDEX push_subscription_page;
+ALTER TABLE push_subscription DROP COLUMN page_id;
+ALTER TABLE push_subscription DROP COLUMN joined;
+ALTER TABLE push_subscription DROP COLUMN want;
+
 -- version rises with every change that visitors can see. closed is the last date
 -- of the page's zone whose days are closed, '' for none; intervals that ended
 -- before kept may be gone.

@@ -184,7 +184,7 @@ func (s somebody) SubscriptionByEndpoint(_ context.Context, endpoint string) (pu
 	if endpoint != s.endpoint {
 		return push.Subscription{}, fault.ErrNotFound
 	}
-	return push.Subscription{ID: "one", Endpoint: endpoint, Auth: []byte("another's secret"), PageID: "main"}, nil
+	return push.Subscription{ID: "one", Endpoint: endpoint, Auth: []byte("another's secret"), Pages: []push.Follow{{PageID: "main", Wants: []push.Want{{}}}}}, nil
 }
 
 func TestLimitOfNewcomersDoesNotTellWhoIsKnown(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/internal/fault"
 	"tocsin/internal/push"
+	"tocsin/internal/status"
 )
 
 // VisitorIn is the browser of a visitor of a public page, and what it wants to
@@ -31,9 +32,19 @@ type VisitorSaved struct {
 	KeyID string `json:"key_id" doc:"The current key; if it is another than yours, subscribe anew with it"`
 }
 
+// FollowIn proves that somebody has a subscription, and names the page that is
+// meant, for a browser may follow several.
+type FollowIn struct {
+	Holder
+	Page     string `json:"page,omitempty" pattern:"^([a-z0-9-]{1,64})?$" doc:"The page; none: the first that it follows, to delete all" example:"main"`
+	Incident string `json:"incident,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9_-]*$" doc:"What it wants of this incident of the page alone; none: of the page"`
+}
+
 // WantOut is what a subscription wants to hear.
 type WantOut struct {
 	Page       string   `json:"page"`
+	Pages      []string `json:"pages" doc:"All pages that it follows"`
+	Incidents  []string `json:"incidents" doc:"Incidents of the page that it wants to hear of besides"`
 	Components []string `json:"components"`
 	Kinds      []string `json:"kinds"`
 	MinImpact  string   `json:"min_impact"`
@@ -77,24 +88,23 @@ func registerOpen[I, O any](a *API, l *limiter, op huma.Operation, h func(ctx co
 
 func (a *API) visitorRoutes() {
 	put := route("push", http.MethodPut, "/push/subscription", "put-push-subscription", "Tell this visitor's browser of incidents")
-	put.Description = "Sent again at each visit. Neither address nor browser of a visitor are kept. 409 when Web Push is switched off. " +
+	put.Description = "Sent again at each visit. What it wants of other pages stays, and so does what it wants of the page beside one of its incidents." +
+		" Neither address nor browser of a visitor are kept. 409 when Web Push is switched off. " +
 		"The answer is the same whether the subscription was known or not."
-	put.Errors = []int{http.StatusConflict}
+	put.Description += " 404 for a page that there is not, and for one that whoever asks may not see."
+	put.Errors = []int{http.StatusNotFound, http.StatusConflict}
 	registerOpen(a, a.visits, put, a.putVisitor)
 
 	lookup := route("push", http.MethodPost, "/push/subscription/lookup", "lookup-push-subscription", "What a subscription wants to hear")
 	lookup.Errors = []int{http.StatusNotFound}
-	registerOpen(a, a.visits, lookup, func(ctx context.Context, in *postIn[Holder]) (*body[WantOut], error) {
-		s, err := a.holder(ctx, in.Body)
+	registerOpen(a, a.visits, lookup, func(ctx context.Context, in *postIn[FollowIn]) (*body[WantOut], error) {
+		s, err := a.holder(ctx, in.Body.Holder)
 		if err != nil {
 			return nil, err
 		}
-		if !s.Subscribed() {
+		w, found := wantOf(&s, in.Body.Page, in.Body.Incident)
+		if !found {
 			return nil, errUnknownSubscription()
-		}
-		w := WantOut{
-			Page: s.PageID, Components: words(s.Want.Components), Kinds: words(s.Want.Kinds), MinImpact: string(s.Want.MinImpact), Incident: s.Want.Incident,
-			Language: s.Language, KeyID: s.KeyID,
 		}
 		if len(w.Kinds) == 0 {
 			w.Kinds = words(push.DefaultKinds())
@@ -106,9 +116,9 @@ func (a *API) visitorRoutes() {
 	})
 
 	del := route("push", http.MethodPost, "/push/subscription/delete", "delete-push-subscription", "Tell this visitor's browser no more")
-	del.Description = "204 always, whether it was known or not."
-	registerOpen(a, a.visits, del, func(ctx context.Context, in *postIn[Holder]) (*struct{}, error) {
-		s, err := a.holder(ctx, in.Body)
+	del.Description = "Of the page that is named, of the one incident where that is, else altogether. 204 always, whether it was known or not."
+	registerOpen(a, a.visits, del, func(ctx context.Context, in *postIn[FollowIn]) (*struct{}, error) {
+		s, err := a.holder(ctx, in.Body.Holder)
 		var refused *huma.ErrorModel
 		switch {
 		case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
@@ -116,7 +126,7 @@ func (a *API) visitorRoutes() {
 		case err != nil:
 			return nil, err
 		case s.Subscribed():
-			err = a.d.Store.DeleteVisitor(ctx, s.ID)
+			err = a.d.Store.DeleteVisitor(ctx, s.ID, in.Body.Page, in.Body.Incident)
 		}
 		if errors.Is(err, fault.ErrNotFound) {
 			err = nil // somebody was quicker
@@ -136,12 +146,17 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		return nil, err
 	}
 	s.Created, s.Seen = day(s.Created), day(s.Seen)
-	s.Want = push.Want{Components: in.Body.Components, MinImpact: push.Impact(in.Body.MinImpact), Incident: in.Body.Incident}
+	want := push.Want{Components: in.Body.Components, MinImpact: push.Impact(in.Body.MinImpact), Incident: in.Body.Incident}
 	for _, k := range in.Body.Kinds {
-		s.Want.Kinds = append(s.Want.Kinds, push.Kind(k))
+		want.Kinds = append(want.Kinds, push.Kind(k))
 	}
-	if s.PageID = in.Body.Page; s.PageID == "" {
-		s.PageID = mainPage
+	page := in.Body.Page
+	if page == "" {
+		page = mainPage
+	}
+	s.Pages = []push.Follow{{PageID: page, Wants: []push.Want{want}}}
+	if err := a.mayHear(ctx, s.PageID, &s.Want); err != nil {
+		return nil, err
 	}
 	current, err := a.acceptable(ctx, &s)
 	if err != nil {
@@ -156,7 +171,7 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 	if err != nil && !stranger {
 		return nil, err
 	}
-	if !old.Subscribed() {
+	if old.Follows(page) == nil {
 		// A contact's device and a stranger's count as any newcomer: who asks here
 		// learns of none.
 		remote, _ := ctx.Value(remoteKey{}).(string)
@@ -174,6 +189,68 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		return nil, err
 	}
 	return give(VisitorSaved{KeyID: current.ID}), nil
+}
+
+// Visitors are those who look at public pages; *page.Site knows them.
+type Visitors interface {
+	// MaySee says whether who sends a request may see a page; a page that there
+	// is not nobody may see.
+	MaySee(pageID string, r *http.Request) bool
+	// CheckWant answers a *status.FieldError for what the page does not show.
+	CheckWant(pageID string, w *push.Want) error
+}
+
+// askedKey is where a handler of an open route finds the request as it came, for
+// Visitors alone.
+type askedKey struct{}
+
+// mayHear refuses a page that whoever asks may not see, and what that page does
+// not show. Whether there is a page is not to be learnt from the answer.
+func (a *API) mayHear(ctx context.Context, pageID string, w *push.Want) error {
+	if a.d.Visitors == nil {
+		return nil
+	}
+	asked, _ := ctx.Value(askedKey{}).(*http.Request)
+	of := &s.Pages[0]
+	if asked == nil || !a.d.Visitors.MaySee(of.PageID, asked) {
+		return problem(http.StatusNotFound, "There is no such page, or it is not for everybody: open the page first, and subscribe there.",
+			&huma.ErrorDetail{Location: "body.page", Message: "is no page that you may see; open it first, and subscribe there"})
+	}
+	err := a.d.Visitors.CheckWant(of.PageID, &of.Wants[0])
+	var f *status.FieldError
+	if errors.As(err, &f) {
+		return fieldProblem(f.Field, f.Problem+"; "+f.Mend, nil)
+	}
+	return err
+}
+
+// wantOf is what a browser wants of a page, of the first that it follows where
+// none is named; of one incident where that is named, or is all that it wants.
+func wantOf(s *push.Subscription, page, incident string) (out WantOut, found bool) {
+	if page == "" && s.Subscribed() {
+		page = s.Pages[0].PageID
+	}
+	f := s.Follows(page)
+	want := f.Of(incident)
+	if want == nil && f != nil && incident == "" {
+		want = &f.Wants[len(f.Wants)-1]
+	}
+	if want == nil {
+		return out, false
+	}
+	out = WantOut{
+		Page: page, Pages: []string{}, Incidents: []string{}, Components: words(want.Components), Kinds: words(want.Kinds),
+		MinImpact: string(want.MinImpact), Incident: want.Incident, Language: s.Language, KeyID: s.KeyID,
+	}
+	for _, p := range s.Pages {
+		out.Pages = append(out.Pages, p.PageID)
+	}
+	for _, w := range f.Wants {
+		if w.Incident != "" {
+			out.Incidents = append(out.Incidents, w.Incident)
+		}
+	}
+	return out, true
 }
 
 // day is the day of t: more is not to be known of a visitor.
@@ -208,10 +285,10 @@ func (a *API) changeSubscription(ctx context.Context, in *postIn[ChangeIn]) (*bo
 	}
 	s.Language = old.Language
 	if old.Visitor() {
-		s.PageID, s.Want = old.PageID, old.Want
+		s.Pages = old.Pages
 		s.Created, s.Seen = day(s.Created), day(s.Seen)
 	} else {
-		s.UserID, s.Name = old.UserID, old.Name // its page goes with it
+		s.UserID, s.Name = old.UserID, old.Name // its pages go with it
 	}
 	current, err := a.acceptable(ctx, &s)
 	if err != nil {

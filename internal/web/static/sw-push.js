@@ -201,7 +201,7 @@ self.addEventListener('notificationclick', (event) => {
     return;
   }
   if (event.action === 'unsubscribe' && data.kind === 'page') {
-    event.waitUntil(unsubscribe(target(data.url)));
+    event.waitUntil(unsubscribe(target(data.url), data.page));
     return;
   }
   event.waitUntil(Promise.all([

@@ -80,9 +80,9 @@ const push = () => import('/static/js/push.js');
 async function subscribed() {
   if (!able || Notification.permission !== 'granted') return false;
   const { visitor } = await push();
-  visitor.keep().catch(() => {});
-  const wants = await visitor.wants();
-  return wants?.page === root.dataset.page;
+  visitor.keep(root.dataset.page).catch(() => {});
+  const wants = await visitor.wants(root.dataset.page);
+  return wants !== null && !wants.incident;
 }
 
 function toggle(link) {
@@ -99,7 +99,7 @@ function toggle(link) {
     button.disabled = true;
     try {
       if (button.getAttribute('aria-pressed') === 'true') {
-        await (await push()).visitor.remove();
+        await (await push()).visitor.remove(root.dataset.page);
         set(false);
         say(link.dataset.ended);
       } else {

@@ -48,9 +48,28 @@ async function only(id) {
   what('one');
 }
 
-function state(on) {
-  submit.textContent = on ? submit.dataset.on : submit.dataset.off;
-  remove.hidden = !on;
+// of is what the form is about: the page, or the one incident that is chosen. A
+// browser may want both, each with its own kinds.
+const of = () => (chosen() === 'one' ? one : '');
+let wanted = { page: null, one: null };
+const known = () => wanted[of() ? 'one' : 'page'];
+
+function state(said) {
+  const mine = known();
+  submit.textContent = mine ? submit.dataset.on : submit.dataset.off;
+  remove.hidden = !mine;
+  if (said) say(said);
+}
+
+// show fills the form in with what is wanted of the page, or of the incident.
+function show() {
+  const mine = known();
+  if (mine) {
+    for (const b of boxes('kind')) b.checked = mine.kinds.includes(b.value);
+    form.elements.impact.value = mine.min_impact || 'none';
+    if (!of()) for (const b of boxes('component')) b.checked = mine.components.includes(b.value);
+  }
+  mark();
 }
 
 async function fill() {
@@ -60,24 +79,25 @@ async function fill() {
     form.hidden = true;
     return;
   }
-  const wants = await visitor.wants();
-  const mine = wants?.page === page;
-  state(mine);
-  say(mine ? 'on' : 'off');
-  if (mine) {
-    for (const b of boxes('component')) b.checked = wants.components.includes(b.value);
-    for (const b of boxes('kind')) b.checked = wants.kinds.includes(b.value);
-    form.elements.impact.value = wants.min_impact || 'none';
-    what(wants.components.length ? 'some' : 'all');
-    if (wants.incident) await only(wants.incident);
+  const wants = await visitor.wants(page);
+  wanted.page = wants?.incident ? null : wants;
+  if (wanted.page) what(wanted.page.components.length ? 'some' : 'all');
+  const incident = asked || wants?.incident || '';
+  if (incident) {
+    wanted.one = wants?.incident === incident ? wants : wants?.incidents.includes(incident) ? await visitor.wants(page, incident) : null;
+    await only(incident);
   }
-  if (asked) await only(asked);
-  mark();
+  show();
+  state(known() ? 'on' : 'off');
 }
 
 form.addEventListener('change', ({ target }) => {
   if (target.matches('[data-group]')) for (const b of target.closest('fieldset').querySelectorAll('input[name=component]')) b.checked = target.checked;
   reveal();
+  if (target.name === 'what') {
+    show();
+    state(known() ? 'on' : 'off');
+  }
   mark();
 });
 
@@ -86,25 +106,27 @@ form.addEventListener('submit', async (event) => {
   submit.disabled = true;
   try {
     if (Notification.permission === 'default') await Notification.requestPermission();
-    const now = await visitor.save({
+    const want = {
       page,
-      incident: chosen() === 'one' ? one : '',
+      incident: of(),
       components: chosen() === 'some' ? boxes('component').filter((b) => b.checked).map((b) => b.value) : [],
       kinds: boxes('kind').filter((b) => b.checked).map((b) => b.value),
       min_impact: form.elements.impact.value,
       language: document.documentElement.lang,
-    });
-    state(now.state === 'on');
-    say(now.state === 'on' ? 'saved' : now.state);
+    };
+    const now = await visitor.save(want);
+    if (now.state === 'on') wanted[of() ? 'one' : 'page'] = want;
+    state(now.state === 'on' ? 'saved' : now.state);
   } catch { say('failed'); }
   submit.disabled = false;
 });
 
 remove.onclick = async () => {
   try {
-    await visitor.remove();
-    state(false);
-    say('ended');
+    // With the page go its incidents: who leaves it wants to hear no more of it.
+    await visitor.remove(page, of());
+    wanted = of() ? { ...wanted, one: null } : { page: null, one: null };
+    state('ended');
   } catch { say('failed'); }
 };
 

@@ -19,7 +19,7 @@
 // A browser has one subscription for a whole site. It may be a signed-in person's
 // device, a visitor's of a public page, or both, and each part comes and goes by
 // itself. What it is stands in IndexedDB (shared.js), beside what proves that it
-// is ours: id and user of a device, page of a visitor.
+// is ours: id and user of a device, pages of a visitor.
 
 import './shared.js';
 import { state as permission, ask, worker, explain } from './notifications.js';
@@ -29,7 +29,7 @@ const { get, put, remove, address, boundTo, browser } = self.tocsin;
 const API = '/api/v1/push';
 
 const kept = () => get('kept', 'push').catch(() => null);
-const visits = (mine) => typeof mine?.page === 'string';
+const visits = (mine) => mine?.pages?.length > 0;
 const note = (value) => (value ? put('kept', value, 'push') : remove('kept', 'push')).catch(() => {});
 
 // standalone says that the page runs as an installed app.
@@ -189,7 +189,8 @@ export function onPush(f) {
 // visitor is the same for those who read a public page and have no user.
 export const visitor = {
   // save turns it on, or changes what somebody wants to hear: {page, components,
-  // kinds, min_impact, incident}. From a click, as turnOn.
+  // kinds, min_impact, incident}. With an incident it is about that one alone, and
+  // what else is wanted of the page stays. From a click, as turnOn.
   async save({ page = '', components = [], kinds = [], min_impact = '', incident = '', language = navigator.language || '' }) {
     if (await ask() !== 'granted') return look();
     const key = await hubKey();
@@ -202,33 +203,48 @@ export const visitor = {
       subscription: sub.toJSON(), key_id: key.key_id, page, components, kinds, ...(min_impact ? { min_impact } : {}), ...(incident ? { incident } : {}), language,
       ...(replaces ? { replaces } : {}),
     });
-    await note({ ...before, page, ...address(sub), key_id: key.key_id, replaces: null });
+    await note({ ...before, pages: [...new Set([...before?.pages || [], page])], ...address(sub), key_id: key.key_id, replaces: null });
     return { state: 'on', why: '', steps: [], device: null };
   },
-  // wants answers what is kept at the hub for this browser, null if nothing.
-  async wants() {
+  // wants answers what is kept at the hub for this browser of a page, or of one
+  // incident of it, null if nothing.
+  async wants(page, incident = '') {
     const sub = permission() === 'granted' ? await subscription() : null;
     if (!sub) return null;
-    return call('POST', '/subscription/lookup', address(sub)).catch((error) => {
+    return call('POST', '/subscription/lookup', { ...address(sub), page, incident }).catch((error) => {
       if (error.status === 404) return null;
       throw error;
     });
   },
-  // keep sends the subscription again at every page load, as keep above.
-  async keep() {
+  // keep sends the subscription again at every load of a page, as keep above.
+  async keep(page) {
     const mine = await kept();
-    if (!visits(mine) || permission() !== 'granted') return null;
+    if (!mine?.pages?.includes(page) || permission() !== 'granted') return null;
     const at = mine.replaces || { endpoint: mine.endpoint, auth: mine.auth };
-    const wants = await call('POST', '/subscription/lookup', { endpoint: at.endpoint, auth: at.auth }).catch(() => null);
+    const wants = await call('POST', '/subscription/lookup', { endpoint: at.endpoint, auth: at.auth, page }).catch(() => null);
     return wants ? visitor.save(wants) : null;
   },
-  // remove ends it, here and at the hub. A device stays one.
-  async remove() {
+  // remove ends what is told of a page, or of one incident of it, at the hub, and
+  // here where nothing else is left. A device stays one.
+  async remove(page, incident = '') {
     const [sub, mine] = [await subscription().catch(() => null), await kept()];
     const at = address(sub) || mine;
-    if (!mine?.id) await sub?.unsubscribe();
-    const { page, ...rest } = mine || {};
-    await note(mine?.id ? rest : null);
-    if (at?.endpoint) await call('POST', '/subscription/delete', { endpoint: at.endpoint, auth: at.auth });
+    if (!at?.endpoint) return;
+    const proof = { endpoint: at.endpoint, auth: at.auth };
+    // What surely is the last works without network, too.
+    const last = mine && !mine.id && !incident && !mine.pages?.some((p) => p !== page);
+    if (last) {
+      await sub?.unsubscribe();
+      await note(null);
+    }
+    await call('POST', '/subscription/delete', { ...proof, page, incident });
+    if (last) return;
+    const left = await call('POST', '/subscription/lookup', proof).catch((error) => {
+      if (error.status === 404) return null;
+      throw error;
+    });
+    const { pages, ...rest } = mine || {};
+    if (!left && !mine?.id) await sub?.unsubscribe();
+    await note(left ? { ...rest, pages: left.pages } : mine?.id ? rest : null);
   },
 };

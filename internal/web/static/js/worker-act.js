@@ -135,17 +135,19 @@ function clockOf(at) {
   return new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
 }
 
-// unsubscribe ends what this browser is to a public page; a contact's device stays
-// one. Without network the hub learns of it from the push service.
-async function unsubscribe(url) {
+// unsubscribe ends what this browser is to a public page. A contact's device, and
+// what it is to other pages, stay; where nothing does, the hub learns of it from
+// the push service if there is no network.
+async function unsubscribe(url, page) {
   const data = { url };
   try {
     const sub = await self.registration.pushManager.getSubscription();
-    const { page, ...rest } = await tocsin.get('kept', 'push').catch(() => null) || {};
-    const told = sub ? await post('/api/v1/push/subscription/delete', tocsin.address(sub)) : { ok: true };
-    if (rest.id) {
+    const mine = await tocsin.get('kept', 'push').catch(() => null) || {};
+    const pages = (mine.pages || []).filter((p) => p !== page);
+    const told = sub ? await post('/api/v1/push/subscription/delete', { ...tocsin.address(sub), page }) : { ok: true };
+    if (mine.id || pages.length) {
       if (!told.ok) throw new Error(told.why || 'The hub cannot be reached just now.');
-      await tocsin.put('kept', rest, 'push');
+      await tocsin.put('kept', { ...mine, pages }, 'push');
     } else {
       await sub?.unsubscribe();
       await tocsin.remove('kept', 'push').catch(() => {});
