@@ -18,7 +18,7 @@ import (
 func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
 		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
-		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Preview: a.public.site.Preview,
+		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Markdown: a.public.text.HTML, Preview: a.public.site.Preview,
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
 	}))
 	mux := http.NewServeMux()

@@ -20,6 +20,7 @@ import (
 // them.
 type public struct {
 	desk  *publish.Desk
+	text  *markdown.Renderer
 	site  *page.Site
 	front *page.Front // nil until requests are taken
 	host  string      // of the hub itself; no page may take it over
@@ -34,11 +35,11 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says which secret
 	}
-	p := &public{}
+	text := markdown.New()
+	p := &public{text: text}
 	if u, err := url.Parse(a.cfg.BaseURL); err == nil {
 		p.host = strings.ToLower(u.Hostname())
 	}
-	text := markdown.New()
 	p.desk, err = publish.New(a.db, publish.Options{Text: text.Text, Node: a.cfg.Node, Log: a.log})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the constructor's own words

@@ -83,6 +83,11 @@ func New(d Deps) http.Handler {
 	if d.Probe == nil {
 		d.Probe = func(context.Context, source.Source) error { return errors.New("this hub reaches no engine") }
 	}
+	if d.Markdown == nil {
+		d.Markdown = func(source string) template.HTML {
+			return template.HTML(template.HTMLEscapeString(source)) //nolint:gosec // escaped
+		}
+	}
 	if d.Health == nil {
 		d.Health = func(context.Context) health.Report { return health.Report{OK: true} }
 	}

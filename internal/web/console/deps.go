@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"html/template"
 	"log/slog"
 	"time"
 
@@ -90,6 +91,8 @@ type Deps struct {
 	Mattermost Mattermost
 	// Desk changes what the public sees.
 	Desk Desk
+	// Markdown is what visitors read of what people write. nil: the text as it is.
+	Markdown func(source string) template.HTML
 	// Preview is an incident's page as visitors would see it in a language, while
 	// nothing of it is stored. nil: there is no preview.
 	Preview func(ctx context.Context, pageID string, i status.Incident, languageTag string) ([]byte, error)
