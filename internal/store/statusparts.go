@@ -34,22 +34,6 @@ func (db *DB) StatusGroup(ctx context.Context, id string) (status.Group, error) 
 	return find(ctx, db.reads, scanGroup, "group", id, "SELECT "+groupColumns+" FROM page_group WHERE id = $1", id)
 }
 
-// ComponentCounts are how many components each page has, by its id.
-func (db *DB) ComponentCounts(ctx context.Context) (map[string]int, error) {
-	counts := map[string]int{}
-	_, err := collect(ctx, db.reads, func(s scanner) (struct{}, error) {
-		var id string
-		var n int
-		err := s.Scan(&id, &n)
-		counts[id] = n
-		return struct{}{}, err
-	}, "SELECT page_id, count(*) FROM component GROUP BY page_id")
-	if err != nil {
-		return nil, fmt.Errorf("count the components of pages: %w", err)
-	}
-	return counts, nil
-}
-
 // EachObject calls fn with the hosts and services that are known, in no order,
 // until it answers false. It keeps none of them in memory.
 func (db *DB) EachObject(ctx context.Context, fn func(o *alert.Object) bool) (err error) {

@@ -38,9 +38,6 @@ func TestThePartsOfAPage(t *testing.T) {
 		if got, err := db.StatusGroup(ctx, g.ID); err != nil || got.Name != "Shop" || got.PageID != p.ID {
 			t.Errorf("group is %+v, %v", got, err)
 		}
-		if counts, err := db.ComponentCounts(ctx); err != nil || counts[p.ID] != 1 {
-			t.Errorf("counts are %v, %v", counts, err)
-		}
 		if _, err := db.StatusComponent(ctx, "none"); !errors.Is(err, fault.ErrNotFound) {
 			t.Errorf("no component: %v", err)
 		}

@@ -21,6 +21,8 @@ const (
 	maintenancePath = "/console/maintenance"
 	componentsPath  = "/console/components"
 	statusPagesPath = "/console/pages"
+
+	componentGroupsPath = "/console/component-groups"
 )
 
 // Desk changes what the public sees; *publish.Desk is one.
@@ -67,7 +69,6 @@ type Status interface {
 	StatusGroup(ctx context.Context, id string) (status.Group, error)
 	// StatusIntervals are how a component was, and by whom, from a time on.
 	StatusIntervals(ctx context.Context, componentID string, from time.Time) ([]status.Interval, error)
-	ComponentCounts(ctx context.Context) (map[string]int, error) // by page
 	// EachObject calls fn with each host and service that is known until it answers
 	// false.
 	EachObject(ctx context.Context, fn func(o *alert.Object) bool) error
