@@ -302,7 +302,8 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
-		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), BaseURL: a.cfg.BaseURL, Version: Version,
+		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(),
+		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
 	a.server = &http.Server{

@@ -91,12 +91,17 @@ type Deps struct {
 	// Pending renders a user's unfinished notifications as the live channel does.
 	Pending func(ctx context.Context, ds []delivery.Delivery) ([]json.RawMessage, error)
 	// Test renders the test notification of this id in the same way.
-	Test    func(ctx context.Context, id string) (json.RawMessage, error)
-	Push    Push
-	BaseURL string
-	Version string
-	Log     *slog.Logger
-	Now     func() time.Time // nil: time.Now
+	Test func(ctx context.Context, id string) (json.RawMessage, error)
+	Push Push
+	// Desk changes public pages, Status is what is stored of them, and Visitors
+	// are those who look at them.
+	Desk     Desk
+	Status   Status
+	Visitors Visitors // nil: everybody may see everything
+	BaseURL  string
+	Version  string
+	Log      *slog.Logger
+	Now      func() time.Time // nil: time.Now
 	// Ingested is told of each call of the events route; nil: nobody.
 	Ingested func(status, events int)
 }
@@ -165,8 +170,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if a.open[r.Method+" "+strings.TrimPrefix(r.URL.Path, Prefix)] {
-		// Whoever asks is nobody here, whatever cookie or key they send.
-		r = r.Clone(r.Context())
+		// Whoever asks is nobody here, whatever cookie or key they send. Only Visitors
+		// sees what they sent: there are pages that not everybody may see.
+		r = r.Clone(context.WithValue(r.Context(), askedKey{}, r))
 		r.Header.Del("Authorization")
 		r.Header.Del("Cookie")
 		a.openEdge.ServeHTTP(w, r)
@@ -194,6 +200,7 @@ func (a *API) routes() {
 	a.pushRoutes()
 	a.mattermostRoutes()
 	a.roomRoutes()
+	a.statusRoutes()
 }
 
 // crossOrigin keeps other sites from using a person's cookie. A request with

@@ -12,8 +12,10 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
+	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/source"
+	"tocsin/internal/status"
 )
 
 // problem makes a problem document.
@@ -58,6 +60,7 @@ func (a *API) refusal(err error) error {
 	var onSetting *config.FieldError
 	var onSource *source.FieldError
 	var onPush *push.FieldError
+	var onStatus *status.FieldError
 	switch {
 	case errors.As(err, &onContact):
 		return fieldProblem(onContact.Field, onContact.Problem+"; "+onContact.Mend, nil)
@@ -69,6 +72,8 @@ func (a *API) refusal(err error) error {
 		return fieldProblem(onSource.Field, onSource.Problem+"; "+onSource.Mend, nil)
 	case errors.As(err, &onPush):
 		return fieldProblem(onPush.Field, onPush.Problem+"; "+onPush.Mend, nil)
+	case errors.As(err, &onStatus):
+		return statusRefusal(onStatus)
 	case errors.Is(err, dispatch.ErrSnoozeLength):
 		return fieldProblem("minutes", err.Error(), nil)
 	case errors.Is(err, dispatch.ErrAckLength):
@@ -87,6 +92,8 @@ func (a *API) refusal(err error) error {
 		return problem(http.StatusConflict, "The name is taken.", &huma.ErrorDetail{Location: "body.name", Message: "is taken; choose another one"})
 	case errors.Is(err, fault.ErrInUse):
 		return problem(http.StatusConflict, "It is in use: "+err.Error()+".")
+	case errors.Is(err, publish.ErrOver):
+		return problem(http.StatusConflict, "Nothing was changed: the "+err.Error()+".")
 	case errors.Is(err, dispatch.ErrAckedBefore), errors.Is(err, dispatch.ErrNotOpen), errors.Is(err, dispatch.ErrNotAcked),
 		errors.Is(err, dispatch.ErrNotSnoozed), errors.Is(err, dispatch.ErrNoEngine):
 		return problem(http.StatusConflict, "Nothing was changed: "+rootText(err)+".")

@@ -43,6 +43,7 @@ func describe(version string) huma.Config {
 		{Name: "live", Description: "What open tabs use."},
 		{Name: "mattermost", Description: "Mattermost: its settings, the rooms where alerts are posted, who is linked."},
 		{Name: "push", Description: "Web Push: devices, keys, publications to the visitors of public pages."},
+		{Name: "status", Description: "Public status pages: how they are made up, incidents, maintenance, who is told, and who changed what."},
 	}
 	return c
 }

@@ -155,7 +155,7 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		page = mainPage
 	}
 	s.Pages = []push.Follow{{PageID: page, Wants: []push.Want{want}}}
-	if err := a.mayHear(ctx, s.PageID, &s.Want); err != nil {
+	if err := a.mayHear(ctx, page, &want); err != nil {
 		return nil, err
 	}
 	current, err := a.acceptable(ctx, &s)
@@ -211,12 +211,11 @@ func (a *API) mayHear(ctx context.Context, pageID string, w *push.Want) error {
 		return nil
 	}
 	asked, _ := ctx.Value(askedKey{}).(*http.Request)
-	of := &s.Pages[0]
-	if asked == nil || !a.d.Visitors.MaySee(of.PageID, asked) {
+	if asked == nil || !a.d.Visitors.MaySee(pageID, asked) {
 		return problem(http.StatusNotFound, "There is no such page, or it is not for everybody: open the page first, and subscribe there.",
 			&huma.ErrorDetail{Location: "body.page", Message: "is no page that you may see; open it first, and subscribe there"})
 	}
-	err := a.d.Visitors.CheckWant(of.PageID, &of.Wants[0])
+	err := a.d.Visitors.CheckWant(pageID, w)
 	var f *status.FieldError
 	if errors.As(err, &f) {
 		return fieldProblem(f.Field, f.Problem+"; "+f.Mend, nil)

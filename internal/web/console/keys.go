@@ -73,6 +73,8 @@ func scopeWord(s auth.Scope) string {
 		return "Read contacts, rules, sources"
 	case auth.WriteConfig:
 		return "Change contacts, groups, rules, periods"
+	case auth.Publish:
+		return "Publish on status pages"
 	case auth.Administer:
 		return "Everything"
 	}
