@@ -117,20 +117,11 @@ func worstOf(parts map[State]int) State {
 // percent (9998 is 99.98 %), rounded down so that it never flatters: 10000 only
 // when nothing was down at all. ok is false when nothing is known.
 func Uptime(days []Day, weights map[State]int) (hundredths int, ok bool) {
-	var known, down int64 // down in tenths of a second
-	for _, d := range days {
-		for s, n := range d.Seconds {
-			if s == NoData {
-				continue
-			}
-			known += int64(n)
-			down += int64(n) * int64(weights[s])
-		}
+	var t Tally
+	for i := range days {
+		t.Add(&days[i], weights)
 	}
-	if known == 0 {
-		return 0, false
-	}
-	return int((known*10 - down) * 10000 / (known * 10)), true
+	return t.Uptime()
 }
 
 // Merge answers the last n days up to today: frozen ones as they were written

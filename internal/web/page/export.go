@@ -60,7 +60,8 @@ func (s *Site) export(ctx context.Context, dir string, live *pageSet, out *Expor
 		return err
 	}
 	root := filepath.Join(dir, filepath.FromSlash(at.Base))
-	paths := []string{"", "subscribe", "embed", "history"}
+	paths := []string{"", "subscribe", "embed", "history", "uptime"}
+	parts(set.snapshot.Groups, func(id string) { paths = append(paths, "uptime/"+id) })
 	for i := range set.record.Incidents {
 		if !set.record.Incidents[i].Draft {
 			paths = append(paths, "incidents/"+set.record.Incidents[i].ID)
@@ -116,6 +117,16 @@ func each(groups []status.GroupView, f func(id string)) {
 			f(groups[i].Components[j].ID)
 		}
 		each(groups[i].Groups, f)
+	}
+}
+
+// parts calls f for the ids of all components.
+func parts(groups []status.GroupView, f func(id string)) {
+	for i := range groups {
+		for j := range groups[i].Components {
+			f(groups[i].Components[j].ID)
+		}
+		parts(groups[i].Groups, f)
 	}
 }
 

@@ -29,6 +29,9 @@ var templates embed.FS
 //go:embed assets/page.css
 var style string
 
+//go:embed assets/chart.css
+var chartStyle string
+
 //go:embed assets/embed.css
 var embedStyle string
 
@@ -46,15 +49,17 @@ func NewRenderer(text Text) (*Renderer, error) {
 		return nil, err
 	}
 	t, err := template.New("").Funcs(template.FuncMap{
-		"style":    func() template.CSS { return template.CSS(style) },      //nolint:gosec // ours
-		"embedded": func() template.CSS { return template.CSS(embedStyle) }, //nolint:gosec // ours
-		"asset":    func(name string) string { return assets().url(name) },
-		"shape":    shape,
-		"part":     func(page, part any) pair { return pair{page, part} },
-		"sentence": sentence,
-		"stamp":    stamp,
-		"link":     link,
-		"slot":     func(name string) template.HTML { return `<span data-slot="` + escaped(name) + `"></span>` },
+		"style":      func() template.CSS { return template.CSS(style) },      //nolint:gosec // ours
+		"embedded":   func() template.CSS { return template.CSS(embedStyle) }, //nolint:gosec // ours
+		"chartstyle": func() template.CSS { return template.CSS(chartStyle) }, //nolint:gosec // ours
+		"columns":    columns,
+		"asset":      func(name string) string { return assets().url(name) },
+		"shape":      shape,
+		"part":       func(page, part any) pair { return pair{page, part} },
+		"sentence":   sentence,
+		"stamp":      stamp,
+		"link":       link,
+		"slot":       func(name string) template.HTML { return `<span data-slot="` + escaped(name) + `"></span>` },
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read templates of the page: %w", err)

@@ -38,6 +38,7 @@ type pageSet struct {
 	docs     *drawer         // made of the snapshot
 	past     *drawer         // made of what the store was asked for; outlives a page that is only made anew
 	recent   *recent         // likewise
+	year     *year           // of closed days; outlives every change
 }
 
 // drawer keeps documents by what they are, each made once.
@@ -133,7 +134,7 @@ func (s *Site) buildAt(r status.Record, now time.Time, at Place, before *pageSet
 	}
 	set := &pageSet{page: r.Page, record: r, zone: zone, taken: now, changed: statuspage.Changed(&r), at: at,
 		snapshot: status.Take(r, zone, now), language: s.renderer.languages.For(r.Page.Language, ""),
-		docs: newDrawer(), past: newDrawer(), recent: &recent{}}
+		docs: newDrawer(), past: newDrawer(), recent: &recent{}, year: &year{}}
 	for _, n := range r.Page.Private.Networks {
 		if prefix, err := netip.ParsePrefix(n); err == nil { // was checked when it was stored
 			set.networks = append(set.networks, prefix)
@@ -141,6 +142,9 @@ func (s *Site) buildAt(r status.Record, now time.Time, at Place, before *pageSet
 	}
 	if before != nil && before.page.Version == r.Page.Version && before.at.Copy == at.Copy {
 		set.past, set.recent = before.past, before.recent
+	}
+	if before != nil {
+		set.year = before.year
 	}
 	if set.home, err = s.forReading(set, address{language: set.language}); err != nil {
 		return nil, err
@@ -184,10 +188,10 @@ var (
 // forPeople says whether a path is that of a page in a language.
 func forPeople(path string) bool {
 	switch path {
-	case "", "subscribe", "history", "embed":
+	case "", "subscribe", "history", "embed", "uptime":
 		return true
 	}
-	return strings.HasPrefix(path, "incidents/") || strings.HasPrefix(path, "history/") && !strings.Contains(path, ".")
+	return strings.HasPrefix(path, "incidents/") || strings.HasPrefix(path, "uptime/") || strings.HasPrefix(path, "history/") && !strings.Contains(path, ".")
 }
 
 // document answers what there is at an address: nil if nothing, false if the
@@ -206,6 +210,15 @@ func (s *Site) document(ctx context.Context, set *pageSet, a address) (*document
 		return d, true, err
 	case a.path == "history" || monthPath.MatchString(a.path):
 		d, err := set.past.get(key+set.taken.In(set.zone).Format(" 2006-01"), func() (*document, error) { return s.month(ctx, set, a) })
+		return d, true, err
+	case a.path == "uptime" || strings.HasPrefix(a.path, "uptime/"):
+		id, one := strings.CutPrefix(a.path, "uptime/")
+		if !one {
+			id = ""
+		} else if !idForm.MatchString(id) {
+			return nil, true, nil
+		}
+		d, err := set.docs.get(key, func() (*document, error) { return s.uptime(ctx, set, a, id) })
 		return d, true, err
 	case forPeople(a.path):
 		if strings.HasPrefix(a.path, "history/") {

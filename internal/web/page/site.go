@@ -21,6 +21,9 @@ type Store interface {
 	// StatusMonth is what began from one moment up to another, drafts and what was
 	// cancelled left out, the oldest first.
 	StatusMonth(ctx context.Context, pageID string, from, to time.Time) ([]status.Incident, []status.Maintenance, error)
+	// StatusDays answers the closed days of a page's components between two dates,
+	// both included, by component and in order.
+	StatusDays(ctx context.Context, pageID, from, to string) (map[string][]status.Day, error)
 	// Incident answers one of any page, draft or not; fault.ErrNotFound.
 	Incident(ctx context.Context, id string) (status.Incident, error)
 	// Maintenance is the same for announced work.

@@ -27,6 +27,28 @@ type shelf struct {
 	away error
 }
 
+// StatusDays are those of the record, and as many before them.
+func (s *shelf) StatusDays(_ context.Context, _, from, to string) (map[string][]status.Day, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away != nil {
+		return nil, s.away
+	}
+	days := map[string][]status.Day{}
+	for id, list := range s.r.Days {
+		for _, d := range list {
+			for _, back := range []int{100, 0} {
+				at, err := time.Parse(status.DateFormat, d.Date)
+				if d.Date = at.AddDate(0, 0, -back).Format(status.DateFormat); err == nil && d.Date >= from && d.Date <= to {
+					days[id] = append(days[id], d)
+				}
+				d.Date = at.Format(status.DateFormat)
+			}
+		}
+	}
+	return days, nil
+}
+
 func (s *shelf) StatusPages(context.Context) ([]status.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
