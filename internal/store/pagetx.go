@@ -106,7 +106,7 @@ func (db *DB) Interested(ctx context.Context, p *push.Publication) (map[string]i
 			told["webpush"] += wishes[i].n
 		}
 	}
-	return told, nil
+	return told, db.interestedVisitors(ctx, p, told)
 }
 
 // PageOf answers the page that something belongs to; fault.ErrNotFound if there

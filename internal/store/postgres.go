@@ -238,7 +238,7 @@ func (n *notifier) heard(ctx context.Context, topic string) {
 }
 
 func (n *notifier) wakeAll(ctx context.Context) {
-	for _, topic := range []string{topicLive, topicDelivery, topicPush, topicPage, topicConfig} {
+	for _, topic := range []string{topicLive, topicDelivery, topicPush, topicPage, topicVisitor, topicConfig} {
 		n.heard(ctx, topic)
 	}
 }

@@ -91,7 +91,10 @@ func (w *work) addPublication(ctx context.Context, p push.Publication, expected 
 		pieces, planned, sent, gone, failed, expired, ended, finished)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0, 0, 0, 0, $10)`,
 		p.ID, p.PageID, body, millis(created), millis(p.Expires), millis(now), until, expected, expected == 0, millis(finished))
-	return taken(err, "publication", p.ID)
+	if err != nil {
+		return taken(err, "publication", p.ID)
+	}
+	return w.addParts(ctx, &p, now)
 }
 
 // progressSQL answers the publications of a page of them (the %s) and how far
@@ -137,7 +140,12 @@ func (db *DB) Publication(ctx context.Context, id string) (push.Publication, pus
 		return v.Publication, v.Progress, err
 	}
 	problems, err := db.problems(ctx, []string{id})
+	if err != nil {
+		return v.Publication, v.Progress, err
+	}
 	v.Problems = problems[id]
+	channels, err := db.channelProgress(ctx, []string{id})
+	v.Channels = channels[id]
 	return v.Publication, v.Progress, err
 }
 
@@ -166,14 +174,13 @@ func (db *DB) Publications(ctx context.Context, limit int, after string) ([]push
 }
 
 // PublicationsAbout lists those of a page that have a topic, the newest first, each
-// with how far it is. The topic is the id of an incident or a maintenance: what is
-// told of it comes after it.
+// with how far it is. The topic is the id of an incident or a maintenance.
 func (db *DB) PublicationsAbout(ctx context.Context, pageID, topic string, limit int) ([]push.Publication, []push.Progress, error) {
 	if !idShaped(topic) {
 		return nil, nil, nil
 	}
-	items, progress, err := db.publications(ctx, `WHERE page_id = $1 AND id > $2 AND body LIKE $3 ORDER BY id DESC LIMIT $4`,
-		pageID, topic, `%"topic":"`+topic+`"%`, int64(pageLimit(limit)))
+	items, progress, err := db.publications(ctx, `WHERE page_id = $1 AND body LIKE $2 ORDER BY id DESC LIMIT $3`,
+		pageID, `%"topic":"`+topic+`"%`, int64(pageLimit(limit)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the publications about %s: %w", topic, err)
 	}

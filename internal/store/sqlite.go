@@ -64,7 +64,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		return err
 	}
 	if exclusive {
-		if err := db.takeBackPieces(ctx); err != nil {
+		if err := errors.Join(db.takeBackPieces(ctx), db.takeBackParts(ctx)); err != nil {
 			return fmt.Errorf("open the database %s: %w", path, err)
 		}
 	}

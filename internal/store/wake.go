@@ -15,6 +15,7 @@ const (
 	topicConfig   = "config"
 	topicPush     = "push"
 	topicPage     = "page"
+	topicVisitor  = "visitor"
 )
 
 // wakes is who wants to hear of commits.
@@ -57,7 +58,8 @@ func (w *wakes) raise(version int64) bool {
 
 // OnWake has f called after every commit that wrote rows of the topic: "live",
 // "delivery" (something to send), "push" (a publication, a piece of one or
-// retries to send), "page" (what visitors see of a public page) or "config". On PostgreSQL also when another
+// retries to send), "visitor" (the same by e-mail or webhook), "page" (what
+// visitors see of a public page) or "config". On PostgreSQL also when another
 // node did, some milliseconds later; several may become one call. A call may
 // be lost, so poll too. f must not block, and must not call OnWake.
 func (db *DB) OnWake(topic string, f func()) {
