@@ -330,7 +330,7 @@ func (j *job) grow(i *status.Incident, worse []moved, what string, before any) e
 		return err
 	}
 	j.raised = j.raised || !i.Draft
-	if err := j.audit(what, i.ID, i.Title, before, i); err != nil {
+	if err := j.audit(what, i.ID, i.Title, before, pair{i, u}); err != nil {
 		return err
 	}
 	if i.Draft && !i.PublishAt.IsZero() && !i.PublishAt.After(j.now) {
@@ -401,7 +401,7 @@ func (j *job) endIncident(n *status.Incident) error {
 	if err := j.tx.SaveUpdate(j.ctx, n.ID, &u); err != nil {
 		return err
 	}
-	if err := j.audit("incident.recovered", n.ID, n.Title, &before, n); err != nil || n.Draft {
+	if err := j.audit("incident.recovered", n.ID, n.Title, &before, pair{n, &u}); err != nil || n.Draft {
 		return err
 	}
 	j.raised = true

@@ -86,7 +86,7 @@ func (d *Desk) OpenIncident(ctx context.Context, who Who, o Opening) (status.Inc
 		if o.Draft {
 			what = "incident.draft"
 		}
-		if err := j.audit(what, i.ID, i.Title, nil, &made); err != nil || o.Draft {
+		if err := j.audit(what, i.ID, i.Title, nil, pair{&made, &made.Updates[0]}); err != nil || o.Draft {
 			return err
 		}
 		kind := push.IncidentNew
@@ -448,7 +448,10 @@ func (j *job) publishDraft(i *status.Incident, what string) error {
 		return err
 	}
 	j.raised = true
-	if err := j.audit(what, i.ID, i.Title, &before, i); err != nil || len(i.Updates) == 0 {
+	if len(i.Updates) == 0 {
+		return j.audit(what, i.ID, i.Title, &before, i)
+	}
+	if err := j.audit(what, i.ID, i.Title, &before, pair{i, &i.Updates[len(i.Updates)-1]}); err != nil {
 		return err
 	}
 	kind := push.IncidentNew
@@ -524,3 +527,6 @@ func (d *Desk) Postmortem(ctx context.Context, who Who, id, text string, silent 
 		return j.tell(j.incidentMessage(push.IncidentUpdate, &i, &status.Update{Phase: status.Postmortem, Body: text}))
 	})
 }
+
+// ByAlerts says whether alerts wrote an update, and no person has taken it over.
+func ByAlerts(u *status.Update) bool { return u.By == automation }
