@@ -19,6 +19,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
+	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
@@ -50,6 +51,7 @@ type hub struct {
 	letIn  bool          // whether a bot is
 	probed source.Source
 	deaf   error // what trying an engine answers
+	desk   *publish.Desk
 }
 
 func newHub(t *testing.T) *hub {
@@ -90,9 +92,13 @@ func newHub(t *testing.T) *hub {
 	}
 	h.alert, h.object = got[0].AlertID, o.ID
 
+	if h.desk, err = publish.New(db, publish.Options{Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
 	h.server = httptest.NewServer(users.Sessions(console.New(console.Deps{
 		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New(), icinga2.New()}, Log: quiet,
 		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
+		Desk:       h.desk,
 		Probe:      func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
 		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {
 			h.posted = r.ID
