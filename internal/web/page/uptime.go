@@ -74,13 +74,7 @@ func (m *maker) newChart(name string, weeks []status.Week) *chart {
 	if !known {
 		return nil
 	}
-	scale := scales[len(scales)-1]
-	for _, s := range scales {
-		if low >= s {
-			scale = s
-			break
-		}
-	}
+	scale := scaleFor(low)
 	c := &chart{Percent: m.w.Percent(total), lines: draw(weeks, scale), Top: m.w.Percent(10000), Bottom: m.w.Percent(scale)}
 	if low == 10000 {
 		c.Summary = m.w.T("chart_well", "name", name)
@@ -96,7 +90,7 @@ func (m *maker) newChart(name string, weeks []status.Week) *chart {
 	}
 	for i := len(weeks) - 1; i >= 0; i-- {
 		w := &weeks[i]
-		r := weekRow{Week: m.w.T("from_to", "from", m.w.Day(w.From), "to", m.w.Day(w.To)), Percent: m.w.State(status.NoData)}
+		r := weekRow{Week: m.w.Day(w.From), Percent: m.w.State(status.NoData)}
 		if u, ok := w.Uptime(); ok {
 			r.Percent = m.w.Percent(u) + " %"
 			if w.Down() > 0 {
@@ -169,6 +163,8 @@ func (r *Renderer) Uptime(s status.Snapshot, c *status.Chart, componentID string
 	}
 	v.frame = m.frame(v.Heading, "/uptime")
 	var ids []string
+	parts(s.Groups, func(id string) { ids = append(ids, id) })
+	scale := scaleOf(c, ids) // the same for all, so that they can be compared
 	var walk func(groups []status.GroupView, above string)
 	walk = func(groups []status.GroupView, above string) {
 		for i := range groups {
@@ -179,9 +175,7 @@ func (r *Renderer) Uptime(s status.Snapshot, c *status.Chart, componentID string
 			}
 			out := uptimeGroup{Name: name}
 			for j := range g.Components {
-				part := &g.Components[j]
-				ids = append(ids, part.ID)
-				out.Parts = append(out.Parts, m.uptimePart(part, c))
+				out.Parts = append(out.Parts, m.uptimePart(&g.Components[j], c, scale))
 			}
 			if len(out.Parts) > 0 {
 				v.Groups = append(v.Groups, out)
@@ -194,24 +188,38 @@ func (r *Renderer) Uptime(s status.Snapshot, c *status.Chart, componentID string
 	return r.execute("uptime", v)
 }
 
-func (m *maker) uptimePart(part *status.ComponentView, c *status.Chart) uptimePart {
+// scaleOf is what the charts of components may begin with.
+func scaleOf(c *status.Chart, ids []string) int {
+	low := 10000
+	for _, id := range ids {
+		for _, t := range c.Of[id] {
+			if u, ok := t.Uptime(); ok {
+				low = min(low, u)
+			}
+		}
+	}
+	return scaleFor(low)
+}
+
+func scaleFor(low int) int {
+	for _, s := range scales {
+		if low >= s {
+			return s
+		}
+	}
+	return 0
+}
+
+func (m *maker) uptimePart(part *status.ComponentView, c *status.Chart, scale int) uptimePart {
 	weeks := c.For(part.ID)
 	var all status.Tally
-	low := 10000
 	for i := range weeks {
 		all.Plus(weeks[i].Tally)
-		if u, ok := weeks[i].Uptime(); ok {
-			low = min(low, u)
-		}
 	}
 	p := uptimePart{Name: part.Name, URL: m.at.Home + "/uptime/" + part.ID, Percent: m.w.State(status.NoData)}
 	u, ok := all.Uptime()
 	if !ok {
 		return p
-	}
-	scale := 9000 // the same for all, so that they can be compared
-	if low < scale {
-		scale = 0
 	}
 	l := draw(weeks, scale)
 	p.Percent, p.Lines = m.w.Percent(u)+" %", &l

@@ -187,9 +187,7 @@ func (m *maker) page() view {
 	for i := range m.s.Groups {
 		v.Groups = append(v.Groups, m.group(&m.s.Groups[i]))
 	}
-	for i := range m.s.Past {
-		v.Past = append(v.Past, m.past(&m.s.Past[i]))
-	}
+	v.Past = m.past()
 	return v
 }
 
@@ -305,12 +303,38 @@ func bars(days []status.Day) []bar {
 	return out
 }
 
-func (m *maker) past(d *status.PastDay) pastDay {
-	day, err := time.Parse(status.DateFormat, d.Date)
-	v := pastDay{Day: d.Date}
-	if err == nil {
-		v.Day = m.w.Day(day)
+// past lists the days, the newest first. Days on end on which nothing happened
+// are one.
+func (m *maker) past() []pastDay {
+	var out []pastDay
+	for i := 0; i < len(m.s.Past); {
+		end := i + 1
+		for quiet(&m.s.Past[i]) && end < len(m.s.Past) && quiet(&m.s.Past[end]) {
+			end++
+		}
+		v := m.pastDay(&m.s.Past[i])
+		if end > i+1 {
+			v.Day = m.w.T("from_to", "from", m.day(m.s.Past[end-1].Date), "to", v.Day)
+		}
+		out = append(out, v)
+		i = end
 	}
+	return out
+}
+
+func quiet(d *status.PastDay) bool { return len(d.Incidents)+len(d.Maintenances) == 0 }
+
+// day is a date for people.
+func (m *maker) day(date string) string {
+	day, err := time.Parse(status.DateFormat, date)
+	if err != nil {
+		return date
+	}
+	return m.w.Day(day)
+}
+
+func (m *maker) pastDay(d *status.PastDay) pastDay {
+	v := pastDay{Day: m.day(d.Date)}
 	for i := range d.Incidents {
 		v.Incidents = append(v.Incidents, m.incident(&d.Incidents[i]))
 	}
