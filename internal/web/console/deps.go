@@ -71,6 +71,8 @@ type Store interface {
 	web.Store
 	Status
 	Incidents
+	Planned
+	Subscribers
 	// Snoozes are those of an alert that have not ended, the first to end first.
 	Snoozes(ctx context.Context, alertID string) ([]dispatch.Snooze, error)
 }

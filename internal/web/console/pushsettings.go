@@ -48,6 +48,7 @@ type pushSettingsView struct {
 	Services []serviceRow
 	People   []devicePerson
 	Off      bool
+	Triggers []triggerPage // what visitors of each public page are told of
 }
 
 // serviceRow is a push service with its state as people see it.
@@ -167,7 +168,15 @@ func (c *console) showPushSettings(w http.ResponseWriter, v *visit, status int, 
 			return err
 		}
 	}
+	if view.Triggers, err = c.triggerPages(v.Context()); err != nil {
+		return err
+	}
 	view.shell = c.shell(w, v, "/console/settings", "Notifications")
+	for i := range view.Triggers {
+		if t := &view.Triggers[i]; view.Flash != nil && view.Flash.About == "triggers-"+t.Page.ID {
+			t.Said, view.Flash = view.Flash, nil
+		}
+	}
 	for _, p := range view.People {
 		view.beside(p.Devices)
 	}

@@ -27,6 +27,7 @@ const (
 
 // Desk changes what the public sees; *publish.Desk is one.
 type Desk interface {
+	Triggering
 	SavePage(ctx context.Context, who publish.Who, p status.Page) (status.Page, error)
 	DeletePage(ctx context.Context, who publish.Who, id string) error
 	SetLogo(ctx context.Context, who publish.Who, pageID string, body []byte) error
