@@ -41,8 +41,14 @@ type Store interface {
 	Bound(ctx context.Context) ([]Bound, error)
 	// Troubles are the open alerts, and the objects in a downtime.
 	Troubles(ctx context.Context) ([]Trouble, error)
+	// Began answers since when open alerts have been in the state that they have,
+	// by this hub's clock; those of which that is not known are left out.
+	Began(ctx context.Context, alertIDs []string) (map[string]time.Time, error)
 	// StatusImage answers a picture; fault.ErrNotFound if there is none.
 	StatusImage(ctx context.Context, id string) (Image, error)
+	// StatusWhole is everything of a page; fault.ErrNotFound if there is no such
+	// page.
+	StatusWhole(ctx context.Context, pageID string) (Whole, error)
 }
 
 // Tx is one write transaction at one page. Lists are in the order of their
@@ -120,6 +126,8 @@ type Tx interface {
 	Bound(ctx context.Context) ([]Bound, error)
 	Troubles(ctx context.Context) ([]Trouble, error)
 	SaveWatch(ctx context.Context, componentID string, w Watch) error
+
+	Moves
 }
 
 // Subject is what a line of the audit trail is about.
@@ -250,4 +258,5 @@ type Trouble struct {
 	State   alert.State
 	Since   time.Time
 	Object  alert.Object
+	began   time.Time // in this state, as far as it matters
 }

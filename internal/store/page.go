@@ -86,6 +86,9 @@ func (t *pageTx) SavePage(ctx context.Context, p *status.Page) error {
 		p.ID, p.Slug, p.Host, p.Main, p.Name, encodeJSON(page{p.About, p.Language, p.Zone, p.Accent, p.Logo, p.Support, p.Triggers,
 			p.Private.SignedIn, p.Private.Networks}), p.Private.PasswordHash, millis(p.Created))
 	t.wake(topicPage)
+	if t.held.ID == "" {
+		t.held.Page = *p // what is saved after it belongs to it
+	}
 	return taken(err, "page", p.Slug)
 }
 

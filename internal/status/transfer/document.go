@@ -161,7 +161,7 @@ func kindOf(t reflect.Type) string {
 }
 
 // idForm is what an id may be: part of an address, and of a file's name.
-var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var idForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
 // Fit says whether an id can stay what it is.
 func Fit(id string) bool { return idForm.MatchString(id) }
@@ -194,7 +194,7 @@ type seen map[string]bool
 
 func (s seen) id(field, id string) error {
 	if !Fit(id) {
-		return refuse(field, fmt.Sprintf("%q is no id", clip(id, 70)), "use up to 64 letters, digits, hyphens and underscores")
+		return refuse(field, fmt.Sprintf("%q is no id", clip(id, 70)), "use up to 64 small letters, digits and hyphens")
 	}
 	return s.once(field, id)
 }
@@ -395,7 +395,7 @@ func (p *Page) checkEntries(now time.Time) error {
 		if err := few(at+"alert_ids", len(n.AlertIDs), mostAlerts); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(n.AlertIDs, func(id string) bool { return !Fit(id) }) {
+		if slices.ContainsFunc(n.AlertIDs, func(id string) bool { return id == "" || len(id) > 64 || clean(id) != id }) {
 			return refuse(at+"alert_ids", "hold what is no id", "leave it out")
 		}
 		if err := checkUpdates(at, n.Updates, updates); err != nil {

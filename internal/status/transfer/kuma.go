@@ -158,10 +158,10 @@ func kumaAddress(address string) (base, slug string, err error) {
 		base, err = cutAt(strings.TrimSuffix(strings.TrimRight(address, "/"), "/status"), "/status-page")
 		slug = "default"
 	}
-	if err == nil && !idForm.MatchString(slug) {
+	if slug = strings.ToLower(slug); err == nil && !idForm.MatchString(slug) {
 		err = refuse("address", "names no status page", "give it as visitors open it: https://kuma.example.com/status/SLUG")
 	}
-	return base, strings.ToLower(slug), err
+	return base, slug, err
 }
 
 // UptimeKuma reads documents of one status page: /api/status-page/SLUG, and
