@@ -130,6 +130,8 @@ func Paths() []string {
 		"/console/contacts", "/console/contacts/new", "/console/groups", "/console/groups/new",
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
+		incidentsPath, templatesPath, auditPath,
 		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 	}
 }

@@ -123,6 +123,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("Status page", auth.ReadConfig, "Maintenance", maintenancePath, "calendar")
 	add("Status page", auth.ReadConfig, "Components", componentsPath, "components")
 	add("Status page", auth.ReadConfig, "Pages", statusPagesPath, "globe")
+	add("Status page", auth.ReadConfig, "Subscribers", subscribersPath, "mail")
 	add("Who is told", auth.ReadConfig, "Contacts", "/console/contacts", "contacts")
 	add("Who is told", auth.ReadConfig, "Groups", "/console/groups", "groups")
 	add("Who is told", auth.ReadConfig, "Rules", "/console/rules", "rules")
@@ -140,7 +141,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 // parse reads every page into a set of its own with the shared parts.
 func (c *console) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(c.funcs()).ParseFS(templates,
-		"templates/shell.html", "templates/parts.html", "templates/form.html"))
+		"templates/shell.html", "templates/parts.html", "templates/form.html", "templates/incident-parts.html"))
 	names, err := fs.Glob(templates, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -149,7 +150,7 @@ func (c *console) parse() map[string]*template.Template {
 	for _, name := range names {
 		key := strings.TrimSuffix(path.Base(name), ".html")
 		switch key {
-		case "shell", "parts", "form":
+		case "shell", "parts", "form", "incident-parts":
 			continue
 		}
 		pages[key] = template.Must(template.Must(shared.Clone()).ParseFS(templates, name))
@@ -159,29 +160,34 @@ func (c *console) parse() map[string]*template.Template {
 
 func (c *console) funcs() template.FuncMap {
 	return template.FuncMap{
-		"static":   static.URL,
-		"when":     func(t time.Time) whenView { return when(t, c.Now()) },
-		"span":     func(t time.Time) whenView { return span(t, c.Now()) },
-		"state":    stateOf,
-		"status":   statusOf,
-		"told":     toldOf,
-		"outcome":  outcomeWord,
-		"notice":   alert.Notice.Word,
-		"mark":     markOf,
-		"channel":  channelWord,
-		"type":     alert.Type.Word,
-		"origin":   originWord,
-		"reason":   reasonWord,
-		"role":     roleWord,
-		"count":    count,
-		"join":     strings.Join,
-		"inc":      func(i int) int { return i + 1 },
-		"initials": initials,
-		"doing":    doing,
-		"rows":     func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
-		"host":     func(origin string) string { return strings.TrimPrefix(origin, "https://") },
-		"age":      func(t time.Time) string { return age(t, c.Now()) },
-		"after":    func(t time.Time) bool { return t.After(c.Now()) },
+		"static":    static.URL,
+		"when":      func(t time.Time) whenView { return when(t, c.Now()) },
+		"span":      func(t time.Time) whenView { return span(t, c.Now()) },
+		"phase":     phaseOf,
+		"impact":    impactOf,
+		"excerpt":   excerpt,
+		"tabs":      func(on, query string) incidentTabs { return incidentTabs{on, query} },
+		"thousands": thousands,
+		"state":     stateOf,
+		"status":    statusOf,
+		"told":      toldOf,
+		"outcome":   outcomeWord,
+		"notice":    alert.Notice.Word,
+		"mark":      markOf,
+		"channel":   channelWord,
+		"type":      alert.Type.Word,
+		"origin":    originWord,
+		"reason":    reasonWord,
+		"role":      roleWord,
+		"count":     count,
+		"join":      strings.Join,
+		"inc":       func(i int) int { return i + 1 },
+		"initials":  initials,
+		"doing":     doing,
+		"rows":      func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
+		"host":      func(origin string) string { return strings.TrimPrefix(origin, "https://") },
+		"age":       func(t time.Time) string { return age(t, c.Now()) },
+		"after":     func(t time.Time) bool { return t.After(c.Now()) },
 	}
 }
 

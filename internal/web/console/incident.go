@@ -1,0 +1,256 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/publish"
+	"tocsin/internal/push"
+	"tocsin/internal/status"
+)
+
+type incidentView struct {
+	shell
+	incidentCard
+	Over     bool
+	Parts    []incidentPart
+	Messages []incidentMessage // the newest first
+	Told     []sentRow
+	Going    bool // messages to visitors are on their way
+}
+
+// incidentPart is a component that an incident is about, as it is now.
+type incidentPart struct {
+	Name string
+	Now  status.State
+	Gone bool // deleted since
+}
+
+type incidentMessage struct {
+	status.Update
+	Changes  []partChange
+	ByAlerts bool
+	Late     bool // shown with a time that lies before it was written
+}
+
+type partChange struct {
+	Name     string
+	From, To status.State
+	Moved    bool
+}
+
+// sentRow is one message to visitors with how far it is.
+type sentRow struct {
+	Kind     string
+	Title    string
+	At       time.Time
+	Total    int
+	Sent     int
+	Percent  int
+	Look     look
+	Detail   string
+	Problems []sentProblem
+}
+
+type sentProblem struct {
+	Text string
+	N    int
+}
+
+func (c *console) incident(w http.ResponseWriter, v *visit) error {
+	ctx := v.Context()
+	i, err := c.Store.Incident(ctx, v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	pages, err := c.Store.StatusPages(ctx)
+	if err != nil {
+		return err
+	}
+	var p status.Page
+	if n := slices.IndexFunc(pages, func(p status.Page) bool { return p.ID == i.PageID }); n >= 0 {
+		p = pages[n]
+	}
+	_, parts, err := c.Store.StatusParts(ctx, i.PageID)
+	if err != nil {
+		return err
+	}
+	byID, names := map[string]*status.Component{}, map[string]string{}
+	for n := range parts {
+		byID[parts[n].ID], names[parts[n].ID] = &parts[n], parts[n].Name
+	}
+	view := incidentView{incidentCard: c.card(p, &i, names), Over: incidentOver(i.Phase)}
+	for n, id := range i.Components {
+		part := incidentPart{Name: view.Names[n], Gone: byID[id] == nil}
+		if !part.Gone {
+			part.Now = byID[id].State
+		}
+		view.Parts = append(view.Parts, part)
+	}
+	for n := len(i.Updates) - 1; n >= 0; n-- {
+		u := &i.Updates[n]
+		m := incidentMessage{Update: *u, ByAlerts: publish.ByAlerts(u), Late: u.Posted.Sub(u.At) > 2*time.Minute}
+		for _, ch := range u.Changes {
+			name := names[ch.ComponentID]
+			if name == "" {
+				name = "a deleted component"
+			}
+			m.Changes = append(m.Changes, partChange{name, ch.From, ch.To, ch.From != "" && ch.From != ch.To})
+		}
+		view.Messages = append(view.Messages, m)
+	}
+	if view.Alerts, view.MoreAlerts, err = c.alertsOf(ctx, i.AlertIDs, 4*mostAlerts); err != nil {
+		return err
+	}
+	if !i.Draft {
+		items, progress, err := c.Store.PublicationsAbout(ctx, i.PageID, i.ID, 50)
+		if err != nil {
+			return err
+		}
+		for n := range items {
+			view.Told = append(view.Told, sentOf(&items[n], &progress[n], v.now))
+			view.Going = view.Going || !progress[n].Done && items[n].Expires.After(v.now)
+		}
+	}
+	view.shell = c.shell(w, v, incidentsPath, i.Title)
+	return c.show(w, v, "incident", view)
+}
+
+func sentOf(p *push.Publication, g *push.Progress, now time.Time) sentRow {
+	row := sentRow{Kind: kindOf(p.Kind), Title: p.Texts[""].Title, At: p.Created, Total: g.Total, Sent: g.Sent}
+	ended := g.Total - g.Waiting
+	switch {
+	case g.Done && g.Total == 0:
+		row.Look, row.Detail, row.Percent = look{"Nobody wanted it", "dash", "dim"}, "Nobody was subscribed to such a change.", 100
+	case g.Done && g.Failed+g.Expired > 0:
+		row.Look, row.Percent = look{"Done, not all", "warn", "warn"}, 100
+	case g.Done:
+		row.Look, row.Percent = look{"Done", "ok", "good"}, 100
+	case !p.Expires.After(now):
+		row.Look, row.Percent = look{"Ended", "warn", "warn"}, 100
+	case g.Retrying > 0 && g.Retrying == g.Waiting:
+		row.Look, row.Percent = look{"Tried again", "wait", "warn"}, percent(ended, g.Total)
+	default:
+		row.Look, row.Percent = look{"On its way", "moved", "info"}, percent(ended, g.Total)
+	}
+	for _, x := range []struct {
+		n    int
+		text string
+	}{{g.Sent, "taken by their push services"}, {g.Waiting, "still waiting"}, {g.Gone, "had turned it off"}, {g.Failed, "failed for good"}, {g.Expired, "too late"}} {
+		if x.n > 0 {
+			if row.Detail != "" {
+				row.Detail += ", "
+			}
+			row.Detail += thousands(x.n) + " " + x.text
+		}
+	}
+	for text, n := range g.Problems {
+		row.Problems = append(row.Problems, sentProblem{text, n})
+	}
+	slices.SortFunc(row.Problems, func(a, b sentProblem) int { return b.N - a.N })
+	return row
+}
+
+func percent(n, of int) int {
+	if of <= 0 {
+		return 0
+	}
+	return min(99, n*100/of)
+}
+
+// thousands writes a number so that large ones can be read: 12 345.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for at := len(s) - 3; at > 0 && n >= 10_000; at -= 3 {
+		s = s[:at] + "\u202f" + s[at:]
+	}
+	return s
+}
+
+// AlertsOpen is how many of an incident's alerts still fire.
+func (c incidentCard) AlertsOpen() int {
+	n := 0
+	for i := range c.Alerts {
+		if c.Alerts[i].Open() {
+			n++
+		}
+	}
+	return n
+}
+
+// ShownAlerts are the alerts that stand beside.
+func (c incidentCard) ShownAlerts() alertLines { return alertLines{c.Alerts, c.MoreAlerts} }
+
+// alertLines are alerts in short, and how many there are besides.
+type alertLines struct {
+	Alerts []alert.Alert
+	More   int
+}
+
+func (c *console) askDiscardDraft(w http.ResponseWriter, v *visit) error {
+	i, err := c.Store.Incident(v.Context(), v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	at := incidentsPath + "/" + i.ID
+	if !i.Draft {
+		return done(w, v, at, "It was published meanwhile.")
+	}
+	return c.confirm(w, v, incidentsPath, confirmView{Heading: "Discard the draft “" + i.Title + "”?",
+		Effects: []string{"Visitors never saw it, and nothing changes for them.", "Components stay as they are, and so do its alerts.", "The audit trail keeps what it said."},
+		Action:  at + "/discard", Back: at, Button: "Discard draft"})
+}
+
+func (c *console) discardDraft(w http.ResponseWriter, v *visit) error {
+	i, err := c.Store.Incident(v.Context(), v.PathValue("id"))
+	if err == nil {
+		err = c.Desk.DiscardDraft(v.Context(), v.author(), i.ID)
+	}
+	if isNotFound(err) && i.ID != "" {
+		say(w, "bad", "It was published or discarded meanwhile.")
+		http.Redirect(w, v.Request, incidentsPath, http.StatusSeeOther)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return done(w, v, c.listOf(v, i.PageID), "Discarded the draft “"+i.Title+"”.")
+}
+
+// listOf is the list of the incidents of a page.
+func (c *console) listOf(v *visit, pageID string) string {
+	pages, err := c.Store.StatusPages(v.Context())
+	if n := slices.IndexFunc(pages, func(p status.Page) bool { return p.ID == pageID }); err == nil && n >= 0 {
+		return incidentsPath + pageChoice{Page: pages[n]}.Query()
+	}
+	return incidentsPath
+}
+
+func (c *console) askDeleteIncident(w http.ResponseWriter, v *visit) error {
+	i, err := c.Store.Incident(v.Context(), v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	at := incidentsPath + "/" + i.ID
+	effects := []string{"It goes from the page, its history and its feeds at once, and does not come back.", "What was recorded of its components stays: their bars and uptime do not change.",
+		"Whoever follows a link to it finds nothing.", "The audit trail keeps that it was there."}
+	if !incidentOver(i.Phase) && !i.Draft {
+		effects = append([]string{"It is still open. If it is over, resolve it: visitors then read that it is."}, effects...)
+	}
+	return c.confirm(w, v, incidentsPath, confirmView{Heading: "Delete “" + i.Title + "” for good?", Effects: effects,
+		Action: at + "/delete", Back: at, Button: "Delete incident"})
+}
+
+func (c *console) deleteIncident(w http.ResponseWriter, v *visit) error {
+	i, err := c.Store.Incident(v.Context(), v.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if err := c.Desk.DeleteIncident(v.Context(), v.author(), i.ID); err != nil {
+		return err
+	}
+	return done(w, v, c.listOf(v, i.PageID), "Deleted “"+i.Title+"”.")
+}
