@@ -43,8 +43,8 @@ func oneLine(s string, most int) string {
 }
 
 var (
-	tag    = regexp.MustCompile(`<[a-zA-Z/!][^<>]{0,2000}>`)
-	anchor = regexp.MustCompile(`(?is)<a\s[^<>]{0,1000}?href\s*=\s*["']?([^"'\s<>]{1,1000})["']?[^<>]{0,1000}>(.{0,2000}?)</a\s*>`)
+	tag    = regexp.MustCompile(`<[a-zA-Z/!][^<>]{0,1000}>`)
+	anchor = regexp.MustCompile(`(?is)<a\s[^<>]{0,1000}?href\s*=\s*["']?([^"'\s<>]{1,1000})["']?[^<>]{0,1000}>(.{0,1000}?)</a\s*>`)
 	breaks = regexp.MustCompile(`(?i)<br\s*/?>`)
 	blocks = regexp.MustCompile(`(?i)</?(p|div|ul|ol|h[1-6]|blockquote|table|tr)(\s[^<>]{0,1000})?>`)
 	items  = regexp.MustCompile(`(?i)<li(\s[^<>]{0,1000})?>`)
