@@ -208,8 +208,12 @@ func (db *DB) publications(ctx context.Context, where string, args ...any) ([]pu
 		items[i], progress[i], ids[i] = list[i].Publication, list[i].Progress, list[i].ID
 	}
 	problems, err := db.problems(ctx, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	channels, err := db.channelProgress(ctx, ids)
 	for i := range progress {
-		progress[i].Problems = problems[ids[i]]
+		progress[i].Problems, progress[i].Channels = problems[ids[i]], channels[ids[i]]
 	}
 	return items, progress, err
 }

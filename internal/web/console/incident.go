@@ -1,9 +1,12 @@
 package console
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/internal/alert"
@@ -48,8 +51,8 @@ type sentRow struct {
 	Title    string
 	At       time.Time
 	Total    int
-	Sent     int
 	Percent  int
+	Going    bool
 	Look     look
 	Detail   string
 	Problems []sentProblem
@@ -112,7 +115,7 @@ func (c *console) incident(w http.ResponseWriter, v *visit) error {
 		}
 		for n := range items {
 			view.Told = append(view.Told, sentOf(&items[n], &progress[n], v.now))
-			view.Going = view.Going || !progress[n].Done && items[n].Expires.After(v.now)
+			view.Going = view.Going || view.Told[n].Going
 		}
 	}
 	view.shell = c.shell(w, v, incidentsPath, i.Title)
@@ -120,37 +123,55 @@ func (c *console) incident(w http.ResponseWriter, v *visit) error {
 }
 
 func sentOf(p *push.Publication, g *push.Progress, now time.Time) sentRow {
-	row := sentRow{Kind: kindOf(p.Kind), Title: p.Texts[""].Title, At: p.Created, Total: g.Total, Sent: g.Sent}
-	ended := g.Total - g.Waiting
+	sum, taken := *g, []string{}
+	add := func(channel string, n int) {
+		if n > 0 {
+			taken = append(taken, thousands(n)+" by "+channelWord(channel))
+		}
+	}
+	add("webpush", g.Sent)
+	for _, name := range slices.Sorted(maps.Keys(g.Channels)) {
+		by := g.Channels[name]
+		add(name, by.Sent)
+		sum.Total, sum.Sent, sum.Gone, sum.Failed, sum.Expired = sum.Total+by.Total, sum.Sent+by.Sent, sum.Gone+by.Gone, sum.Failed+by.Failed, sum.Expired+by.Expired
+		sum.Waiting, sum.Retrying, sum.Done = sum.Waiting+by.Waiting, sum.Retrying+by.Retrying, sum.Done && by.Done
+	}
+	row := sentRow{Kind: kindOf(p.Kind), Title: p.Texts[""].Title, At: p.Created, Total: sum.Total, Percent: 100, Going: !sum.Done && p.Expires.After(now)}
 	switch {
-	case g.Done && g.Total == 0:
-		row.Look, row.Detail, row.Percent = look{"Nobody wanted it", "dash", "dim"}, "Nobody was subscribed to such a change.", 100
-	case g.Done && g.Failed+g.Expired > 0:
-		row.Look, row.Percent = look{"Done, not all", "warn", "warn"}, 100
-	case g.Done:
-		row.Look, row.Percent = look{"Done", "ok", "good"}, 100
-	case !p.Expires.After(now):
-		row.Look, row.Percent = look{"Ended", "warn", "warn"}, 100
-	case g.Retrying > 0 && g.Retrying == g.Waiting:
-		row.Look, row.Percent = look{"Tried again", "wait", "warn"}, percent(ended, g.Total)
+	case sum.Done && sum.Total == 0:
+		row.Look, row.Detail = look{"Nobody wanted it", "dash", "dim"}, "Nobody was subscribed to such a change."
+	case sum.Done && sum.Failed+sum.Expired > 0:
+		row.Look = look{"Done, not all", "warn", "warn"}
+	case sum.Done:
+		row.Look = look{"Done", "ok", "good"}
+	case !row.Going:
+		row.Look = look{"Ended", "warn", "warn"}
+	case sum.Retrying > 0 && sum.Retrying == sum.Waiting:
+		row.Look, row.Percent = look{"Tried again", "wait", "warn"}, percent(sum.Total-sum.Waiting, sum.Total)
 	default:
-		row.Look, row.Percent = look{"On its way", "moved", "info"}, percent(ended, g.Total)
+		row.Look, row.Percent = look{"On its way", "moved", "info"}, percent(sum.Total-sum.Waiting, sum.Total)
 	}
 	for _, x := range []struct {
 		n    int
 		text string
-	}{{g.Sent, "taken by their push services"}, {g.Waiting, "still waiting"}, {g.Gone, "had turned it off"}, {g.Failed, "failed for good"}, {g.Expired, "too late"}} {
+	}{{sum.Waiting, "still waiting"}, {sum.Gone, "had turned it off"}, {sum.Failed, "failed for good"}, {sum.Expired, "too late"}} {
 		if x.n > 0 {
-			if row.Detail != "" {
-				row.Detail += ", "
-			}
-			row.Detail += thousands(x.n) + " " + x.text
+			taken = append(taken, thousands(x.n)+" "+x.text)
 		}
 	}
-	for text, n := range g.Problems {
-		row.Problems = append(row.Problems, sentProblem{text, n})
+	if len(taken) > 0 {
+		row.Detail = strings.Join(taken, ", ")
 	}
-	slices.SortFunc(row.Problems, func(a, b sentProblem) int { return b.N - a.N })
+	problems := func(g push.Progress) {
+		for text, n := range g.Problems {
+			row.Problems = append(row.Problems, sentProblem{text, n})
+		}
+	}
+	problems(*g)
+	for _, by := range g.Channels {
+		problems(by)
+	}
+	slices.SortFunc(row.Problems, func(a, b sentProblem) int { return cmp.Or(b.N-a.N, strings.Compare(a.Text, b.Text)) })
 	return row
 }
 
