@@ -98,7 +98,7 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("GET /console/sign-in", c.signInForm)
 	mux.HandleFunc("POST /console/sign-in", c.signIn)
 	for _, r := range c.routes() {
-		mux.HandleFunc(r.pattern, c.guard(r.scope, r.page))
+		mux.HandleFunc(r.pattern, c.guard(r.scope, mostSent(r.pattern), r.page))
 	}
 	mux.HandleFunc("GET /console", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/console/alerts", http.StatusSeeOther)
@@ -142,9 +142,9 @@ func (c *console) fromElsewhere(w http.ResponseWriter, r *http.Request) {
 	c.write(w, r, http.StatusForbidden, "elsewhere", "elsewhere", struct{ Title, Version string }{"Nothing was changed", c.Version})
 }
 
-// guard lets those in who are signed in and may do it, and turns errors into
-// pages.
-func (c *console) guard(scope auth.Scope, p page) http.HandlerFunc {
+// guard lets those in who are signed in and may do it, reads forms of up to most
+// bytes, and turns errors into pages.
+func (c *console) guard(scope auth.Scope, most int64, p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, ok := auth.From(r.Context())
 		if !ok || who.UserID == "" {
@@ -153,7 +153,7 @@ func (c *console) guard(scope auth.Scope, p page) http.HandlerFunc {
 		}
 		v := &visit{Request: r, who: who, now: c.Now()}
 		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, 256<<10)
+			r.Body = http.MaxBytesReader(w, r.Body, most)
 			if err := r.ParseForm(); err != nil || !web.Legible(r.PostForm) {
 				c.fail(w, v, http.StatusBadRequest, "That form could not be read", "Go back and send it again.")
 				return

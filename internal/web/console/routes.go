@@ -132,6 +132,7 @@ func Paths() []string {
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
 		incidentsPath, templatesPath, auditPath,
 		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		statusPagesPath, statusPagesPath + "/new", componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 	}
 }

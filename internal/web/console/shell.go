@@ -184,6 +184,8 @@ func (c *console) funcs() template.FuncMap {
 		"inc":       func(i int) int { return i + 1 },
 		"initials":  initials,
 		"doing":     doing,
+		"level":     levelOf,
+		"bindings":  func(action string) string { return strings.Replace(action, "?", "/bindings?", 1) },
 		"rows":      func(rows []deviceRow, from string) deviceRows { return deviceRows{rows, from} },
 		"host":      func(origin string) string { return strings.TrimPrefix(origin, "https://") },
 		"age":       func(t time.Time) string { return age(t, c.Now()) },

@@ -14,7 +14,7 @@ function matters(form, when) {
 
 // draw shows what matters. An option that cannot be chosen any more gives way to
 // the first that can.
-function draw(form) {
+export function draw(form) {
   for (const o of form.querySelectorAll('option[data-for]')) {
     const on = matters(form, o.dataset.for);
     o.hidden = !on;
