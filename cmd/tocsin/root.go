@@ -70,7 +70,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.demo(), c.version(),
+	root.AddCommand(c.serve(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.imports(), c.export(), c.demo(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	return root
 }
@@ -78,8 +78,11 @@ func (c *cli) root() *cobra.Command {
 // setting makes a flag for a configuration key. A flag that was not given
 // leaves the key to the environment and the files.
 func (c *cli) setting(cmd *cobra.Command, name, key, text string) {
-	v := new(string)
-	c.flags[key] = v
+	v := c.flags[key] // two commands may have it
+	if v == nil {
+		v = new(string)
+		c.flags[key] = v
+	}
 	set := cmd.Flags()
 	if cmd.Parent() == nil && cmd.Name() == "tocsin" {
 		set = cmd.PersistentFlags()
