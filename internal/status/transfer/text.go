@@ -50,7 +50,7 @@ var (
 	items  = regexp.MustCompile(`(?i)<li(\s[^<>]{0,1000})?>`)
 	strong = regexp.MustCompile(`(?i)</?(b|strong)>`)
 	weak   = regexp.MustCompile(`(?i)</?(i|em)>`)
-	hidden = regexp.MustCompile(`(?is)<(script|style)[\s>].{0,100000}?</(script|style)\s*>`)
+	hidden = regexp.MustCompile(`(?is)<(script|style)[\s>].*?</(script|style)\s*>`)
 	many   = regexp.MustCompile(`\n{3,}`)
 )
 
