@@ -62,6 +62,9 @@ func (d *Desk) Watch(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, err
 	}
+	if err := d.held(ctx, bound, troubles); err != nil {
+		return next, err
+	}
 	now := d.now()
 	pages := map[string]map[string]want{}
 	alive := make(map[string]pending, len(bound))
@@ -350,6 +353,19 @@ func escaped(s string) string {
 		b = append(b, s[i])
 	}
 	return string(b)
+}
+
+// settle ends what only waited for a component to be called well: where a person's
+// hand was on it, its alerts' recovery ended nothing.
+func (j *job) settle() error {
+	if !j.well {
+		return nil
+	}
+	bound, err := j.tx.Bound(j.ctx)
+	if err != nil {
+		return err
+	}
+	return j.endIncidents(bound)
 }
 
 // endIncidents ends automatic incidents whose components all work again. A draft

@@ -234,11 +234,32 @@ func (j *job) publishDue() error {
 	return nil
 }
 
+// reopenDays has the clock close days anew when the page goes by another zone, from
+// all that is recorded: days of two zones beside each other would have hours twice,
+// or leave some out. Older days, of which no intervals are kept, stay as they are.
+func (j *job) reopenDays(name string) error {
+	zone, err := time.LoadLocation(name)
+	if err != nil || j.closed == "" {
+		return err //nolint:wrapcheck // was checked before
+	}
+	var last time.Time
+	switch {
+	case !j.kept.After(j.page.Created):
+		last = j.page.Created.Add(-48 * time.Hour) // by the zone before, its first day may have been an earlier one
+	case dayOf(j.kept, zone).Equal(j.kept):
+		last = j.kept.Add(-time.Second)
+	default:
+		last = j.kept
+	}
+	return j.tx.Close(j.ctx, last.In(zone).Format(status.DateFormat))
+}
+
 // mostDays is how many days are closed in one transaction.
 const mostDays = 31
 
-// closeDays writes down the days that are over. The page's version stays: visitors
-// see what they saw. more says that some are left.
+// closeDays writes down the days that are over. The page's version stays, as
+// visitors see what they saw, unless there are several: they may have been closed
+// before, by another zone. more says that some are left.
 func (j *job) closeDays() (more bool, err error) {
 	last, _ := lastDay(j.now, j.zone)
 	if last == "" || j.closed >= last {
@@ -268,10 +289,16 @@ func (j *job) closeDays() (more bool, err error) {
 			return false, err
 		}
 		var days []status.Day
+		several := end.Sub(from) > 36*time.Hour
 		for i := range j.parts {
 			id := j.parts[i].ID
-			days = append(days, known(status.Days(id, intervals[id], j.zone, from, end))...)
+			list := status.Days(id, intervals[id], j.zone, from, end)
+			if !several {
+				list = known(list)
+			}
+			days = append(days, list...)
 		}
+		j.raised = j.raised || several
 		if err := j.tx.SaveDays(j.ctx, days); err != nil {
 			return false, err
 		}

@@ -54,6 +54,7 @@ type Desk struct {
 
 	// Of RunAlerts alone.
 	pending  map[string]pending
+	begun    begun
 	all      matcher
 	matchers map[string]*matcher // by page
 }
@@ -111,6 +112,7 @@ type job struct {
 	active []status.Maintenance // not over; once asked for
 	looked bool
 	raised bool
+	well   bool // a component became operational
 	to     Audience
 	silent bool
 	told   []string
@@ -139,6 +141,9 @@ func (d *Desk) change(ctx context.Context, pageID string, who Who, silent bool, 
 			}
 		}
 		if err := fn(j); err != nil {
+			return err
+		}
+		if err := j.settle(); err != nil {
 			return err
 		}
 		if j.raised {

@@ -1,11 +1,13 @@
 package publish
 
 import (
+	"context"
 	"encoding/json"
 	"hash/maphash"
 	"slices"
 	"time"
 
+	"tocsin/internal/alert"
 	"tocsin/internal/status"
 )
 
@@ -16,6 +18,7 @@ type verdict struct {
 	by       string        // the worst of them, for people
 	alerts   []string      // all that count, by id
 	since    time.Time     // of the first of them
+	began    [5]time.Time  // since when one has been at least so bad, by the rank of the state
 	incident string        // the most that a binding asks for: "", "draft" or "publish"
 	after    time.Duration
 	downtime bool
@@ -148,6 +151,11 @@ func (v *verdict) add(b *status.Binding, t *Trouble) {
 	if v.since.IsZero() || t.Since.Before(v.since) {
 		v.since = t.Since
 	}
+	for rank := range s.Rank() + 1 {
+		if v.began[rank].IsZero() || t.began.Before(v.began[rank]) {
+			v.began[rank] = t.began
+		}
+	}
 	after := time.Duration(b.After) * time.Minute
 	switch {
 	case b.Incident == "publish" && v.incident == "publish":
@@ -160,7 +168,7 @@ func (v *verdict) add(b *status.Binding, t *Trouble) {
 }
 
 // pending is since when a component has been at least so bad, by the rank of the
-// state.
+// state. It is in memory only: who begins anew takes the alerts' own times.
 type pending struct{ since [5]time.Time }
 
 // look answers the worst state that has lasted as long as it must, and when the
@@ -177,6 +185,9 @@ func (p *pending) look(v *verdict, now time.Time) (s status.State, next time.Tim
 		}
 		if p.since[rank].IsZero() {
 			p.since[rank] = now
+			if began := v.began[rank]; !began.IsZero() && began.Before(now) {
+				p.since[rank] = began
+			}
 		}
 		due := p.since[rank].Add(v.hold)
 		if !due.After(now) {
@@ -194,4 +205,53 @@ type want struct {
 	state    status.State
 	downtime bool
 	agree    bool
+}
+
+// begun remembers since when alerts have been in their state.
+type begun map[string]struct {
+	state alert.State
+	since time.Time
+}
+
+// held finds out since when troubles have been what they are, where a binding asks
+// for how long that has been. What was found out before is not asked again.
+func (d *Desk) held(ctx context.Context, bound []Bound, troubles []Trouble) error {
+	if !slices.ContainsFunc(bound, func(b Bound) bool {
+		return slices.ContainsFunc(b.Component.Bindings, func(b status.Binding) bool { return b.HoldDown > 0 })
+	}) {
+		d.begun = nil
+		return nil
+	}
+	alive := make(begun, len(troubles))
+	var ask []string
+	for i := range troubles {
+		t := &troubles[i]
+		if t.AlertID == "" {
+			continue
+		}
+		if known, ok := d.begun[t.AlertID]; ok && known.state == t.State {
+			alive[t.AlertID] = known
+		} else {
+			ask = append(ask, t.AlertID)
+		}
+	}
+	found, err := d.store.Began(ctx, ask)
+	if err != nil {
+		return err
+	}
+	for i := range troubles {
+		t := &troubles[i]
+		b, known := alive[t.AlertID]
+		if !known {
+			if b.state, b.since = t.State, found[t.AlertID]; b.since.IsZero() {
+				b.since = t.Since
+			}
+		}
+		if t.AlertID != "" {
+			alive[t.AlertID] = b
+		}
+		t.began = b.since
+	}
+	d.begun = alive
+	return nil
 }

@@ -77,8 +77,14 @@ func (d *Desk) SavePage(ctx context.Context, who Who, p status.Page) (status.Pag
 		if err := j.tx.SavePage(ctx, &p); err != nil {
 			return err
 		}
+		if p.Zone != before.Zone {
+			if err := j.reopenDays(p.Zone); err != nil {
+				return err
+			}
+		}
 		return j.audit("page.change", p.ID, p.Name, &before, &p)
 	})
+	d.WakeClock()
 	return p, err
 }
 

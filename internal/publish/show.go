@@ -16,6 +16,7 @@ func (j *job) set(c *status.Component, to status.State, since time.Time, by stri
 		return nil
 	}
 	if c.State != to || since.Before(c.Since) {
+		j.well = j.well || to == status.Operational
 		c.State, c.Since = to, since
 		j.raised = true
 	}

@@ -54,6 +54,13 @@ func (db *DB) StatusRecordAt(ctx context.Context, pageID string, now time.Time) 
 	if r.Days, err = readDays(ctx, db.reads, pageID, first.Format("2006-01"), "9999-12"); err != nil {
 		return r, err
 	}
+	for id, list := range r.Days {
+		// Days that are to be closed anew are told from intervals meanwhile.
+		for len(list) > 0 && list[len(list)-1].Date > p.closed {
+			list = list[:len(list)-1]
+		}
+		r.Days[id] = list
+	}
 	open := first.AddDate(0, 0, -1)
 	if p.closed != "" {
 		_, after, err := status.DayBounds(p.closed, zone)

@@ -68,6 +68,27 @@ func (db *DB) StatusMaintenances(ctx context.Context, f publish.MaintenanceFilte
 	return list, next, err
 }
 
+// Began answers since when open alerts have been in the state that they have, by
+// this hub's clock: when the event came in that told it first.
+func (db *DB) Began(ctx context.Context, alertIDs []string) (map[string]time.Time, error) {
+	since := make(map[string]time.Time, len(alertIDs))
+	if len(alertIDs) == 0 {
+		return since, nil
+	}
+	_, err := collect(ctx, db.reads, func(s scanner) (struct{}, error) {
+		var id string
+		var at int64
+		err := s.Scan(&id, &at)
+		since[id] = fromMillis(at)
+		return struct{}{}, err
+	}, "SELECT alert_id, max(received) FROM event WHERE "+db.d.among("alert_id", db.d.list("$1"))+
+		" AND outcome IN ('opened', 'changed', 'reopened') GROUP BY alert_id", encodeList(alertIDs))
+	if err != nil {
+		return nil, fmt.Errorf("look since when alerts have their state: %w", err)
+	}
+	return since, nil
+}
+
 // between narrows a list to a page, and to what lies at least partly within a time.
 func between(c *conditions, page, begins, ends, pageID string, from, to time.Time) {
 	if pageID != "" {

@@ -90,9 +90,10 @@ func (a *API) statusRoutes() {
 }
 
 // statusRoute describes an operation at public pages.
-func statusRoute(method, path, id, summary string, also ...int) huma.Operation {
+func statusRoute(method, path, id, summary string) huma.Operation {
 	op := route("status", method, "/status"+path, id, summary)
 	op.MaxBodyBytes = maxStatusBody
+	var also []int
 	if strings.Contains(path, "{id}") {
 		also = append(also, http.StatusNotFound)
 	}
