@@ -247,7 +247,7 @@ func (m *moving) run(ctx context.Context, db *store.DB, doc *transfer.Document, 
 	list := []publish.Imported{}
 	var text strings.Builder
 	for i := range doc.Pages {
-		done, err := desk.Import(ctx, publish.Who{Name: "tocsin import"}, &doc.Pages[i], publish.ImportOptions{Page: m.page, Exported: doc.Exported, DryRun: m.dryRun, Locked: app.Locked,
+		done, err := desk.Import(ctx, publish.Who{Name: "tocsin import"}, &doc.Pages[i], publish.ImportOptions{Page: m.page, Exported: doc.Exported, DryRun: m.dryRun, Locked: auth.UnknownPassword,
 			Progress: func(what string, done, of int) { m.say(fmt.Sprintf("%s: %d of %d", what, done, of)) }})
 		if err != nil {
 			var f *status.FieldError

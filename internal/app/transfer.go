@@ -2,13 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/url"
 
-	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/markdown"
 	"tocsin/internal/publish"
@@ -19,13 +16,6 @@ import (
 // NewDesk is the desk of the public pages for a command beside the hub.
 func NewDesk(db *store.DB) (*publish.Desk, error) {
 	return publish.New(db, publish.Options{Text: markdown.New().Text, Node: "command"}) //nolint:wrapcheck // the constructor's own words
-}
-
-// Locked is the hash of a password that nobody knows.
-func Locked() (string, error) {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b)                                                // never fails
-	return auth.HashPassword(base64.RawURLEncoding.EncodeToString(b)) //nolint:wrapcheck // says what it was
 }
 
 // ExportStatic writes every public page as files, see page.Site.ExportStatic.

@@ -52,6 +52,14 @@ func CheckPassword(name, password string) error {
 	return nil
 }
 
+// UnknownPassword makes the hash of a password that nobody knows, for what is to
+// stay closed until somebody sets one.
+func UnknownPassword() (string, error) {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return HashPassword(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
 // HashPassword makes the argon2id hash of a password in PHC form.
 func HashPassword(password string) (string, error) {
 	var salt [argonSalt]byte

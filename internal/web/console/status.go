@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/status"
+	"tocsin/internal/status/transfer"
 )
 
 // Where the pages of the status page are; each list takes ?page=ID, and is of the
@@ -57,6 +58,10 @@ type Desk interface {
 	SaveSeries(ctx context.Context, who publish.Who, s status.Series) (status.Series, error)
 	DeleteSeries(ctx context.Context, who publish.Who, id string) error
 
+	// Export is everything of pages, of all where none is named.
+	Export(ctx context.Context, program string, pageIDs ...string) (*transfer.Document, error)
+	Import(ctx context.Context, who publish.Who, p *transfer.Page, o publish.ImportOptions) (publish.Imported, error)
+
 	Reach(ctx context.Context, pageID string, kind push.Kind, impact status.Impact, components []string, of string) (publish.Reach, error)
 }
 
@@ -90,7 +95,7 @@ type Status interface {
 // statusRoutes are those of the public pages: how they are made up, incidents,
 // maintenance, and who hears of them.
 func (c *console) statusRoutes() []routing {
-	return slices.Concat(c.pageRoutes(), c.incidentRoutes(), c.maintenanceRoutes(), c.tellingRoutes())
+	return slices.Concat(c.pageRoutes(), c.incidentRoutes(), c.maintenanceRoutes(), c.tellingRoutes(), c.transferRoutes())
 }
 
 // author is who the desk is told that it was.

@@ -18,8 +18,11 @@ const maxLogo = publish.MaxImage
 // mostSent is how many bytes a form may have. What is sent with files may have
 // more, so that one that is too large is told so rather than cut off.
 func mostSent(pattern string) int64 {
-	if pattern == "POST "+statusPagesPath+"/{id}/logo" {
+	switch pattern {
+	case "POST " + statusPagesPath + "/{id}/logo":
 		return 8 << 20
+	case "POST " + importPath:
+		return mostImport
 	}
 	return 256 << 10
 }
