@@ -27,6 +27,7 @@ type componentView struct {
 	Says     *look
 	Lately   []status.Interval // the newest first
 	Keep     string            // what its page is found by
+	Trail    string            // address of what was done to it
 }
 
 // formComponent is the component that a form is about: a stored one, or a new one
@@ -64,7 +65,7 @@ func componentTexts(p *status.Component) url.Values {
 // lately is for how long a component's page tells what became of it.
 const (
 	lately     = 30 * 24 * time.Hour
-	mostLately = 12
+	mostLately = 8
 )
 
 // showComponent draws the page of a component; in is what the form's fields hold
@@ -96,7 +97,7 @@ func (c *console) showComponent(w http.ResponseWriter, v *visit, code int, b *pu
 	}
 	view.Many = len(view.Bindings) >= status.MaxBindings
 	if !view.New {
-		heading = p.Name
+		heading, view.Trail = p.Name, auditPath+"?subject="+url.QueryEscape(p.ID)
 		view.Form.Delete = componentsPath + "/" + id + "/delete"
 		maintained, err := c.maintained(v, p.PageID)
 		if err != nil {
@@ -258,6 +259,7 @@ type stateView struct {
 	Problem  string
 	Incident string // where an incident of it is begun
 	Follow   *look  // what its alerts say, where a person's hand is on it
+	Triggers string // where it is said what the page tells of; empty where that tells of it
 }
 
 // stateChoice is a state to set, with who would hear of it.
@@ -306,6 +308,9 @@ func (c *console) showState(w http.ResponseWriter, v *visit, code int, chosen st
 				return err
 			}
 			choice.Tells = reachWords(r)
+			if !r.On {
+				view.Triggers = notificationsPath + "?page=" + url.QueryEscape(p.PageID) + "#triggers"
+			}
 			for _, n := range r.Channels {
 				choice.Aloud = choice.Aloud || r.On && n > 0
 			}
