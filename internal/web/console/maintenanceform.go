@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -53,7 +54,8 @@ func wallOr(fieldName, s string, was time.Time, zone *time.Location) (time.Time,
 // means is what stands beside a form while it is filled in: what will come of it.
 type means struct {
 	Problem  string
-	When     string // in the page's zone
+	Text     template.HTML // what visitors read
+	When     string        // in the page's zone
 	Lasts    string
 	Here     time.Time // for the reader's own clock
 	Wall     string    // the same on the page's
@@ -252,7 +254,7 @@ func (c *console) showMaintenanceForm(w http.ResponseWriter, v *visit, code int,
 // meansOf says what will come of a form as it is.
 func (c *console) meansOf(ctx context.Context, v *visit, p plan, have status.Maintenance, in url.Values, why error) (means, error) {
 	m, n, err := readMaintenance(have, in, p.Zone)
-	out := means{Silent: n.Silent}
+	out := means{Silent: n.Silent, Text: c.Markdown(n.Body)}
 	if err == nil && !m.End.After(m.Start) {
 		err = &status.FieldError{Field: "end", Problem: "is not after its start", Mend: "use a later time"}
 	}

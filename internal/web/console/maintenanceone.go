@@ -21,7 +21,8 @@ import (
 type maintenanceView struct {
 	shell
 	plan
-	*work
+	Work      *work
+	At        string // of this page
 	Lasts     string
 	Wall      string // its beginning on the page's clock
 	Over      bool
@@ -74,7 +75,7 @@ func (c *console) maintenance(w http.ResponseWriter, v *visit) error {
 }
 
 func (c *console) showMaintenance(w http.ResponseWriter, v *visit, code int, m status.Maintenance, p plan, body string, why error) error {
-	view := maintenanceView{plan: p, work: p.work(m, v.now), Lasts: lasts(m.End.Sub(m.Start)), Wall: m.Start.In(p.Zone).Format(wallForm), Over: workOver(m.Phase), Body: body,
+	view := maintenanceView{plan: p, At: maintenancePath + "/" + m.ID, Work: p.work(m, v.now), Lasts: lasts(m.End.Sub(m.Start)), Wall: m.Start.In(p.Zone).Format(wallForm), Over: workOver(m.Phase), Body: body,
 		Going: m.Phase == status.InProgress || m.Phase == status.Verifying, Address: publicAddress(p.Page, "/incidents/"+m.ID)}
 	if why != nil {
 		var f form

@@ -213,7 +213,7 @@ func (c *console) showSeries(w http.ResponseWriter, v *visit, code int, p plan, 
 // meansOfSeries says what will come of the form of a series.
 func (c *console) meansOfSeries(v *visit, p *plan, have publish.Planned, in url.Values, why error) (means, error) {
 	s, err := readSeries(have.Series, in)
-	var out means
+	out := means{Text: c.Markdown(s.Body)}
 	var rule *recur.Rule
 	if err == nil {
 		if rule, err = recur.Parse(s.Rule, s.Zone, s.Start); err != nil {

@@ -27,7 +27,7 @@ function means(form) {
     if (mine === asked) region.classList.remove('old');
   };
   form.addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(ask, wait); });
-  for (const b of form.querySelectorAll('.section-foot button[formaction*="/check"]')) b.hidden = true;
+  for (const b of form.querySelectorAll('.section-foot button[formaction*="/check"]')) b.closest('.section-foot').hidden = true;
 }
 
 // together moves the end with the beginning: how long it lasts is what was meant.
