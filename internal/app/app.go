@@ -356,6 +356,7 @@ func (a *App) run() {
 	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
+	a.public.first(work)
 	a.public.front = a.public.site.Front(a.listener)
 	a.stopped.Go(func() {
 		if err := a.server.Serve(a.public.front); !errors.Is(err, http.ErrServerClosed) {

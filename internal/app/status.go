@@ -67,6 +67,17 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 	return p, nil
 }
 
+// firstLook is for how long a start waits for the pages.
+const firstLook = 5 * time.Second
+
+// first makes the pages before requests are taken: whoever knocks at a start finds
+// the status and not the sign-in. What goes wrong is tried again, and said, by Run.
+func (p *public) first(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	_ = p.site.Refresh(ctx)
+}
+
 // served is how many requests were answered without troubling the server.
 func (p *public) served() int64 {
 	if p.front == nil {
