@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -108,6 +109,47 @@ func (h *hub) subscribing(s device.Subscription, further ...any) string {
 		out[further[i].(string)] = further[i+1]
 	}
 	return text(out)
+}
+
+// publicPage makes a public page with components of those names, and answers its id
+// and theirs once visitors see it.
+func (h *hub) publicPage(slug string, names ...string) (id string, components []string) {
+	h.Helper()
+	_, key, err := h.app.Auth().AddKey(h.Context(), "page "+slug, []auth.Scope{auth.ReadConfig, auth.WriteConfig}, time.Time{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	made := h.call("POST", "/api/v1/status/pages", key, `{"slug":"`+slug+`","name":"The `+slug+`","zone":"Europe/Berlin"}`)
+	if made.status != http.StatusCreated {
+		h.Fatalf("page %s: %d %s", slug, made.status, made.body)
+	}
+	id = made.field(h.T, "id")
+	for _, name := range names {
+		c := h.call("POST", "/api/v1/status/components", key, `{"page":"`+slug+`","name":"`+name+`"}`)
+		if c.status != http.StatusCreated {
+			h.Fatalf("component %s: %d %s", name, c.status, c.body)
+		}
+		components = append(components, c.field(h.T, "id"))
+	}
+	h.shows(slug, names...)
+	return id, components
+}
+
+// shows waits until visitors of a page see some texts.
+func (h *hub) shows(slug string, texts ...string) {
+	h.Helper()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.Now().Add(10 * time.Second)
+	for ; ; <-look.C {
+		got := h.call("GET", "/s/"+slug, nil, "")
+		if got.status == http.StatusOK && !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(got.body, s) }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.Fatalf("the page %s does not show %q: %d", slug, texts, got.status)
+		}
+	}
 }
 
 // subscribe makes a device of the user and answers its id.
@@ -496,6 +538,11 @@ func TestVisitors(t *testing.T) {
 	lookup := func(s device.Subscription) answer {
 		return h.call("POST", "/api/v1/push/subscription/lookup", nil, proof(s))
 	}
+	main, _ := h.publicPage("main")
+	shop, parts := h.publicPage("shop", "Web", "API")
+	if main != "main" || shop == "main" {
+		t.Fatalf("the pages are %s and %s", main, shop)
+	}
 	put := func(t *testing.T, s device.Subscription, further ...any) {
 		t.Helper()
 		got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(s, further...))
@@ -504,9 +551,9 @@ func TestVisitors(t *testing.T) {
 		}
 	}
 	t.Run("what it wants is kept, by its holder alone", func(t *testing.T) {
-		put(t, s, "page", "shop", "components", []string{"web", "api"}, "kinds", []string{"maintenance"}, "min_impact", "major", "language", "de-AT")
+		put(t, s, "page", shop, "components", parts, "kinds", []string{"maintenance"}, "min_impact", "major", "language", "de-AT")
 		got := lookup(s)
-		if got.status != http.StatusOK || got.field(t, "page") != "shop" || got.field(t, "components.1") != "api" || got.field(t, "kinds.0") != "maintenance" ||
+		if got.status != http.StatusOK || got.field(t, "page") != shop || got.field(t, "components.1") != parts[1] || got.field(t, "kinds.0") != "maintenance" ||
 			got.field(t, "min_impact") != "major" || got.field(t, "language") != "de-AT" {
 			t.Errorf("lookup: %d %s", got.status, got.body)
 		}
@@ -522,8 +569,8 @@ func TestVisitors(t *testing.T) {
 	t.Run("who has the address alone changes nothing, and is told the same", func(t *testing.T) {
 		_, forged := h.browserOf()
 		forged.Endpoint = s.Endpoint
-		put(t, forged, "page", "evil")
-		if got := lookup(s); got.field(t, "page") != "shop" {
+		put(t, forged, "page", main)
+		if got := lookup(s); got.field(t, "page") != shop {
 			t.Errorf("lookup: %s", got.body)
 		}
 		if got := h.call("POST", "/api/v1/push/subscription/delete", nil, proof(forged)); got.status != http.StatusNoContent {
@@ -534,19 +581,20 @@ func TestVisitors(t *testing.T) {
 		}
 	})
 	t.Run("the defaults are the main page and incidents", func(t *testing.T) {
+		_, s := h.browserOf()
 		put(t, s)
 		if got := lookup(s); got.field(t, "page") != "main" || got.field(t, "kinds.2") != "incident_resolved" || got.field(t, "min_impact") != "none" {
 			t.Errorf("lookup: %s", got.body)
 		}
 	})
 	t.Run("a browser that was given another address takes its wishes along", func(t *testing.T) {
-		put(t, s, "page", "shop")
+		put(t, s, "page", shop)
 		_, next := h.browserOf()
 		body := text(map[string]any{"old": map[string]string{"endpoint": s.Endpoint, "auth": s.Keys.Auth}, "subscription": next, "key_id": h.pushKey().ID})
 		if got := h.call("POST", "/api/v1/push/change", nil, body); got.status != http.StatusOK {
 			t.Fatalf("change: %d %s", got.status, got.body)
 		}
-		if got := lookup(next); got.field(t, "page") != "shop" {
+		if got := lookup(next); got.field(t, "page") != shop {
 			t.Errorf("lookup: %d %s", got.status, got.body)
 		}
 		if got := lookup(s); got.status != http.StatusNotFound {
@@ -614,6 +662,7 @@ func TestVisitors(t *testing.T) {
 
 func TestVisitorsAreLimited(t *testing.T) {
 	h := startHub(t, "TOCSIN_TRUSTED_PROXIES=127.0.0.1")
+	h.publicPage("main")
 	from := func(address string) answer {
 		_, s := h.browserOf()
 		return h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(s), "X-Forwarded-For", address)
@@ -850,16 +899,18 @@ func TestAPublicationReachesWhoWantsIt(t *testing.T) {
 	key := h.key(auth.WriteConfig, auth.ReadConfig)
 	wanting, s := h.browserOf()
 	other, o := h.browserOf()
+	h.publicPage("main")
+	shop, _ := h.publicPage("shop")
 	for _, row := range []struct {
 		s    device.Subscription
 		page string
 		lang string
-	}{{s, "shop", "de-AT"}, {o, "main", ""}} {
+	}{{s, shop, "de-AT"}, {o, "main", ""}} {
 		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(row.s, "page", row.page, "language", row.lang)); got.status != http.StatusOK {
 			t.Fatal(got.body)
 		}
 	}
-	made := h.call("POST", "/api/v1/publications", key, `{"page":"shop","kind":"incident_new","impact":"major","texts":{"":{"title":"Down","body":"The shop is down."},"de":{"title":"Ausfall","body":"Der Shop steht."}},"url":"/incidents/1","topic":"incident-1"}`)
+	made := h.call("POST", "/api/v1/publications", key, `{"page":"`+shop+`","kind":"incident_new","impact":"major","texts":{"":{"title":"Down","body":"The shop is down."},"de":{"title":"Ausfall","body":"Der Shop steht."}},"url":"/incidents/1","topic":"incident-1"}`)
 	if made.status != http.StatusCreated || made.field(t, "urgency") != "high" || made.field(t, "progress.done") == "" {
 		t.Fatalf("publish: %d %s", made.status, made.body)
 	}
@@ -913,10 +964,10 @@ func TestAPublicationReachesWhoWantsIt(t *testing.T) {
 	t.Run("names that visitors make up have no figures of their own", func(t *testing.T) {
 		_, forged := h.browserOf()
 		forged.Endpoint = "https://made-up.notify.windows.com/w/1"
-		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(forged, "page", "made-up")); got.status != http.StatusOK {
+		if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(forged)); got.status != http.StatusOK {
 			t.Fatalf("subscribe: %d %s", got.status, got.body)
 		}
-		h.call("POST", "/api/v1/publications", key, `{"page":"made-up","kind":"incident_new","texts":{"":{"title":"Down","body":"x"}}}`)
+		h.call("POST", "/api/v1/publications", key, `{"kind":"incident_new","texts":{"":{"title":"Down","body":"x"}}}`)
 		const tried = `tocsin_push_messages_total{result="retried",service="other"} `
 		var m string
 		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(m, tried) || strings.Contains(m, tried+"0"); <-look.C {
@@ -1064,6 +1115,7 @@ func TestPushServicesOutOfReachHoldNothingUp(t *testing.T) {
 	ops := h.cookie("ops")
 	_, s := h.browserOf()
 	h.subscribe(ops, s)
+	h.publicPage("main")
 	_, visitor := h.browserOf()
 	if got := h.call("PUT", "/api/v1/push/subscription", nil, h.subscribing(visitor)); got.status != http.StatusOK {
 		t.Fatal(got.body)

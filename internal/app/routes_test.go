@@ -41,6 +41,31 @@ func routes() map[string]auth.Scope {
 		out["GET /"+many], out["GET /"+many+"/{id}"], out["POST /"+many], out["DELETE /"+many+"/{id}"] = auth.Administer, auth.Administer, auth.Administer, auth.Administer
 	}
 	out["PUT /users/{id}"] = auth.Administer
+	for _, many := range []string{"pages", "groups", "components", "series", "templates"} {
+		many = "/status/" + many
+		out["GET "+many], out["GET "+many+"/{id}"] = auth.ReadConfig, auth.ReadConfig
+		out["POST "+many], out["PUT "+many+"/{id}"], out["DELETE "+many+"/{id}"] = auth.WriteConfig, auth.WriteConfig, auth.WriteConfig
+	}
+	out["DELETE /status/pages/{id}"] = auth.Administer
+	for _, many := range []string{"incidents", "maintenance"} {
+		many = "/status/" + many
+		out["GET "+many], out["GET "+many+"/{id}"] = auth.ReadConfig, auth.ReadConfig
+		for _, route := range []string{"POST " + many, "PUT " + many + "/{id}", "DELETE " + many + "/{id}", "POST " + many + "/{id}/updates", "PUT " + many + "/{id}/updates/{update}"} {
+			out[route] = auth.Publish
+		}
+	}
+	for _, route := range []string{"POST /status/incidents/{id}/publish", "POST /status/incidents/{id}/discard", "PUT /status/incidents/{id}/postmortem",
+		"PUT /status/components/{id}/state", "DELETE /status/components/{id}/state"} {
+		out[route] = auth.Publish
+	}
+	for _, route := range []string{"PUT /status/pages/{id}/logo", "DELETE /status/pages/{id}/logo", "PUT /status/pages/{id}/triggers", "PUT /status/pages/{id}/order"} {
+		out[route] = auth.WriteConfig
+	}
+	for _, route := range []string{"GET /status/pages/{id}/triggers", "GET /status/pages/{id}/reach", "GET /status/pages/{id}/subscribers", "GET /status/audit",
+		"GET /status/export", "GET /status/components/{id}/intervals"} {
+		out[route] = auth.ReadConfig
+	}
+	out["GET /status/incidents/{id}/alerts"] = auth.ReadAlerts
 	return out
 }
 

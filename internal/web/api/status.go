@@ -17,6 +17,7 @@ import (
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/status"
+	"tocsin/internal/status/transfer"
 )
 
 // Desk changes what the public sees; *publish.Desk is one.
@@ -31,6 +32,7 @@ type Desk interface {
 	DeleteComponent(ctx context.Context, who publish.Who, id string) error
 	Reorder(ctx context.Context, who publish.Who, pageID string, groups, components []publish.Place) error
 	SetComponent(ctx context.Context, who publish.Who, id string, to status.State, silent bool) (publish.Told, error)
+	FollowAlerts(ctx context.Context, who publish.Who, id string, silent bool) (publish.Told, error)
 
 	OpenIncident(ctx context.Context, who publish.Who, o publish.Opening) (status.Incident, publish.Told, error)
 	PostUpdate(ctx context.Context, who publish.Who, id string, n publish.Note) (status.Incident, publish.Told, error)
@@ -49,6 +51,7 @@ type Desk interface {
 	SaveSeries(ctx context.Context, who publish.Who, s status.Series) (status.Series, error)
 	DeleteSeries(ctx context.Context, who publish.Who, id string) error
 
+	Export(ctx context.Context, program string, pageIDs ...string) (*transfer.Document, error)
 	Reach(ctx context.Context, pageID string, kind push.Kind, impact status.Impact, components []string, of string) (publish.Reach, error)
 }
 

@@ -328,19 +328,36 @@ func (a *API) saveComponent(ctx context.Context, c status.Component, in *Compone
 	return give(componentOut(saved)), nil
 }
 
+// silently is about something, and says whether visitors are told.
+type silently struct {
+	ID     string `path:"id" maxLength:"100" doc:"Its id"`
+	Silent bool   `query:"silent" doc:"Nobody is told"`
+}
+
+// tellComponent answers what a change made.
+func (a *API) tellComponent(ctx context.Context, id string, told publish.Told, err error) (*body[ToldComponent], error) {
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.d.Status.StatusComponent(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return give(ToldComponent{componentOut(c.Component), toldOf(told)}), nil
+}
+
 func (a *API) componentStateRoutes() {
 	set := statusRoute(http.MethodPut, "/components/{id}/state", "set-component-state", "Say how a component does")
 	set.Description = "Alerts leave it alone until they agree. Work that is planned is a maintenance."
 	register(a, publishing(), set, func(ctx context.Context, in *putIn[StateIn]) (*body[ToldComponent], error) {
 		told, err := a.d.Desk.SetComponent(ctx, writer(ctx), in.ID, status.State(in.Body.State), in.Body.Silent)
-		if err != nil {
-			return nil, err
-		}
-		c, err := a.d.Status.StatusComponent(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		return give(ToldComponent{componentOut(c.Component), toldOf(told)}), nil
+		return a.tellComponent(ctx, in.ID, told, err)
+	})
+	follow := statusRoute(http.MethodDelete, "/components/{id}/state", "follow-component-alerts", "Give a component back to its alerts: it is what they say, at once")
+	follow.Description = "422 when it is bound to none."
+	register(a, publishing(), follow, func(ctx context.Context, in *silently) (*body[ToldComponent], error) {
+		told, err := a.d.Desk.FollowAlerts(ctx, writer(ctx), in.ID, in.Silent)
+		return a.tellComponent(ctx, in.ID, told, err)
 	})
 	register(a, readConfig(), statusRoute(http.MethodGet, "/components/{id}/intervals", "list-component-intervals", "How a component showed, since when, and who or what made it so"),
 		func(ctx context.Context, in *intervalsIn) (*body[list[IntervalOut]], error) {

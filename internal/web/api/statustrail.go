@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -105,6 +106,40 @@ func (a *API) statusTrailRoutes() {
 			}
 			return give(list[AuditOut]{Items: each(lines, auditOut), Next: next}), nil
 		})
+	export := statusRoute(http.MethodGet, "/export", "export-status", "Everything of public pages, but for subscribers and secrets")
+	export.Description = "What `tocsin import tocsin` and the console take: pages, groups, components with all that was recorded, incidents, maintenance, series, templates, the audit trail."
+	register(a, readConfig(), export, a.export)
+}
+
+// exportIn says what is exported.
+type exportIn struct {
+	Page string `query:"page" maxLength:"100" doc:"The page's id or slug; none: all pages"`
+}
+
+// exported is a document of the program's own format, which describes itself.
+type exported struct {
+	Disposition string `header:"Content-Disposition"`
+	Body        json.RawMessage
+}
+
+func (a *API) export(ctx context.Context, in *exportIn) (*exported, error) {
+	pageID, err := a.ofAnyPage(ctx, in.Page)
+	if err != nil {
+		return nil, err
+	}
+	var pages []string
+	if pageID != "" {
+		pages = []string{pageID}
+	}
+	doc, err := a.d.Desk.Export(ctx, "tocsin "+a.d.Version, pages...)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("write an export: %w", err)
+	}
+	return &exported{`attachment; filename="tocsin-status.json"`, text}, nil
 }
 
 func (a *API) subscribers(ctx context.Context, in *pageRef) (*body[SubscribersOut], error) {

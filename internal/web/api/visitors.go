@@ -155,11 +155,11 @@ func (a *API) putVisitor(ctx context.Context, in *postIn[VisitorIn]) (*body[Visi
 		page = mainPage
 	}
 	s.Pages = []push.Follow{{PageID: page, Wants: []push.Want{want}}}
-	if err := a.mayHear(ctx, page, &want); err != nil {
-		return nil, err
-	}
 	current, err := a.acceptable(ctx, &s)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.mayHear(ctx, page, &want); err != nil {
 		return nil, err
 	}
 	replaces, err := in.Body.Replaces.subscription("replaces")
