@@ -118,8 +118,18 @@ type job struct {
 	told   []string
 }
 
-// change is one transaction at a page. to is who hears of it.
+// change is one transaction at a page that there is; fault.ErrNotFound where no
+// page is named.
 func (d *Desk) change(ctx context.Context, pageID string, who Who, silent bool, fn func(j *job) error) (Told, error) {
+	if pageID == "" {
+		return Told{}, fmt.Errorf("page %q: %w", pageID, fault.ErrNotFound)
+	}
+	return d.begin(ctx, pageID, who, silent, fn)
+}
+
+// begin is change also for a page that fn makes: its id is empty then, and the job
+// has none.
+func (d *Desk) begin(ctx context.Context, pageID string, who Who, silent bool, fn func(j *job) error) (Told, error) {
 	var to Audience
 	if !silent && pageID != "" {
 		var err error

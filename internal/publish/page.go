@@ -50,7 +50,7 @@ func (d *Desk) SavePage(ctx context.Context, who Who, p status.Page) (status.Pag
 			}
 		}
 		p.Main = p.Main || len(pages) == 0
-		_, err = d.change(ctx, "", who, true, func(j *job) error {
+		_, err = d.begin(ctx, "", who, true, func(j *job) error {
 			p.Created, p.Version = j.now, 1
 			if err := j.tx.SavePage(ctx, &p); err != nil {
 				return err

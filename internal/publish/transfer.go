@@ -175,7 +175,7 @@ func (d *Desk) Import(ctx context.Context, who Who, p *transfer.Page, o ImportOp
 	if target == "" && len(pages) >= MaxPages {
 		return out, refuse("page", fmt.Sprintf("there are %d already", len(pages)), "delete one first")
 	}
-	_, err = d.change(ctx, target, who, true, func(j *job) error {
+	_, err = d.begin(ctx, target, who, true, func(j *job) error {
 		im.out = Imported{DryRun: o.DryRun, Notes: []string{}}
 		im.job = j
 		if err := im.run(); err != nil {
