@@ -313,9 +313,12 @@ func (c *console) newIncident(rw http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	in := url.Values{"page": {w.page.ID}, "alert": chosen(w.in, "alert")}
+	in, components := url.Values{"page": {w.page.ID}, "alert": chosen(w.in, "alert")}, chosen(w.in, "component")
 	w.in = in
 	w.fill()
+	for _, id := range components {
+		in.Set(part+id, affected)
+	}
 	in.Set("started", "")
 	for _, id := range in["alert"] {
 		a, err := c.Store.Alert(v.Context(), id)
