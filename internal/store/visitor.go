@@ -181,7 +181,7 @@ func (w *work) endVisitor(ctx context.Context, id, why string, now time.Time) er
 	if err != nil {
 		return fmt.Errorf("make an id: %w", err)
 	}
-	_, err = w.exec(ctx, `INSERT INTO visitor_end (id, page_id, channel, at, why) SELECT $1, page_id, channel, CAST($2 AS BIGINT), $3 FROM visitor WHERE id = $4`,
+	_, err = w.exec(ctx, `INSERT INTO visitor_end (id, page_id, channel, at, why) SELECT $1, page_id, channel, CAST($2 AS BIGINT), $3 FROM visitor WHERE id = $4 AND confirmed > 0`,
 		end.String(), millis(now), cleaned(why, mostDetail), id)
 	if err != nil {
 		return err
