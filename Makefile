@@ -14,7 +14,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Versi
 TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
 TEST_PACKAGES += icinga2-bin prometheus-alertmanager
 # What the benchmarks compare with.
-BENCH_PACKAGES := $(TEST_PACKAGES)
+BENCH_PACKAGES := $(TEST_PACKAGES) nginx-light wrk
 # npm brings the Web Push sender to compare with; a Node.js from elsewhere is as good.
 BENCH_PACKAGES += $(shell command -v npm >/dev/null || echo nodejs npm)
 

@@ -24,6 +24,7 @@ import (
 	"tocsin/bench/kill"
 	"tocsin/bench/mattermost"
 	"tocsin/bench/notify"
+	"tocsin/bench/page"
 	"tocsin/bench/push"
 	"tocsin/bench/streams"
 	"tocsin/bench/table"
@@ -57,6 +58,7 @@ func (b *bench) parts() []part {
 		{"kill", "kill -9 while events come in", b.kill},
 		{"push", "Web Push", b.push},
 		{"mattermost", "Mattermost in both directions", b.mattermost},
+		{"page", "The public status page", b.page},
 	}
 }
 
@@ -71,11 +73,11 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost, page; empty: all, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
-	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest and push; the median counts")
-	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest")
+	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest, push and page; the median counts")
+	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest and page")
 	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
 	flag.IntVar(&b.devices, "devices", 1_000_000, "devices of the large publication of push")
 	flag.IntVar(&b.clicks, "clicks", 400, "clicks, and alerts, of each figure of mattermost")
@@ -174,6 +176,11 @@ func (b *bench) push(ctx context.Context, w io.Writer) error {
 
 func (b *bench) mattermost(ctx context.Context, w io.Writer) error {
 	return mattermost.Run(ctx, w, mattermost.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Clicks: b.clicks, Alerts: b.clicks})
+}
+
+func (b *bench) page(ctx context.Context, w io.Writer) error {
+	return page.Run(ctx, w, page.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds,
+		Changes: 40, Starts: 3, Parts: 1000})
 }
 
 func (b *bench) kill(ctx context.Context, w io.Writer) error {

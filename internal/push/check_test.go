@@ -28,7 +28,7 @@ func visitor(t testing.TB) push.Subscription {
 	t.Helper()
 	s := device(t)
 	s.UserID, s.Name = "", ""
-	s.Pages = []push.Follow{{PageID: "main", Wants: []push.Want{push.Want{Components: []string{"c1", "0192f0c1-2345-7678-9abc-def012345678"}, Kinds: push.Kinds(), MinImpact: push.ImpactMajor}}}}
+	s.Pages = []push.Follow{{PageID: "main", Wants: []push.Want{{Components: []string{"c1", "0192f0c1-2345-7678-9abc-def012345678"}, Kinds: push.Kinds(), MinImpact: push.ImpactMajor}}}}
 	return s
 }
 

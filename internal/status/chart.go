@@ -29,7 +29,7 @@ func (t *Tally) Plus(o Tally) {
 }
 
 // Uptime is as the function of that name has it.
-func (t Tally) Uptime() (hundredths int, ok bool) {
+func (t *Tally) Uptime() (hundredths int, ok bool) {
 	if t.known == 0 {
 		return 0, false
 	}
@@ -37,7 +37,7 @@ func (t Tally) Uptime() (hundredths int, ok bool) {
 }
 
 // Down is for how many seconds it was down in all, by weight.
-func (t Tally) Down() int { return int(t.down / 10) }
+func (t *Tally) Down() int { return int(t.down / 10) }
 
 // Week is seven days of a chart, from a Monday on; of the last one those that are
 // over.

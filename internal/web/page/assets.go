@@ -8,6 +8,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"tocsin/internal/web/static"
 )
 
 //go:embed assets/*.js
@@ -30,7 +32,7 @@ var assets = sync.OnceValue(func() *shared {
 		if err != nil {
 			panic(fmt.Sprintf("read embedded file: %v", err)) // part of the binary
 		}
-		a.add(name, "text/javascript; charset=utf-8", body)
+		a.add(name, "text/javascript; charset=utf-8", static.Lean(body))
 	}
 	// The colours of the dark theme are readable on light tabs, too, with a white mark.
 	for class, ink := range inks {

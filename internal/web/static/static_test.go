@@ -204,3 +204,25 @@ func TestEveryReferenceExists(t *testing.T) {
 		t.Fatalf("only %d references found: the patterns no longer fit", checked)
 	}
 }
+
+func TestScriptsAreSentWithoutTheirComments(t *testing.T) {
+	script := "// Of the file.\nimport './a.js'; // stays\n\n  // inside\nconst css = `\n// no comment\na{}`;\nconst url = `https://x`;\n\t//x\nend();\n"
+	want := "\nimport './a.js'; // stays\n\n\nconst css = `\n// no comment\na{}`;\nconst url = `https://x`;\n\nend();\n"
+	if got := string(static.Lean([]byte(script))); got != want {
+		t.Errorf("%q", got)
+	}
+	// A backtick in a comment at the end of a line, or in a regular expression,
+	// would be taken for the beginning of a text.
+	for _, name := range static.Names() {
+		if !strings.HasSuffix(name, ".js") {
+			continue
+		}
+		text := body(t, get(t, static.Handler(), "/static/"+name))
+		if strings.Count(text, "`")%2 == 1 {
+			t.Errorf("%s: an odd number of backticks", name)
+		}
+		if i := strings.Index(text, "\n//"); i >= 0 {
+			t.Errorf("%s: a comment was left in: %.60q", name, text[i:])
+		}
+	}
+}
