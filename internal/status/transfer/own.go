@@ -1,7 +1,7 @@
 package transfer
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -168,24 +168,18 @@ func SeriesOf(s *status.Series, planned time.Time) Series {
 		Minutes: s.Minutes, Until: s.Until, Planned: planned}
 }
 
-// Compact is JSON without spaces, so that what is written is what was read.
+// Compact is JSON without spaces, so that what is kept is what was written; nothing
+// for what is none.
 func Compact(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 || string(raw) == "null" {
+	var b bytes.Buffer
+	if len(raw) == 0 || string(raw) == "null" || json.Compact(&b, raw) != nil {
 		return nil
 	}
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return nil
-	}
-	out, err := json.Marshal(json.RawMessage(raw))
-	if err != nil {
-		return nil
-	}
-	return out
+	return b.Bytes()
 }
 
 // sorted puts updates into their order.
 func sorted(list []Update) []Update {
-	slices.SortStableFunc(list, func(a, b Update) int { return cmp.Or(a.At.Compare(b.At), 0) })
+	slices.SortStableFunc(list, func(a, b Update) int { return a.At.Compare(b.At) })
 	return list
 }
