@@ -146,6 +146,7 @@ type Place struct {
 	Copy    string // of the live page, where this is a static copy of it
 	Stale   bool   // the snapshot could not be renewed
 	Private bool
+	Ways    Ways // of subscribing, besides in the browser
 }
 
 // Page makes the page itself in a language.

@@ -117,6 +117,9 @@ func (s *Site) place(p *status.Page) Place {
 	if p.Host != "" {
 		at.Base, at.URL = "", "https://"+p.Host
 	}
+	if s.o.Ways != nil {
+		at.Ways = s.o.Ways()
+	}
 	return at
 }
 

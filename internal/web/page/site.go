@@ -41,8 +41,10 @@ type Options struct {
 	// Image answers a page's logo by its id, PNG or JPEG; fault.ErrNotFound. Without
 	// it pages have none.
 	Image func(ctx context.Context, id string) (kind string, body []byte, err error)
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Ways answers how visitors can subscribe who give an address; nil: not at all.
+	Ways func() Ways
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 // Site holds every page as bytes, in every language and form, and serves them
