@@ -22,6 +22,11 @@ type Planned interface {
 	StatusMaintenances(ctx context.Context, f publish.MaintenanceFilter) (list []status.Maintenance, next string, err error)
 }
 
+// Planning is what the pages of maintenance have the desk do besides Desk.
+type Planning interface {
+	DeleteMaintenance(ctx context.Context, who publish.Who, id string) error
+}
+
 // maintenanceRoutes are announced work: the calendar, one, and what comes again.
 func (c *console) maintenanceRoutes() []routing {
 	return []routing{
@@ -37,6 +42,8 @@ func (c *console) maintenanceRoutes() []routing {
 		{"POST " + maintenancePath + "/{id}/extend", auth.Publish, c.extendMaintenance},
 		{"GET " + maintenancePath + "/{id}/cancel", auth.Publish, c.askCancelMaintenance},
 		{"POST " + maintenancePath + "/{id}/cancel", auth.Publish, c.cancelMaintenance},
+		{"GET " + maintenancePath + "/{id}/delete", auth.Publish, c.askDeleteMaintenance},
+		{"POST " + maintenancePath + "/{id}/delete", auth.Publish, c.deleteMaintenance},
 		{"GET " + maintenancePath + "/{id}/updates/{update}", auth.Publish, c.editMaintenanceUpdate},
 		{"POST " + maintenancePath + "/{id}/updates/{update}", auth.Publish, c.changeMaintenanceUpdate},
 
@@ -162,16 +169,23 @@ func (p *plan) work(m status.Maintenance, now time.Time) *work {
 		Path: maintenancePath + "/" + m.ID, from: m.Start, to: m.End}
 	if !workOver(m.Phase) {
 		w.Overlaps = overlapsOf(m.ID, m.Components, m.Start, m.End, p.Open, p.Parts, p.Zone)
-		if w.Late = !m.End.After(now); w.Late && m.Phase != status.Scheduled {
+		w.Overdue = m.Phase == status.Scheduled && !m.AutoStart && !m.Start.After(now)
+		if w.Late = !m.End.After(now) && m.Phase != status.Scheduled; w.Late {
 			w.to = now
 		}
 	}
 	return w
 }
 
+// mostAhead is for how long dates are looked at that are not announced yet.
+const mostAhead = 2 * 366 * 24 * time.Hour
+
 // ahead are the dates of series between two moments that are not announced yet.
 func (p *plan) ahead(from, to, now time.Time) []*work {
 	var out []*work
+	if from.Sub(now) > mostAhead {
+		return nil
+	}
 	for _, s := range p.Series {
 		r, err := recur.Parse(s.Rule, s.Zone, s.Start)
 		if err != nil {
@@ -246,7 +260,7 @@ func (c *console) maintenances(w http.ResponseWriter, v *visit) error {
 	for _, m := range p.Open {
 		x := p.work(m, v.now)
 		switch {
-		case m.Phase != status.Scheduled:
+		case m.Phase != status.Scheduled, x.Overdue:
 			view.Now = append(view.Now, x)
 			// Whatever went on past its end stands on the days until today too.
 			if x.Late && x.from.Before(view.Month.end) && x.to.After(view.Month.from) && !slices.ContainsFunc(works, func(o *work) bool { return o.ID == m.ID }) {

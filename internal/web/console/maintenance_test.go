@@ -23,7 +23,7 @@ type city struct {
 	mail status.Component
 }
 
-var mira = publish.Who{Name: "Mira Sand"}
+var planner = publish.Who{Name: "Mira Sand"}
 
 func newCity(t *testing.T) *city {
 	t.Helper()
@@ -32,7 +32,7 @@ func newCity(t *testing.T) *city {
 	if h.zone, err = time.LoadLocation("Europe/Berlin"); err != nil {
 		t.Fatal(err)
 	}
-	if h.page, err = h.desk.SavePage(t.Context(), mira, status.Page{Slug: "status", Name: "Sandbank", Zone: "Europe/Berlin", Language: "en"}); err != nil {
+	if h.page, err = h.desk.SavePage(t.Context(), planner, status.Page{Slug: "status", Name: "Sandbank", Zone: "Europe/Berlin", Language: "en"}); err != nil {
 		t.Fatal(err)
 	}
 	h.shop, h.mail = h.component("Web shop"), h.component("Mail")
@@ -41,7 +41,7 @@ func newCity(t *testing.T) *city {
 
 func (h *city) component(name string) status.Component {
 	h.t.Helper()
-	k, err := h.desk.SaveComponent(h.t.Context(), mira, status.Component{PageID: h.page.ID, Name: name})
+	k, err := h.desk.SaveComponent(h.t.Context(), planner, status.Component{PageID: h.page.ID, Name: name})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -353,5 +353,104 @@ func TestWhoIsToldStandsBesideTheForm(t *testing.T) {
 	res, _ = operator.post("/console/maintenance/new", h.fields(url.Values{"silent": {"on"}}))
 	if body := operator.led(t, res); strings.Contains(body, "Told so far") || !strings.Contains(body, "Nobody is told of it.") {
 		t.Error("visitors are told of what was to be silent")
+	}
+}
+
+func TestAMaintenanceThatNobodyHeardOfIsDeleted(t *testing.T) {
+	h := newCity(t)
+	operator := h.as("operator")
+	path := operator.announce(t, h.fields(nil))
+	if _, body := operator.get(path + "/delete"); !strings.Contains(body, "Delete “New storage”?") || !strings.Contains(body, "cancel it instead") {
+		t.Error("it does not ask")
+	}
+	if res, _ := operator.post(path+"/delete", nil); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("answered %d", res.StatusCode)
+	}
+	for _, below := range []string{"", "/edit", "/cancel", "/delete"} {
+		if res, _ := operator.get(path + below); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", below, res.StatusCode)
+		}
+	}
+}
+
+func TestWhatEndsNotByItselfIsSaidWhenItIsLate(t *testing.T) {
+	h := newCity(t)
+	operator := h.as("operator")
+	_, start := h.at(1, 10, 0)
+	_, end := h.at(1, 11, 0)
+	in := h.fields(url.Values{"start": {start}, "end": {end}})
+	in.Del("auto_start")
+	in.Del("auto_end")
+	path := operator.announce(t, in)
+	h.ahead = 72 * time.Hour
+	if _, body := operator.get("/console/maintenance"); !strings.Contains(body, "does not begin by itself") {
+		t.Error("it is not said that it waits")
+	}
+	if _, body := operator.get(path); !strings.Contains(body, "waits for somebody to begin it") {
+		t.Error("its page does not say that it waits")
+	}
+	operator.post(path+"/update", url.Values{"phase": {"in_progress"}})
+	if _, body := operator.get("/console/maintenance"); !strings.Contains(body, "Visitors still see it as going on.") {
+		t.Error("it is not said that it is late")
+	}
+	if _, body := operator.get(path); !strings.Contains(body, "past its end") {
+		t.Error("its page does not say that it is late")
+	}
+}
+
+func TestWhoMayLookAtMaintenanceCannotChangeIt(t *testing.T) {
+	h := newCity(t)
+	operator, viewer := h.as("operator"), h.as("viewer")
+	path := operator.announce(t, h.fields(url.Values{"title": {`<script>alert(1)</script>"><img src=x>`}}))
+	for _, p := range []string{"/console/maintenance", path, path + "/edit", "/console/maintenance/new", "/console/series/new", "/console/subscribers"} {
+		res, body := viewer.get(p)
+		if res.StatusCode != http.StatusOK || strings.Contains(body, "<script>alert(1)") || strings.Contains(body, "<img src=x") {
+			t.Errorf("%s: %d, or markup", p, res.StatusCode)
+		}
+		if m := regexp.MustCompile(`<script(?:\s*>|[^>]*>[^<])|\sstyle="|\son[a-z]+="`).FindString(body); m != "" {
+			t.Errorf("%s has inline script or style: %q", p, m)
+		}
+		if m := regexp.MustCompile(`href="[^"]*/(cancel|delete)"`).FindString(body); m != "" {
+			t.Errorf("%s offers what it refuses: %s", p, m)
+		}
+	}
+	for _, p := range []string{"/console/maintenance/new", "/console/maintenance/new/check", path + "/edit", path + "/check", path + "/update", path + "/extend", path + "/cancel", path + "/delete", path + "/updates/u",
+		"/console/series/new", "/console/series/new/check", "/console/series/x/delete", "/console/settings/notifications/triggers/" + h.page.ID} {
+		if res, _ := viewer.post(p, h.fields(nil)); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", p, res.StatusCode)
+		}
+	}
+}
+
+func TestSeveralPagesHaveCalendarsOfTheirOwn(t *testing.T) {
+	h := newCity(t)
+	operator := h.as("operator")
+	other, err := h.desk.SavePage(t.Context(), planner, status.Page{Slug: "shop", Name: "Dune", Zone: "Asia/Tokyo", Language: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := operator.announce(t, h.fields(nil))
+	in := h.fields(url.Values{"title": {"Elsewhere"}, "components": nil})
+	res, body := operator.post("/console/maintenance/new?page="+other.ID, in)
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("answered %d: %s", res.StatusCode, problems(body))
+	}
+	m := h.stored(res.Header.Get("Location"))
+	if tokyo := m.Start.In(time.FixedZone("", 9*3600)).Format("2006-01-02T15:04"); m.PageID != other.ID || tokyo != in.Get("start") {
+		t.Errorf("of page %s, at %s", m.PageID, tokyo)
+	}
+	_, mine := operator.get("/console/maintenance?month=" + m.Start.Format("2006-01"))
+	_, theirs := operator.get("/console/maintenance?page=" + other.ID + "&month=" + m.Start.Format("2006-01"))
+	if !strings.Contains(mine, path) || strings.Contains(mine, "Elsewhere") || strings.Contains(theirs, path) || !strings.Contains(theirs, "Elsewhere") {
+		t.Error("the calendars are mixed up")
+	}
+	if !strings.Contains(theirs, "page="+other.ID+"&amp;month=") {
+		t.Error("the next month is the other page's")
+	}
+	if res, body := operator.post("/console/maintenance/new?page="+other.ID, h.fields(nil)); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, `id="f-components-problem"`) {
+		t.Errorf("a component of another page: %d", res.StatusCode)
+	}
+	if res, _ := operator.get("/console/maintenance?page=none"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a page that is none: %d", res.StatusCode)
 	}
 }

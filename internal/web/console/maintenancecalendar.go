@@ -18,6 +18,7 @@ type work struct {
 	Overlaps []overlap
 	Path     string
 	Late     bool // goes on past its end
+	Overdue  bool // waits for somebody to begin it
 	from, to time.Time
 }
 

@@ -165,6 +165,9 @@ func (c *console) freshMaintenance(v *visit, p *plan) url.Values {
 	}
 	m := status.Maintenance{Impact: status.ImpactNone, AutoStart: true, AutoEnd: true}
 	start := time.Date(day.Year(), day.Month(), day.Day(), 22, 0, 0, 0, p.Zone)
+	if !start.After(v.now) { // it is late on the day that was clicked
+		start = now.Truncate(time.Hour).Add(time.Hour)
+	}
 	length := time.Hour
 	body := ""
 	if id := v.URL.Query().Get("like"); id != "" {
@@ -209,6 +212,9 @@ func (c *console) showMaintenanceForm(w http.ResponseWriter, v *visit, code int,
 	f := form{Action: base, Check: base + "/check" + query, Submit: submit, Cancel: view.Back, Locked: !v.may(auth.Publish)}
 	if !isNew {
 		f.Action += "/edit"
+	}
+	if f.Locked {
+		f.Check = ""
 	}
 	f.Action += query
 	body := field{Name: "body", Label: "What is done, and what visitors notice of it", Kind: "textarea", Value: in.Get("body"), Rows: 5,

@@ -228,7 +228,7 @@ func (c *console) askCancelMaintenance(w http.ResponseWriter, v *visit) error {
 
 func (c *console) showCancel(w http.ResponseWriter, v *visit, code int, m status.Maintenance, p plan, body string, why error) error {
 	at := maintenancePath + "/" + m.ID
-	f := form{Action: at + "/cancel", Submit: "Cancel the maintenance", Cancel: at, Sections: []section{{Fields: []field{
+	f := form{Action: at + "/cancel", Submit: "Cancel the maintenance", Cancel: at, Delete: at + "/delete", Sections: []section{{Fields: []field{
 		{Name: "body", Label: "Why", Kind: "textarea", Value: body, Rows: 3, Hint: "Markdown. Empty: the page says that it does not take place."},
 		{Name: "silent", Label: "Tell nobody of this", Kind: "checkbox", Checked: v.PostForm.Get("silent") != ""},
 	}}}}
@@ -264,6 +264,35 @@ func (c *console) cancelMaintenance(w http.ResponseWriter, v *visit) error {
 		return c.showCancel(w, v, http.StatusUnprocessableEntity, m, p, body, err)
 	}
 	return done(w, v, maintenancePath+"/"+m.ID, "Cancelled: "+m.Title+"."+toldWords(told))
+}
+
+func (c *console) askDeleteMaintenance(w http.ResponseWriter, v *visit) error {
+	m, p, err := c.planOfMaintenance(v)
+	if err != nil {
+		return err
+	}
+	at := maintenancePath + "/" + m.ID
+	view := confirmView{Heading: "Delete “" + m.Title + "”?", Action: at + "/delete", Back: at, Button: "Delete maintenance", Effects: []string{
+		"It goes from the page, from the history and from the calendars of those who subscribed to them, with all of its updates. Nobody is told.",
+		"What was recorded of its components stays, and so does the audit trail."}}
+	if !workOver(m.Phase) {
+		view.Effects = append(view.Effects, "Whoever has heard of it is not told that it does not take place: cancel it instead, if anybody has.")
+	}
+	if m.Series != "" && slices.ContainsFunc(p.Series, func(s publish.Planned) bool { return s.ID == m.Series }) {
+		view.Effects = append(view.Effects, "The other dates of its series stay.")
+	}
+	return c.confirm(w, v, maintenancePath, view)
+}
+
+func (c *console) deleteMaintenance(w http.ResponseWriter, v *visit) error {
+	m, p, err := c.planOfMaintenance(v)
+	if err != nil {
+		return err
+	}
+	if err := c.Desk.DeleteMaintenance(v.Context(), v.author(), m.ID); err != nil {
+		return err
+	}
+	return done(w, v, maintenancePath+p.Query(), "Deleted: "+m.Title+".")
 }
 
 // updateOf is the update that the address names.

@@ -148,6 +148,9 @@ func (c *console) showSeries(w http.ResponseWriter, v *visit, code int, p plan, 
 		view.Heading = have.Title
 	}
 	f := form{Action: base + query, Check: base + "/check" + query, Submit: "Save series", Cancel: view.Back, Locked: !v.may(auth.WriteConfig)}
+	if f.Locked {
+		f.Check = ""
+	}
 	if !isNew {
 		f.Delete = base + "/delete"
 		view.Intro += " Saving announces anew what has not begun yet: dates that were moved by hand go back to the rule, cancelled ones stay cancelled."

@@ -28,6 +28,7 @@ const (
 
 // Desk changes what the public sees; *publish.Desk is one.
 type Desk interface {
+	Planning
 	Triggering
 	SavePage(ctx context.Context, who publish.Who, p status.Page) (status.Page, error)
 	DeletePage(ctx context.Context, who publish.Who, id string) error

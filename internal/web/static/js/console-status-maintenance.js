@@ -86,16 +86,15 @@ function here(root) {
 
 // days has a click on an empty place of a day announce something then. Who uses the
 // keyboard has the button above, which comes first.
-function days(table) {
-  table.classList.add('on');
-  table.addEventListener('click', (e) => {
-    const day = e.target.closest('td[data-ahead]');
+function days() {
+  document.addEventListener('click', (e) => {
+    const day = e.target.closest('.month[data-announce] td[data-ahead]');
     if (!day || e.target.closest('a')) return;
-    location.href = table.dataset.announce + day.dataset.date;
+    location.href = day.closest('table').dataset.announce + day.dataset.date;
   });
 }
 
 for (const form of document.querySelectorAll('form[data-check]')) { means(form); together(form); }
 for (const field of document.querySelectorAll('.parts-field')) parts(field);
-for (const table of document.querySelectorAll('.month[data-announce]')) days(table);
+days();
 here(document);
