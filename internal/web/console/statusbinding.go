@@ -268,10 +268,10 @@ func (c *console) look(ctx context.Context, in url.Values, sources map[string]st
 		}
 		var f *status.FieldError
 		switch {
-		case len(b.SourceIDs)+len(b.Hosts)+len(b.Services)+len(b.Labels) == 0:
-			views[i].Problem = "Name a source, a host, a service or a label, and what it stands for is listed here."
 		case errors.As(err, &f) && strings.HasSuffix(f.Field, "labels"):
 			views[i].Problem = "The labels cannot be read so far."
+		case len(b.SourceIDs)+len(b.Hosts)+len(b.Services)+len(b.Labels) == 0:
+			views[i].Problem = "Name a source, a host, a service or a label, and what it stands for is listed here."
 		default:
 			bindings[i], wanted = b, true
 		}

@@ -63,16 +63,14 @@ func (c *console) tree(v *visit, pageID string) (partTree, error) {
 
 // maintained are the components that are worked on now, by id.
 func (c *console) maintained(v *visit, pageID string) (map[string]bool, error) {
-	list, err := c.Store.Maintenances(v.Context(), pageID, v.now, v.now)
+	list, _, err := c.Store.StatusMaintenances(v.Context(), publish.MaintenanceFilter{PageID: pageID, Which: publish.Active, Limit: publish.MaxOpen})
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
-	for _, m := range list {
-		if m.Phase == status.InProgress || m.Phase == status.Verifying {
-			for _, id := range m.Components {
-				out[id] = true
-			}
+	for i := range list {
+		for _, id := range list[i].Components {
+			out[id] = true
 		}
 	}
 	return out, nil
