@@ -56,6 +56,9 @@ func auditFields(before, after json.RawMessage, names map[string]string, zone *t
 		a, hadA := was[k]
 		b, hadB := is[k]
 		textA, textB := auditText(k, a, names, zone), auditText(k, b, names, zone)
+		if v, no := b.(bool); !hadA && no && !v {
+			continue // a switch that was never on
+		}
 		if textA == textB || k == "update.id" || k == "id" || k == "page_id" {
 			continue
 		}

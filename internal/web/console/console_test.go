@@ -19,6 +19,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
+	"tocsin/internal/markdown"
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/route"
@@ -30,6 +31,7 @@ import (
 	"tocsin/internal/store"
 	"tocsin/internal/web"
 	"tocsin/internal/web/console"
+	"tocsin/internal/web/page"
 )
 
 const password = "a short sentence"
@@ -95,10 +97,16 @@ func newHub(t *testing.T) *hub {
 	if h.desk, err = publish.New(db, publish.Options{Log: quiet}); err != nil {
 		t.Fatal(err)
 	}
+	site, err := page.NewSite(db, markdown.New(), page.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.server = httptest.NewServer(users.Sessions(console.New(console.Deps{
 		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New(), icinga2.New()}, Log: quiet,
 		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
 		Desk:       h.desk,
+		Preview:    site.Preview,
+		Markdown:   markdown.New().HTML,
 		Probe:      func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
 		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {
 			h.posted = r.ID

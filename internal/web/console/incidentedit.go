@@ -376,7 +376,7 @@ func (c *console) openIncident(rw http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return c.showEditor(rw, v, w, err)
 	}
-	e, err := w.edit()
+	e, err := w.edit(v.now)
 	if err != nil {
 		return c.showEditor(rw, v, w, err)
 	}
@@ -438,7 +438,7 @@ func (c *console) saveDraft(rw http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return c.showEditor(rw, v, w, err)
 	}
-	e, err := w.edit()
+	e, err := w.edit(v.now)
 	if err != nil {
 		return c.showEditor(rw, v, w, err)
 	}
@@ -528,7 +528,7 @@ func (c *console) saveIncident(rw http.ResponseWriter, v *visit) error {
 	if shown, err := c.prepare(rw, v, w); shown {
 		return err
 	}
-	e, err := w.edit()
+	e, err := w.edit(v.now)
 	if err == nil {
 		_, err = c.Desk.EditIncident(v.Context(), v.author(), w.stored.ID, e)
 	}

@@ -196,12 +196,15 @@ func (w *writing) note() (publish.Note, error) {
 }
 
 // edit is what the form says of the incident itself.
-func (w *writing) edit() (publish.Edit, error) {
+func (w *writing) edit(now time.Time) (publish.Edit, error) {
 	title, impact, about := text(w.in, "title"), status.Impact(w.in.Get("impact")), w.about()
 	e := publish.Edit{Title: &title, Impact: &impact, Components: &about}
 	began, err := w.time("started", w.stored.Started)
 	if err != nil {
 		return e, err
+	}
+	if began.After(now.Add(time.Minute)) {
+		return e, &status.FieldError{Field: "started", Problem: "it lies ahead", Mend: "use now or earlier; work that is planned is a maintenance"}
 	}
 	if !began.IsZero() {
 		e.Started = &began

@@ -168,6 +168,7 @@ func (c *console) funcs() template.FuncMap {
 		"excerpt":   excerpt,
 		"tabs":      func(on, query string) incidentTabs { return incidentTabs{on, query} },
 		"thousands": thousands,
+		"markdown":  c.Markdown,
 		"state":     stateOf,
 		"status":    statusOf,
 		"told":      toldOf,
