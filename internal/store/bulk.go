@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -164,12 +163,9 @@ func unnest(types []string) string {
 	return "unnest(" + strings.Join(arrays, ", ") + ") AS v (" + strings.Join(names, ", ") + ")"
 }
 
-// write runs the bulk statement for n rows.
+// write runs the bulk statement for n rows, later.
 func (b *bulk) write(ctx context.Context, q querier, n int, row func(i int, args []any) []any) error {
-	return b.each(n, row, func(text string, args []any) error {
-		_, err := q.exec(ctx, text, args...)
-		return err
-	})
+	return b.each(n, row, func(text string, args []any) error { return q.later(ctx, nil, text, args...) })
 }
 
 // read runs the lookup for n rows and calls scan for each that is found.
@@ -197,16 +193,10 @@ func (b *bulk) read(ctx context.Context, q querier, n int, row func(i int, args 
 	return nil
 }
 
-func (b *bulk) readOne(ctx context.Context, q querier, text string, args []any, scan func(scanner) error) (err error) {
+func (b *bulk) readOne(ctx context.Context, q querier, text string, args []any, scan func(scanner) error) error {
 	rows, err := q.query(ctx, text, args...)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return scanAll(rows, scan)
 }

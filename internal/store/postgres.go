@@ -56,13 +56,14 @@ type pgWriter struct{ pool *sql.DB }
 func (w *pgWriter) close() error { return nil }
 
 // transact tries again after a deadlock or a serialization error, which
-// PostgreSQL ends by refusing one of those concerned, and when another node was
-// first with what there is once: now it can be seen.
+// PostgreSQL ends by refusing one of those concerned, when another node was
+// first with what there is once: now it can be seen, and when the connection was
+// found broken before anything was sent.
 func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querier) error) error {
 	const tries = 8
 	for i := 1; ; i++ {
 		err := w.once(ctx, fn)
-		if i == tries || !contested(err) {
+		if i == tries || ctx.Err() != nil || !contested(err) && !pgconn.SafeToRetry(err) {
 			return err
 		}
 	}
@@ -78,39 +79,6 @@ func contested(err error) bool {
 		return true // a call, an endpoint, a server key: another node was first
 	}
 	return e.Code == "40P01" || e.Code == "40001"
-}
-
-func (w *pgWriter) once(ctx context.Context, fn func(context.Context, querier) error) error {
-	tx, err := w.pool.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin to write: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := fn(ctx, pgTx{tx}); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
-}
-
-type pgTx struct{ tx *sql.Tx }
-
-func (t pgTx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-func (t pgTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, args...)
-}
-
-func (t pgTx) row(ctx context.Context, query string, args []any, dest ...any) error {
-	return t.tx.QueryRowContext(ctx, query, args...).Scan(dest...)
 }
 
 // pgCode is PostgreSQL's code of an error, empty for another.

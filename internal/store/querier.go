@@ -11,8 +11,32 @@ import (
 // querier runs statements: a pool for reads, or one write transaction.
 type querier interface {
 	exec(ctx context.Context, query string, args ...any) (int64, error)
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	query(ctx context.Context, query string, args ...any) (rows, error)
 	row(ctx context.Context, query string, args []any, dest ...any) error
+	// later runs a statement whose outcome nothing depends on yet: on PostgreSQL
+	// with the next statement that is waited for, or with the commit, in the same
+	// round trip, and that one answers its error. scan is given its rows then; nil
+	// where it has none.
+	later(ctx context.Context, scan func(scanner) error, query string, args ...any) error
+}
+
+// rows are those of a query, to be read before the next statement.
+type rows interface {
+	scanner
+	Next() bool
+	Err() error
+	Close() error
+}
+
+// scanAll gives each row to scan, and closes.
+func scanAll(rows rows, scan func(scanner) error) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // scanner is one row to be read.
@@ -24,15 +48,15 @@ func collect[T any](ctx context.Context, q querier, scan func(scanner) (T, error
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		item, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
+	err = scanAll(rows, func(s scanner) error {
+		item, err := scan(s)
 		list = append(list, item)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // one reads the row of a query; sql.ErrNoRows if there is none.
@@ -94,15 +118,27 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (int64
 	return 0, errors.New("a change outside of a write transaction")
 }
 
-func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *statements) later(context.Context, func(scanner) error, string, ...any) error {
+	return errors.New("a statement for later outside of a write transaction")
+}
+
+func (s *statements) query(ctx context.Context, query string, args ...any) (rows, error) {
 	st, err := s.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	if st == nil {
-		return s.pool.QueryContext(ctx, query, args...)
+		return given(s.pool.QueryContext(ctx, query, args...))
 	}
-	return st.QueryContext(ctx, args...)
+	return given(st.QueryContext(ctx, args...))
+}
+
+// given are rows of database/sql, none with an error.
+func given(r *sql.Rows, err error) (rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (s *statements) row(ctx context.Context, query string, args []any, dest ...any) error {

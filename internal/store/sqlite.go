@@ -297,12 +297,25 @@ func (w *liteWriter) exec(ctx context.Context, query string, args ...any) (n int
 	return n, err
 }
 
-func (w *liteWriter) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+// later is now: there is no way to SQLite that could be spared.
+func (w *liteWriter) later(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	if scan == nil {
+		_, err := w.exec(ctx, query, args...)
+		return err
+	}
+	rows, err := w.query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	return scanAll(rows, scan)
+}
+
+func (w *liteWriter) query(ctx context.Context, query string, args ...any) (rows, error) {
 	st, err := w.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return st.QueryContext(ctx, args...)
+	return given(st.QueryContext(ctx, args...))
 }
 
 func (w *liteWriter) row(ctx context.Context, query string, args []any, dest ...any) error {
