@@ -110,6 +110,7 @@ type Store interface {
 	// ExpireDeliveries ends up to limit deliveries whose time ran out, and
 	// answers how many it ended.
 	ExpireDeliveries(ctx context.Context, limit int) (int, error)
-	// NextDue answers when the next delivery of the channel is due, zero if none.
-	NextDue(ctx context.Context, c Claim) (time.Time, error)
+	// NextDue answers when the next delivery of the channel is due, zero if none,
+	// and what the time is by the same clock.
+	NextDue(ctx context.Context, c Claim) (due, now time.Time, err error)
 }

@@ -104,6 +104,16 @@ func (w *Worker) Wake() {
 	}
 }
 
+// WakeChannel makes one channel look at once: something was written for it. It
+// never blocks.
+func (w *Worker) WakeChannel(name string) {
+	for _, l := range w.loops {
+		if l.channel.Name() == name {
+			l.look()
+		}
+	}
+}
+
 // look wakes the loop.
 func (l *loop) look() {
 	select {
@@ -205,13 +215,9 @@ func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 		if len(claim.Users) == 0 {
 			return o.Poll, nil // nil would be everybody
 		}
-	} else if next, err := l.w.store.NextDue(ctx, claim); err != nil {
-		return 0, fmt.Errorf("look for deliveries of %s: %w", claim.Channel, err)
-	} else if next.IsZero() {
-		// Every event wakes every loop. Where nobody has a device there is nothing
-		// to claim, and a claim would keep the events from being written. Whether
-		// what waits is due, only the database's clock can say.
-		return o.Poll, nil
+	} else if wait, err := l.untilDue(ctx, claim, 0); wait > 0 || err != nil {
+		// There is nothing to claim, and a claim would keep events from being written.
+		return wait, err
 	}
 	taken := false
 	if l.lanes != nil {
@@ -231,7 +237,7 @@ func (l *loop) round(ctx context.Context) (wait time.Duration, err error) {
 		return 0, fmt.Errorf("claim deliveries of %s: %w", claim.Channel, err)
 	}
 	if len(claimed) == 0 {
-		return l.untilDue(ctx, claim)
+		return l.untilDue(ctx, claim, claimedElsewhere)
 	}
 	if l.lanes == nil {
 		return 0, l.finish(ctx, claimed) // the next claim, if it is empty, looks when to come again
@@ -268,17 +274,21 @@ func (l *loop) finish(ctx context.Context, claimed []Claimed) (err error) {
 	return nil
 }
 
-// untilDue is the time until the next delivery is due, the poll at most.
-func (l *loop) untilDue(ctx context.Context, claim Claim) (time.Duration, error) {
-	next, err := l.w.store.NextDue(ctx, claim)
+// claimedElsewhere is how long is waited for what looks due and could not be
+// claimed: another node claims it at this moment.
+const claimedElsewhere = 10 * time.Millisecond
+
+// untilDue is the time until the next delivery is due, by the store's clock; the
+// poll at most, and the given time at least.
+func (l *loop) untilDue(ctx context.Context, claim Claim, least time.Duration) (time.Duration, error) {
+	next, now, err := l.w.store.NextDue(ctx, claim)
 	if err != nil {
 		return 0, fmt.Errorf("look for the next delivery of %s: %w", claim.Channel, err)
 	}
 	if next.IsZero() {
 		return l.w.o.Poll, nil
 	}
-	// A claim that another node holds at this moment looks due and is not.
-	return min(l.w.o.Poll, max(10*time.Millisecond, next.Sub(l.w.o.Now()))), nil
+	return min(l.w.o.Poll, max(least, next.Sub(now))), nil
 }
 
 // work answers a completion for each claimed delivery: at once for what is no

@@ -96,7 +96,7 @@ func (o *outbox) ExpireDeliveries(context.Context, int) (int, error) {
 	return n, nil
 }
 
-func (o *outbox) NextDue(_ context.Context, c delivery.Claim) (next time.Time, err error) {
+func (o *outbox) NextDue(_ context.Context, c delivery.Claim) (next, now time.Time, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, r := range o.rows {
@@ -104,7 +104,7 @@ func (o *outbox) NextDue(_ context.Context, c delivery.Claim) (next time.Time, e
 			next = r.Due
 		}
 	}
-	return next, nil
+	return next, time.Now(), nil
 }
 
 func (o *outbox) row(id string) row {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/config"
 	"tocsin/internal/delivery"
 	"tocsin/internal/live"
 	"tocsin/internal/route"
@@ -165,6 +166,8 @@ type Asked struct {
 type Tx interface {
 	// DirectoryVersion rises with every change of what routing depends on.
 	DirectoryVersion(ctx context.Context) (int64, error)
+	// Settings answers what is set, as of DirectoryVersion.
+	Settings() (config.Settings, error)
 	// Directory loads it all, with the version it has.
 	Directory(ctx context.Context) (route.Directory, int64, error)
 	// Seen answers the event of each call that was taken before.

@@ -24,7 +24,7 @@ type Options struct {
 	MaxGroup int    // events in one transaction at most; 512
 	Queue    int    // events that may wait; 8192
 	NewID    func() string
-	Settings func(context.Context) (config.Settings, error) // nil: the defaults
+	Settings func(context.Context) (config.Settings, error) // nil: the store's, read in each transaction
 	Log      *slog.Logger
 	Clock    func() time.Time // nil: the transaction's time
 	// Committed is told how long each transaction took; nil: nobody. It must not block.
@@ -70,9 +70,6 @@ func New(st Store, o Options) *Service {
 		// call each.
 		uuid.EnableRandPool()
 		o.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
-	}
-	if o.Settings == nil {
-		o.Settings = func(context.Context) (config.Settings, error) { return config.Defaults(), nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -325,14 +322,9 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 			err = fmt.Errorf("committing: panic: %v", p)
 		}
 	}()
-	// Read before the transaction begins: it may need the database itself.
-	settings, err := s.o.Settings(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read settings: %w", err)
-	}
 	err = s.store.Commit(ctx, func(ctx context.Context, tx Tx) error {
 		answers = make([]answer, len(group)) // anew, should the store try again
-		w, err := s.open(ctx, tx, settings)
+		w, err := s.open(ctx, tx)
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,15 @@ type work struct {
 }
 
 // open begins the work: the time and the directory.
-func (s *Service) open(ctx context.Context, tx Tx, settings config.Settings) (*work, error) {
+func (s *Service) open(ctx context.Context, tx Tx) (*work, error) {
+	read := func(context.Context) (config.Settings, error) { return tx.Settings() }
+	if s.o.Settings != nil {
+		read = s.o.Settings
+	}
+	settings, err := read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
 	version, err := tx.DirectoryVersion(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read directory version: %w", err)

@@ -192,7 +192,7 @@ func TestDestinationsAreKept(t *testing.T) {
 			}
 			same(t, "end of the snooze", d.Alert.Snoozed, c.Alerts[0].Snoozed)
 		}
-		next, err := db.NextDue(t.Context(), delivery.Claim{Channel: "webpush"})
+		next, _, err := db.NextDue(t.Context(), delivery.Claim{Channel: "webpush"})
 		ok(t, err)
 		same(t, "next", next, claimed[0].Due)
 	})

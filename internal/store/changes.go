@@ -160,7 +160,7 @@ func (t *tx) writeObjects(ctx context.Context, c *dispatch.Changes) error {
 	}
 	// What remains belongs to objects that themselves did not change.
 	for _, id := range slices.Sorted(maps.Keys(last)) {
-		if _, err := t.exec(ctx, "UPDATE object SET last_event_id = $1 WHERE id = $2", last[id], id); err != nil {
+		if err := t.later(ctx, nil, "UPDATE object SET last_event_id = $1 WHERE id = $2", last[id], id); err != nil {
 			return err
 		}
 	}
@@ -227,9 +227,8 @@ func (t *tx) writeCalls(ctx context.Context, c *dispatch.Changes) error {
 
 func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 	for i := range c.Deliveries {
-		if unfinished(c.Deliveries[i].State) {
-			t.wake(topicDelivery)
-			break
+		if d := &c.Deliveries[i]; unfinished(d.State) {
+			t.wake(topicDelivery + "/" + d.Channel)
 		}
 	}
 	err := t.db.t.delivery.write(ctx, t, len(c.Deliveries), func(i int, args []any) []any {
@@ -250,7 +249,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 func (t *tx) writeSources(ctx context.Context, c *dispatch.Changes) error {
 	for _, id := range slices.Sorted(maps.Keys(c.Sources)) {
 		at := millis(c.Sources[id])
-		_, err := t.exec(ctx, `UPDATE source SET last_event = CASE WHEN last_event < $1 THEN $1 ELSE last_event END,
+		err := t.later(ctx, nil, `UPDATE source SET last_event = CASE WHEN last_event < $1 THEN $1 ELSE last_event END,
 			last_error = '', last_error_at = 0 WHERE id = $2`, at, id)
 		if err != nil {
 			return err

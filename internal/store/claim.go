@@ -21,22 +21,23 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c delivery.Claim) ([]delivery
 		return nil, nil
 	}
 	var ds []delivery.Delivery
-	err := db.write(ctx, func(ctx context.Context, w *work) error {
-		now, err := db.now(ctx, w)
-		if err != nil {
-			return err
-		}
-		users, args := anybody(c), []any{c.Channel, millis(now), int64(c.Limit), millis(now.Add(c.Lease))}
-		if c.Users != nil {
-			users = " AND " + db.d.among("user_id", db.d.list("$5"))
-			args = append(args, encodeList(c.Users))
-		}
-		ds, err = collect(ctx, w, scanDelivery, `WITH ready AS (SELECT id FROM delivery WHERE channel = $1 AND `+unfinishedSQL+
-			` AND due <= $2 AND (expires = 0 OR expires > $2)`+users+` ORDER BY due, id LIMIT $3`+db.d.skipLocked+`)
-			UPDATE delivery SET attempt = attempt + 1, due = $4 WHERE `+db.d.among("id", "SELECT id FROM ready")+
-			` RETURNING `+deliveryColumns, args...)
+	if db.writer == nil {
+		return nil, errClosed
+	}
+	users, args := anybody(c), []any{c.Channel, db.clock(0), int64(c.Limit), db.clock(c.Lease)}
+	if c.Users != nil {
+		users = " AND " + db.d.among("user_id", db.d.list("$5"))
+		args = append(args, encodeList(c.Users))
+	}
+	now := db.d.clock("$2")
+	err := db.writer.only(ctx, func(s scanner) error {
+		d, err := scanDelivery(s)
+		ds = append(ds, d)
 		return err
-	})
+	}, `WITH ready AS (SELECT id FROM delivery WHERE channel = $1 AND `+unfinishedSQL+
+		` AND due <= `+now+` AND (expires = 0 OR expires > `+now+`)`+users+` ORDER BY due, id LIMIT $3`+db.d.skipLocked+`)
+		UPDATE delivery SET attempt = attempt + 1, due = `+db.d.clock("$4")+` WHERE `+db.d.among("id", "SELECT id FROM ready")+
+		` RETURNING `+deliveryColumns, args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries of %s: %w", c.Channel, err)
 	}
@@ -178,27 +179,25 @@ func (db *DB) ExpireDeliveries(ctx context.Context, limit int) (int, error) {
 }
 
 // NextDue answers when the next delivery is due that ClaimDeliveries would
-// take, zero if there is none. It may lie in the past.
-func (db *DB) NextDue(ctx context.Context, c delivery.Claim) (time.Time, error) {
+// take, zero if there is none, and the time that this is measured by. It may lie in
+// the past.
+func (db *DB) NextDue(ctx context.Context, c delivery.Claim) (due, now time.Time, err error) {
 	if c.Users != nil && len(c.Users) == 0 {
-		return time.Time{}, nil
+		return due, now, nil
 	}
-	now, err := db.now(ctx, db.reads)
-	if err != nil {
-		return time.Time{}, err
-	}
-	users, args := anybody(c), []any{c.Channel, millis(now)}
+	users, args := anybody(c), []any{c.Channel, db.clock(0)}
 	if c.Users != nil {
 		users = " AND " + db.d.among("user_id", db.d.list("$3"))
 		args = append(args, encodeList(c.Users))
 	}
-	var due int64
-	err = db.reads.row(ctx, "SELECT due FROM delivery WHERE channel = $1 AND "+unfinishedSQL+
-		" AND (expires = 0 OR expires > $2)"+users+" ORDER BY due LIMIT 1", args, &due)
+	clock := db.d.clock("$2")
+	var at, ms int64
+	err = db.reads.row(ctx, "SELECT due, CAST("+clock+" AS BIGINT) FROM delivery WHERE channel = $1 AND "+unfinishedSQL+
+		" AND (expires = 0 OR expires > "+clock+")"+users+" ORDER BY due LIMIT 1", args, &at, &ms)
 	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil
+		return due, now, nil
 	} else if err != nil {
-		return time.Time{}, fmt.Errorf("look for the next delivery of %s: %w", c.Channel, err)
+		return due, now, fmt.Errorf("look for the next delivery of %s: %w", c.Channel, err)
 	}
-	return fromMillis(due), nil
+	return fromMillis(at), fromMillis(ms), nil
 }

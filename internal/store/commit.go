@@ -2,13 +2,12 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/config"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/route"
 )
@@ -19,7 +18,7 @@ import (
 // ctx ends only the waiting for a turn.
 func (db *DB) Commit(ctx context.Context, fn func(ctx context.Context, tx dispatch.Tx) error) error {
 	return db.write(ctx, func(ctx context.Context, w *work) error {
-		t := &tx{work: w, bare: map[string]bool{}}
+		t := &tx{work: w, held: map[string]bool{}, bare: map[string]bool{}}
 		if err := t.begin(ctx); err != nil {
 			return err
 		}
@@ -38,6 +37,8 @@ type tx struct {
 	*work
 	now     time.Time
 	version int64
+	config  string                      // the settings as they are kept
+	held    map[string]bool             // objects that are locked
 	bare    map[string]bool             // objects made by lockObjects that nobody has written yet
 	read    map[string]*dispatch.Record // as they were before, of those that were not recalled; see recall
 	changes *dispatch.Changes           // what was written
@@ -49,21 +50,19 @@ func (t *tx) begin(ctx context.Context) error {
 	if err := t.db.recall.begin(ctx, t); err != nil {
 		return err
 	}
-	dest := []any{&t.version}
-	query := configVersionSQL
 	var ms int64
-	if t.db.d.engine == enginePostgres {
-		query = "SELECT value, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) FROM counter WHERE name = 'config'"
-		dest = append(dest, &ms)
-	}
-	if err := t.row(ctx, query, nil, dest...); err != nil {
+	err := t.row(ctx, "SELECT value, "+t.db.d.clock("$1")+", COALESCE((SELECT value FROM setting WHERE name = 'settings'), '') FROM counter WHERE name = 'config'",
+		[]any{t.db.clock(0)}, &t.version, &ms, &t.config)
+	if err != nil {
 		return fmt.Errorf("read the configuration's version: %w", err)
 	}
-	if ms != 0 {
+	if t.db.d.engine == enginePostgres {
 		t.now = fromMillis(ms)
 	}
 	return nil
 }
+
+func (t *tx) Settings() (config.Settings, error) { return t.db.settings.decode(t.config) }
 
 func (t *tx) Now() time.Time { return t.now }
 
@@ -146,20 +145,29 @@ func (t *tx) lockObjects(ctx context.Context, ids []string) error {
 	if t.db.d.engine != enginePostgres {
 		return nil
 	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return t.held[id] })
 	err := t.db.t.bareObjects.each(len(ids), texts(ids), func(text string, args []any) error {
-		made, err := collect(ctx, t, scanText, text, args...)
-		for _, id := range made {
+		return t.later(ctx, func(s scanner) error {
+			id, err := scanText(s)
 			t.bare[id] = true
-		}
-		return err
+			return err
+		}, text, args...)
 	})
 	if err != nil {
 		return fmt.Errorf("make new objects: %w", err)
 	}
-	if err := t.db.t.lockObjects.read(ctx, t, len(ids), texts(ids), func(scanner) error { return nil }); err != nil {
+	err = t.db.t.lockObjects.each(len(ids), texts(ids), func(text string, args []any) error { return t.later(ctx, t.holds, text, args...) })
+	if err != nil {
 		return fmt.Errorf("lock objects: %w", err)
 	}
 	return nil
+}
+
+// holds notes that an object is locked.
+func (t *tx) holds(s scanner) error {
+	id, err := scanText(s)
+	t.held[id] = true
+	return err
 }
 
 // dropBare takes back the rows of objects that nobody wrote after all.
@@ -173,12 +181,13 @@ func (t *tx) dropBare(ctx context.Context) error {
 }
 
 func (t *tx) AlertByID(ctx context.Context, id string) (*alert.Alert, error) {
-	object, err := find(ctx, t, scanText, "alert", id, "SELECT object_id FROM alert WHERE id = $1", id)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := one(ctx, t, scanText, "SELECT id FROM object WHERE id = $1"+t.db.d.forUpdate, object); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("lock object %s: %w", object, err)
+	if t.db.d.engine == enginePostgres {
+		// An alert's object never changes. What is read by the next statement is as it
+		// is when the lock is had, in the same round trip.
+		err := t.later(ctx, t.holds, "SELECT id FROM object WHERE id = (SELECT object_id FROM alert WHERE id = $1) FOR UPDATE", id)
+		if err != nil {
+			return nil, err
+		}
 	}
 	a, err := readAlert(ctx, t, id)
 	return &a, err

@@ -40,7 +40,7 @@ func TestClaimAndComplete(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		c := problem(1, "u1", "u2", "u3")
 		write(t, db, c)
-		next, err := db.NextDue(t.Context(), delivery.Claim{Channel: "browser"})
+		next, _, err := db.NextDue(t.Context(), delivery.Claim{Channel: "browser"})
 		ok(t, err)
 		same(t, "next due", next, c.Deliveries[0].Due)
 		same(t, "claimed for nobody", len(claim(t, db, []string{}, 10, time.Hour)), 0)

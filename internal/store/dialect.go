@@ -69,6 +69,18 @@ func (d dialect) list(placeholder string) string {
 	return "SELECT value FROM json_each(" + placeholder + ")"
 }
 
+// clock is the time in milliseconds in a statement, where the placeholder holds
+// what DB.clock answers.
+func (d dialect) clock(placeholder string) string {
+	if d.engine == enginePostgres {
+		return "((" + postgresClock + ") + CAST(" + placeholder + " AS BIGINT))"
+	}
+	return placeholder
+}
+
+// postgresClock asks PostgreSQL for the time. As a sub-select it is asked once.
+const postgresClock = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
 // migration makes the engine's own text of a migration. PostgreSQL would
 // compare text by the rules of the database's language, which differ from
 // machine to machine and from SQLite; everything here compares by bytes. SQLite

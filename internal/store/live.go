@@ -33,16 +33,30 @@ func (w *work) appendLive(ctx context.Context, frames []live.Frame) error {
 		return nil
 	}
 	w.wake(topicLive)
+	number := func(last int64) (begins int64) {
+		begins = last - int64(len(frames)-1)
+		for i := range frames {
+			frames[i].Seq = begins + int64(i)
+		}
+		return begins
+	}
+	if w.db.d.engine == enginePostgres { // in the round trip of the commit
+		return w.later(ctx, func(s scanner) error {
+			var last int64
+			err := s.Scan(&last)
+			number(last)
+			return err
+		}, `WITH n AS (UPDATE counter SET value = value + $1 WHERE name = 'live' RETURNING value)
+			INSERT INTO live_event (seq, begins, frames, happened) SELECT value, value - $1 + 1, $2, $3 FROM n RETURNING seq`,
+			int64(len(frames)), encodeFrames(frames), millis(frames[len(frames)-1].At))
+	}
 	var last int64
 	err := w.row(ctx, "UPDATE counter SET value = value + $1 WHERE name = 'live' RETURNING value",
 		[]any{int64(len(frames))}, &last)
 	if err != nil {
 		return fmt.Errorf("number the frames: %w", err)
 	}
-	begins := last - int64(len(frames)-1)
-	for i := range frames {
-		frames[i].Seq = begins + int64(i)
-	}
+	begins := number(last)
 	_, err = w.exec(ctx, "INSERT INTO live_event (seq, begins, frames, happened) VALUES ($1, $2, $3, $4)",
 		last, begins, encodeFrames(frames), millis(frames[len(frames)-1].At))
 	return err

@@ -32,6 +32,22 @@ func (w *pgWriter) once(ctx context.Context, fn func(context.Context, querier) e
 	})
 }
 
+// only needs no BEGIN and no COMMIT. Rows come when the statement has done all, so
+// one that is tried again has given none.
+func (w *pgWriter) only(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	return w.again(ctx, func() error {
+		if scan == nil {
+			_, err := w.pool.ExecContext(ctx, query, args...)
+			return err
+		}
+		found, err := w.pool.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		return scanAll(found, scan)
+	})
+}
+
 // pgTx is a write transaction that sends statements together: what is not waited
 // for goes with the next one that is, in one round trip. PostgreSQL runs them in
 // the order as given, each of them seeing what was committed before it, and none
@@ -196,4 +212,3 @@ func (r pgRows) Close() error {
 	}
 	return closed(r.of, r.Err())
 }
-

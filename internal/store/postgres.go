@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,9 +62,13 @@ func (w *pgWriter) close() error { return nil }
 // first with what there is once: now it can be seen, and when the connection was
 // found broken before anything was sent.
 func (w *pgWriter) transact(ctx context.Context, fn func(context.Context, querier) error) error {
+	return w.again(ctx, func() error { return w.once(ctx, fn) })
+}
+
+func (w *pgWriter) again(ctx context.Context, once func() error) error {
 	const tries = 8
 	for i := 1; ; i++ {
-		err := w.once(ctx, fn)
+		err := once()
 		if i == tries || ctx.Err() != nil || !contested(err) && !pgconn.SafeToRetry(err) {
 			return err
 		}
@@ -91,7 +97,7 @@ func pgCode(err error) string {
 }
 
 // notifyChannel is the name that all nodes listen to. The payload is the
-// sender and the topic.
+// sender and the topics, with spaces between.
 const notifyChannel = "tocsin_wake"
 
 // notifyEvery bounds how often a node says the same. A NOTIFY takes a lock
@@ -133,10 +139,9 @@ func (n *notifier) send(ctx context.Context) {
 				more = false
 			}
 		}
-		for t := range topics {
-			if _, err := n.pool.ExecContext(ctx, "SELECT pg_notify($1, $2)", notifyChannel, n.me+" "+t); err != nil && ctx.Err() == nil {
-				n.db.log.Warn("other nodes were not woken", "topic", t, "error", err)
-			}
+		said := strings.Join(slices.Sorted(maps.Keys(topics)), " ")
+		if _, err := n.pool.ExecContext(ctx, "SELECT pg_notify($1, $2)", notifyChannel, n.me+" "+said); err != nil && ctx.Err() == nil {
+			n.db.log.Warn("other nodes were not woken", "topics", said, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -188,8 +193,11 @@ func (n *notifier) listenOnce(ctx context.Context, listening func()) error {
 		if err != nil {
 			return fmt.Errorf("wait for a notification: %w", err)
 		}
-		from, topic, _ := strings.Cut(note.Payload, " ")
-		if from != n.me {
+		from, topics, _ := strings.Cut(note.Payload, " ")
+		if from == n.me {
+			continue
+		}
+		for topic := range strings.FieldsSeq(topics) {
 			n.heard(ctx, topic)
 		}
 	}

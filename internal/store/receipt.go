@@ -74,7 +74,7 @@ func (w *work) receive(ctx context.Context, d *delivery.Delivery, r delivery.Rec
 		if !unfinished(state) {
 			d.Done = now
 		} else {
-			w.wake(topicDelivery)
+			w.wake(topicDelivery + "/" + d.Channel)
 		}
 		_, err := w.exec(ctx, "UPDATE delivery SET state = $1, detail = $2, due = $3, done = $4, room = '' WHERE id = $5",
 			string(d.State), d.Detail, millis(d.Due), millis(d.Done), d.ID)

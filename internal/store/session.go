@@ -87,11 +87,10 @@ func (db *DB) SweepSessions(ctx context.Context) error {
 
 // plain runs one statement that nothing depends on but itself.
 func (db *DB) plain(ctx context.Context, what, query string, args ...any) error {
-	err := db.write(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.exec(ctx, query, args...)
-		return err
-	})
-	if err != nil {
+	if db.writer == nil {
+		return errClosed
+	}
+	if err := db.writer.only(ctx, nil, query, args...); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

@@ -297,6 +297,10 @@ func (w *liteWriter) exec(ctx context.Context, query string, args ...any) (n int
 	return n, err
 }
 
+func (w *liteWriter) only(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	return w.transact(ctx, func(ctx context.Context, q querier) error { return q.later(ctx, scan, query, args...) })
+}
+
 // later is now: there is no way to SQLite that could be spared.
 func (w *liteWriter) later(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
 	if scan == nil {

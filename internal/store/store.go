@@ -38,19 +38,20 @@ type Options struct {
 
 // DB is an open database. Its methods may be called from any goroutine.
 type DB struct {
-	d      dialect
-	node   string
-	log    *slog.Logger
-	writer writer
-	reads  *statements // the pool that reads go to
-	many   *statements // the same for devices, of which there may be a million: it keeps little of them in memory
-	pools  []*sql.DB
-	lock   *fileLock // of Exclusive on SQLite
-	t      tables
-	recall *recall // of the hub that serves from SQLite; else nil
-	wakes  wakes
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	d        dialect
+	node     string
+	log      *slog.Logger
+	writer   writer
+	reads    *statements // the pool that reads go to
+	many     *statements // the same for devices, of which there may be a million: it keeps little of them in memory
+	pools    []*sql.DB
+	lock     *fileLock // of Exclusive on SQLite
+	t        tables
+	settings keptSettings
+	recall   *recall // of the hub that serves from SQLite; else nil
+	wakes    wakes
+	stop     context.CancelFunc
+	done     sync.WaitGroup
 
 	closing sync.Once
 	closed  error
@@ -158,10 +159,18 @@ func (db *DB) now(ctx context.Context, q querier) (time.Time, error) {
 		return time.Now(), nil
 	}
 	var ms int64
-	if err := q.row(ctx, "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", nil, &ms); err != nil {
+	if err := q.row(ctx, postgresClock, nil, &ms); err != nil {
 		return time.Time{}, fmt.Errorf("ask the database for the time: %w", err)
 	}
 	return fromMillis(ms), nil
+}
+
+// clock is the argument of dialect.clock for the time that lies so far ahead of now.
+func (db *DB) clock(ahead time.Duration) int64 {
+	if db.d.engine == enginePostgres {
+		return ahead.Milliseconds()
+	}
+	return millis(time.Now().Add(ahead))
 }
 
 // ClockOffset is how far the database's clock is ahead of this machine's,

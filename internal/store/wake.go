@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,11 +30,18 @@ type wakes struct {
 
 func (w *wakes) init() { w.calls = map[string][]func(){} }
 
+// wake calls who wants to hear of the topic: of "delivery/engine" those of
+// "delivery" too, and of "delivery", of which it is not known what, those of any.
 func (w *wakes) wake(topic string) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	for _, f := range w.calls[topic] {
-		f()
+	whole, _, part := strings.Cut(topic, "/")
+	for wanted, calls := range w.calls {
+		if wanted == topic || part && wanted == whole || !part && strings.HasPrefix(wanted, topic+"/") {
+			for _, f := range calls {
+				f()
+			}
+		}
 	}
 }
 
@@ -57,7 +65,7 @@ func (w *wakes) raise(version int64) bool {
 }
 
 // OnWake has f called after every commit that wrote rows of the topic: "live",
-// "delivery" (something to send), "push" (a publication, a piece of one or
+// "delivery" (something to send; "delivery/engine" by that channel alone), "push" (a publication, a piece of one or
 // retries to send), "visitor" (the same by e-mail or webhook), "page" (what
 // visitors see of a public page) or "config". On PostgreSQL also when another
 // node did, some milliseconds later; several may become one call. A call may

@@ -12,6 +12,9 @@ type writer interface {
 	// transact commits what fn did, or nothing when fn fails. On PostgreSQL fn
 	// may run again after a deadlock.
 	transact(ctx context.Context, fn func(ctx context.Context, q querier) error) error
+	// only runs one statement as a transaction of its own, and gives its rows, if
+	// scan is not nil, when all is done.
+	only(ctx context.Context, scan func(scanner) error, query string, args ...any) error
 	close() error
 }
 
