@@ -277,7 +277,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
 	// Set by `make bench`, which measures what a commit for each event costs.
 	group, _ := strconv.Atoi(os.Getenv("TOCSIN_TEST_INGEST_GROUP")) // else 0, the default
-	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Settings: a.db.Settings, Log: a.log,
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Log: a.log,
 		Committed: func(took time.Duration) { a.metrics.commits.Observe(took.Seconds()) }})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
 	if a.push, err = newWebPush(ctx, a.db, a.cfg, a.log, a.busy); err != nil {
@@ -285,7 +285,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	}
 	a.chat = newChat(a)
 	a.engines = &engines{links: a.links, counts: map[[2]string]int64{}, Writer: writeback.New(writeback.Options{
-		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Proxy: a.push.proxy, Log: a.log,
+		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Version: a.db.ConfigVersion, Proxy: a.push.proxy, Log: a.log,
 	})}
 	if a.public, err = newPublic(ctx, a); err != nil {
 		return err
@@ -294,7 +294,9 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
 	a.db.OnWake("live", a.hub.Wake)
-	a.db.OnWake("delivery", a.worker.Wake)
+	for _, c := range a.channels {
+		a.db.OnWake("delivery/"+c.Name(), func() { a.worker.WakeChannel(c.Name()) })
+	}
 	a.db.OnWake("push", a.push.fanout.Wake)
 	a.db.OnWake("config", a.engines.Wake)
 	a.hub.OnReach(a.worker.Wake)

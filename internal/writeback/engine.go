@@ -61,7 +61,7 @@ const longestPause = 30 * time.Second
 
 // refresh takes over the sources as they are now.
 func (w *Writer) refresh(ctx context.Context) error {
-	sources, err := w.o.Store.Sources(ctx)
+	sources, version, err := w.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,10 @@ func (w *Writer) refresh(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if version < w.version {
+		return nil // somebody else has read newer ones meanwhile
+	}
+	w.sources, w.version = sources, version
 	told := map[string]bool{}
 	for _, s := range sources {
 		if s.Disabled || !s.WriteBack.On() {
@@ -90,6 +94,22 @@ func (w *Writer) refresh(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// read answers the sources, and the version that they have at least. They are read
+// anew when that has risen.
+func (w *Writer) read(ctx context.Context) (list []source.Source, version int64, err error) {
+	if w.o.Version != nil {
+		version = w.o.Version() // before they are read: what changes meanwhile is read again
+		w.mu.Lock()
+		list, known := w.sources, w.version
+		w.mu.Unlock()
+		if version != 0 && known == version {
+			return list, version, nil
+		}
+	}
+	list, err = w.o.Store.Sources(ctx)
+	return list, version, err
 }
 
 // engine is a source's, nil when it is told nothing.

@@ -57,9 +57,11 @@ type Options struct {
 	Store Store
 	Desk  Desk
 	Kinds []source.WriteBackKind
-	Proxy func() *url.URL // the outgoing proxy as it is set now; nil: none
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Version rises whenever sources are changed; nil: they are read each time.
+	Version func() int64
+	Proxy   func() *url.URL // the outgoing proxy as it is set now; nil: none
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // State is how one source's engine fares.

@@ -35,6 +35,8 @@ type Writer struct {
 
 	mu      sync.Mutex
 	engines map[string]*engine // by source id
+	sources []source.Source    // as they were read last
+	version int64              // that they had at least, 0: they were not read
 }
 
 // New makes a Writer. It does nothing before it is given messages, or Run.
