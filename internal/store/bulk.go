@@ -16,6 +16,10 @@ type bulk struct {
 	text  string            // with %s where the rows belong
 	cols  int               // of a row
 	texts [bulkSizes]string // SQLite's
+	// single is PostgreSQL's for one row of a lookup, where there is one: it plans a
+	// lookup by an array each time that it runs, because how many values there will
+	// be is not known beforehand, and that takes longer than to look them up.
+	single string
 }
 
 const (
@@ -67,7 +71,7 @@ func newUpdate(d dialect, text string, cols int, key, tail string) bulk {
 // newLookup makes a SELECT with %s in the place of the condition that the
 // column has one of the values.
 func newLookup(d dialect, text, column string) bulk {
-	b := bulk{d: d, text: strings.Replace(text, "%s", column+" = ANY($1)", 1), cols: 1}
+	b := bulk{d: d, text: strings.Replace(text, "%s", column+" = ANY($1)", 1), single: strings.Replace(text, "%s", column+" = $1", 1), cols: 1}
 	if d.engine != enginePostgres {
 		b.text = text
 		b.prepare(func(rows int) string { return column + " IN (?" + strings.Repeat(", ?", rows-1) + ")" })
@@ -88,6 +92,9 @@ func (b *bulk) prepare(rows func(n int) string) {
 func (b *bulk) each(n int, row func(i int, args []any) []any, do func(text string, args []any) error) error {
 	if n == 0 {
 		return nil
+	}
+	if b.d.engine == enginePostgres && n == 1 && b.single != "" {
+		return do(b.single, row(0, nil))
 	}
 	if b.d.engine == enginePostgres {
 		args, types := b.columns(n, row)
@@ -172,6 +179,9 @@ func (b *bulk) write(ctx context.Context, q querier, n int, row func(i int, args
 func (b *bulk) read(ctx context.Context, q querier, n int, row func(i int, args []any) []any, scan func(scanner) error) error {
 	if n == 0 {
 		return nil
+	}
+	if b.d.engine == enginePostgres && n == 1 && b.single != "" {
+		return b.readOne(ctx, q, b.single, row(0, nil), scan)
 	}
 	if b.d.engine == enginePostgres {
 		arrays, types := b.columns(n, row)

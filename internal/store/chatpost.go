@@ -57,23 +57,58 @@ func (db *DB) SavePosts(ctx context.Context, posts []chat.Post, buttons []chat.B
 	})
 	bs := latest(buttons, func(b *chat.Button) string { return b.Hash })
 	slices.SortFunc(bs, func(a, b *chat.Button) int { return strings.Compare(a.Hash, b.Hash) })
-	err := db.write(ctx, func(ctx context.Context, w *work) error {
-		err := db.t.post.write(ctx, w, len(ps), func(i int, args []any) []any {
-			p := ps[i]
-			return append(args, p.AlertID, p.Destination, p.ChannelID, p.PostID, p.Webhook, p.Nonce, millis(p.Tried), p.Hash, p.LastEvent, p.Replies, p.Gone,
-				millis(p.Created), millis(p.Updated))
-		})
-		if err != nil {
-			return err
-		}
-		return db.t.button.write(ctx, w, len(bs), func(i int, args []any) []any {
-			b := bs[i]
-			return append(args, b.Hash, b.AlertID, b.Destination, string(b.Action), b.ChannelID, b.PostID, millis(b.Made), millis(b.Expires),
-				millis(b.Used), b.UsedBy)
-		})
-	})
+	err := db.write(ctx, func(ctx context.Context, w *work) error { return w.savePosts(ctx, ps, bs) })
 	if err != nil {
 		return fmt.Errorf("save posts: %w", err)
+	}
+	return nil
+}
+
+func (w *work) savePosts(ctx context.Context, ps []*chat.Post, bs []*chat.Button) error {
+	err := w.db.t.post.write(ctx, w, len(ps), func(i int, args []any) []any {
+		p := ps[i]
+		return append(args, p.AlertID, p.Destination, p.ChannelID, p.PostID, p.Webhook, p.Nonce, millis(p.Tried), p.Hash, p.LastEvent, p.Replies, p.Gone,
+			millis(p.Created), millis(p.Updated))
+	})
+	if err != nil {
+		return err
+	}
+	return w.db.t.button.write(ctx, w, len(bs), func(i int, args []any) []any {
+		b := bs[i]
+		return append(args, b.Hash, b.AlertID, b.Destination, string(b.Action), b.ChannelID, b.PostID, millis(b.Made), millis(b.Expires),
+			millis(b.Used), b.UsedBy)
+	})
+}
+
+// SaveClick is SavePosts for the post that a button was pressed in and its new
+// buttons, and UseButton for that one, whoever was first, in one transaction.
+func (db *DB) SaveClick(ctx context.Context, p chat.Post, buttons []chat.Button, hash, userID string, now time.Time) error {
+	bs := latest(buttons, func(b *chat.Button) string { return b.Hash })
+	slices.SortFunc(bs, func(a, b *chat.Button) int { return strings.Compare(a.Hash, b.Hash) })
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		if err := w.savePosts(ctx, []*chat.Post{&p}, bs); err != nil {
+			return err
+		}
+		return w.later(ctx, nil, useButtonSQL, hash, userID, p.ChannelID, p.PostID, millis(now))
+	})
+	if err != nil {
+		return fmt.Errorf("save what was clicked in: %w", err)
+	}
+	return nil
+}
+
+// SaveEdit is SavePosts for a post that was made anew, and deletes the buttons of
+// its earlier renderings, in one transaction.
+func (db *DB) SaveEdit(ctx context.Context, p chat.Post, madeBefore time.Time) error {
+	err := db.write(ctx, func(ctx context.Context, w *work) error {
+		if err := w.savePosts(ctx, []*chat.Post{&p}, nil); err != nil {
+			return err
+		}
+		return w.later(ctx, nil, "DELETE FROM chat_button WHERE alert_id = $1 AND destination = $2 AND made < $3",
+			p.AlertID, p.Destination, millis(madeBefore))
+	})
+	if err != nil {
+		return fmt.Errorf("save a post that was edited: %w", err)
 	}
 	return nil
 }
@@ -102,6 +137,10 @@ func (db *DB) ButtonByHash(ctx context.Context, hash string) (chat.Button, error
 	return b, err
 }
 
+const useButtonSQL = `UPDATE chat_button SET used = $5, used_by = $2,
+	channel_id = CASE WHEN channel_id = '' THEN $3 ELSE channel_id END, post_id = CASE WHEN post_id = '' THEN $4 ELSE post_id END
+	WHERE hash = $1 AND used = 0 AND expires > $5 AND (channel_id = '' OR channel_id = $3) AND (post_id = '' OR post_id = $4)`
+
 // UseButton uses a button up and answers whether this is the first use: of many at
 // once exactly one is. What it was not bound to before, a channel or a post, it is
 // bound to from now on. It is not used when it has expired, or is bound to another
@@ -110,10 +149,7 @@ func (db *DB) ButtonByHash(ctx context.Context, hash string) (chat.Button, error
 func (db *DB) UseButton(ctx context.Context, hash, userID, channelID, postID string, now time.Time) (first bool, err error) {
 	err = db.write(ctx, func(ctx context.Context, w *work) error {
 		first = false
-		n, err := w.exec(ctx, `UPDATE chat_button SET used = $5, used_by = $2,
-			channel_id = CASE WHEN channel_id = '' THEN $3 ELSE channel_id END, post_id = CASE WHEN post_id = '' THEN $4 ELSE post_id END
-			WHERE hash = $1 AND used = 0 AND expires > $5 AND (channel_id = '' OR channel_id = $3) AND (post_id = '' OR post_id = $4)`,
-			hash, userID, channelID, postID, millis(now))
+		n, err := w.exec(ctx, useButtonSQL, hash, userID, channelID, postID, millis(now))
 		if err != nil || n > 0 {
 			first = n > 0
 			return err
@@ -158,10 +194,4 @@ func (db *DB) ReserveButton(ctx context.Context, hash, channelID, postID string,
 // it stays.
 func (db *DB) ReleaseButton(ctx context.Context, hash string) error {
 	return db.plain(ctx, "release a button", "UPDATE chat_button SET used = 0, used_by = '', reserved = 0 WHERE hash = $1", hash)
-}
-
-// DropButtons deletes the buttons of earlier renderings of a post.
-func (db *DB) DropButtons(ctx context.Context, alertID, destination string, madeBefore time.Time) error {
-	return db.plain(ctx, "drop old buttons", "DELETE FROM chat_button WHERE alert_id = $1 AND destination = $2 AND made < $3",
-		alertID, destination, millis(madeBefore))
 }

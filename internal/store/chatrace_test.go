@@ -123,11 +123,33 @@ func TestButtons(t *testing.T) {
 			same(t, "used by who reserved it", use("held", "ch1", "p1", now), true)
 			same(t, "after it was used", reserve("held", now.Add(time.Hour)), false)
 		})
+		t.Run("a click saves the post and its new buttons, and uses the old one", func(t *testing.T) {
+			ok(t, db.SavePosts(ctx, nil, []chat.Button{button("pressed", 3, "r1")}))
+			clicked := post(3, "r1")
+			clicked.ChannelID, clicked.PostID, clicked.Hash = "ch1", "p1", "anew"
+			ok(t, db.SaveClick(ctx, clicked, []chat.Button{button("anew", 3, "r1")}, "pressed", "m1", now))
+			b := of("pressed")
+			same(t, "used by", b.UsedBy+" "+b.ChannelID+" "+b.PostID, "m1 ch1 p1")
+			same(t, "used", b.Used, now)
+			same(t, "the new one", of("anew").Used, time.Time{})
+			p, err := db.Post(ctx, clicked.AlertID, "r1")
+			ok(t, err)
+			same(t, "the post", p.Hash, "anew")
+			ok(t, db.SaveClick(ctx, clicked, nil, "pressed", "m2", now.Add(time.Minute)))
+			same(t, "used first by", of("pressed").UsedBy, "m1")
+			ok(t, db.SaveClick(ctx, clicked, nil, "nothing", "m2", now)) // dropped meanwhile
+		})
 		t.Run("older renderings' are dropped", func(t *testing.T) {
 			late := button("late", 1, "r1")
 			late.Made = day().Add(time.Second)
 			ok(t, db.SavePosts(ctx, nil, []chat.Button{late, button("other alert", 2, "r1"), button("other room", 1, "r2")}))
-			ok(t, db.DropButtons(ctx, late.AlertID, "r1", late.Made))
+			edited := post(1, "r1")
+			edited.Hash = "edited"
+			same(t, "alert", edited.AlertID, late.AlertID)
+			ok(t, db.SaveEdit(ctx, edited, late.Made))
+			p, err := db.Post(ctx, late.AlertID, "r1")
+			ok(t, err)
+			same(t, "the post", p.Hash, "edited")
 			for _, hash := range []string{"late", "other alert", "other room"} {
 				of(hash)
 			}
@@ -248,7 +270,9 @@ func TestPostsAreSavedByManyAtOnce(t *testing.T) {
 				if err := db.SavePosts(ctx, posts, mine); err != nil {
 					t.Error(err)
 				}
-				if err := db.DropButtons(ctx, mine[0].AlertID, "r1", day()); err != nil {
+				elsewhere := posts[0]
+				elsewhere.Destination = "r2"
+				if err := db.SaveEdit(ctx, elsewhere, day()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -256,7 +280,7 @@ func TestPostsAreSavedByManyAtOnce(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		same(t, "posts", count(t, db, "chat_post"), n)
+		same(t, "posts", count(t, db, "chat_post"), n+2)
 		same(t, "buttons", count(t, db, "chat_button"), n)
 		by := map[string]bool{}
 		used := 0

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"tocsin/internal/alert"
@@ -216,10 +215,16 @@ func (c *Channel) acted(ctx context.Context, s *sight, b *chat.Button, k *click,
 	c.figures.count(actions, "done")
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	var used sync.WaitGroup
-	used.Go(func() { c.use(ctx, b, k) })
-	defer used.Wait()
-	return actionAnswer{Update: c.rewrite(ctx, s, b, k, a), Ephemeral: says}
+	post, row, buttons, err := c.anew(ctx, s, b, k, a)
+	if err == nil {
+		err = c.o.Store.SaveClick(ctx, row, buttons, b.Hash, k.UserID, c.o.Now())
+	}
+	if err != nil {
+		c.notKept(b, err)
+		c.use(ctx, b, k)
+		return private(says)
+	}
+	return actionAnswer{Update: post, Ephemeral: says}
 }
 
 // use marks a button as used, for good.
@@ -229,8 +234,27 @@ func (c *Channel) use(ctx context.Context, b *chat.Button, k *click) {
 	}
 }
 
-// rewrite makes the post anew, with buttons of its own, and keeps how it looks.
+// rewrite makes the post anew, and keeps how it looks; nil when it cannot be kept:
+// better the old post than one whose buttons nobody knows.
 func (c *Channel) rewrite(ctx context.Context, s *sight, b *chat.Button, k *click, a alert.Alert) *edit {
+	post, row, buttons, err := c.anew(ctx, s, b, k, a)
+	if err == nil {
+		err = c.o.Store.SavePosts(ctx, []chat.Post{row}, buttons)
+	}
+	if err != nil {
+		c.notKept(b, err)
+		return nil
+	}
+	return post
+}
+
+func (c *Channel) notKept(b *chat.Button, err error) {
+	c.o.Log.Error("keeping a post that was clicked in failed", "alert_id", b.AlertID, "error", err)
+}
+
+// anew makes the post anew with buttons of its own, and answers what is to be kept
+// of both.
+func (c *Channel) anew(ctx context.Context, s *sight, b *chat.Button, k *click, a alert.Alert) (*edit, chat.Post, []chat.Button, error) {
 	v := c.view(ctx, s, a, a.Object)
 	secrets, buttons := c.secrets(&v, b.Destination, k.ChannelID, k.PostID)
 	at := v.render(secrets)
@@ -240,16 +264,11 @@ func (c *Channel) rewrite(ctx context.Context, s *sight, b *chat.Button, k *clic
 		// A webhook's, of which nothing but the buttons was kept.
 		row, err = chat.Post{AlertID: b.AlertID, Destination: b.Destination, Webhook: true, Created: now}, nil
 	}
-	if err == nil {
-		row.ChannelID, row.PostID, row.Hash, row.Updated = k.ChannelID, k.PostID, look(at), now
-		err = c.o.Store.SavePosts(ctx, []chat.Post{row}, buttons)
-	}
 	if err != nil {
-		// Better the old post than one whose buttons nobody knows.
-		c.o.Log.Error("keeping a post that was clicked in failed", "alert_id", b.AlertID, "error", err)
-		return nil
+		return nil, row, nil, err
 	}
-	return &edit{Props: props{[]attachment{at}, ours{ID: row.Nonce}}}
+	row.ChannelID, row.PostID, row.Hash, row.Updated = k.ChannelID, k.PostID, look(at), now
+	return &edit{Props: props{[]attachment{at}, ours{ID: row.Nonce}}}, row, buttons, nil
 }
 
 // unable answers why something could not be done. A webhook's post, which nobody

@@ -184,11 +184,10 @@ func (c *Channel) edit(ctx context.Context, d *target, v *view, m *channel.Messa
 		return "", false, err
 	}
 	row.Hash, row.LastEvent, row.Updated = hash, m.Event.ID, c.o.Now()
-	if err := c.save(ctx, *row); err != nil {
-		return "", false, err
-	}
-	if err := c.o.Store.DropButtons(ctx, row.AlertID, row.Destination, made.Add(-grace)); err != nil {
-		c.o.Log.Error("dropping the buttons of an earlier post failed", "alert_id", row.AlertID, "error", err)
+	writing, cancel := detached(ctx)
+	defer cancel()
+	if err := c.o.Store.SaveEdit(writing, *row, made.Add(-grace)); err != nil {
+		return "", false, fmt.Errorf("keep what was posted: %w", err)
 	}
 	return "the post in " + d.name + " was brought up to date", true, nil
 }

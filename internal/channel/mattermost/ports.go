@@ -89,7 +89,12 @@ type Store interface {
 	// ClaimPost writes a post that is about to be made, in the place of the try with
 	// the nonce before, and its buttons: of many nodes at once one does.
 	ClaimPost(ctx context.Context, p chat.Post, before string, buttons []chat.Button) (won bool, err error)
-	DropButtons(ctx context.Context, alertID, destination string, madeBefore time.Time) error
+	// SaveEdit writes a post that was edited, and deletes its buttons that were made
+	// before a time.
+	SaveEdit(ctx context.Context, p chat.Post, madeBefore time.Time) error
+	// SaveClick writes a post that was clicked in with its new buttons, and uses the
+	// button with the hash up, as UseButton does.
+	SaveClick(ctx context.Context, p chat.Post, buttons []chat.Button, hash, userID string, now time.Time) error
 	ButtonByHash(ctx context.Context, hash string) (chat.Button, error)
 	// UseButton marks a button as used and binds it to a channel and a post where
 	// it was not; first is false when it had been used, or stands elsewhere.
