@@ -116,6 +116,14 @@ type Button struct {
 	UsedBy      string    // id of the Mattermost user
 }
 
+// Clicked is a button that was pressed, where it stands, and how Mattermost is set.
+type Clicked struct {
+	Button   Button
+	Post     *Post // in which it stands as far as is known; nil: nothing is
+	Room     *Room // nil: it was removed, or the post is a direct message
+	Settings Settings
+}
+
 // Person is a Mattermost user who is linked to a contact here.
 type Person struct {
 	UserID    string // Mattermost's, which never changes

@@ -118,7 +118,7 @@ type Answer struct {
 // more than was known changes nothing: the same again, Pending, or anything after
 // Confirmed. fault.ErrNotFound if there is no such alert or event.
 func (s *Service) Answer(ctx context.Context, a Answer) error {
-	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return w.answer(a) }})
+	_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return w.answer(a) }})
 	return err
 }
 
@@ -169,7 +169,7 @@ const mostWords = 500
 // at all; then it ends. Nothing changes when eventID is not, or no longer, the
 // alert's acknowledgement. fault.ErrNotFound if there is no such alert.
 func (s *Service) Gone(ctx context.Context, alertID, eventID, words string, recovered bool) error {
-	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return w.gone(alertID, eventID, words, recovered) }})
+	_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return w.gone(alertID, eventID, words, recovered) }})
 	return err
 }
 
@@ -213,7 +213,7 @@ func (w *work) presume(rec *Record, e *alert.Event) error {
 // and kept that to itself because of the downtime; then the alert ends, and the
 // downtime goes on. Nothing changes where that is known already.
 func (s *Service) DowntimeGone(ctx context.Context, objectID, words string, recovered bool) error {
-	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.downtimeGone(objectID, words, recovered) }})
+	_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.downtimeGone(objectID, words, recovered) }})
 	return err
 }
 

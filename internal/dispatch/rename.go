@@ -12,7 +12,7 @@ import (
 // its open alert are brought up to date quietly. Nothing changes where the names
 // are these already. fault.ErrNotFound if there is no such object.
 func (s *Service) Rename(ctx context.Context, objectID, hostDisplay, serviceDisplay string) error {
-	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) {
+	_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) {
 		return alert.Alert{}, w.rename(objectID, hostDisplay, serviceDisplay)
 	}})
 	return err

@@ -45,11 +45,13 @@ type Service struct {
 	gate    sync.RWMutex // held to enqueue; held alone to close
 	closed  bool
 	queue   chan *request
-	waiting atomic.Int64 // events in queue
+	aside   chan *request // what nobody waits for who sits at a screen
+	waiting atomic.Int64  // events in both
 
 	// Only the committer touches these.
 	directory *route.Directory
 	version   int64
+	ahead     int           // groups of queue since the last of aside
 	crowd     int           // callers answered by the last commit, and those that waited at its end
 	ended     time.Time     // the end of the last commit
 	patience  time.Duration // for how long after it a group waits for as many
@@ -74,7 +76,7 @@ func New(st Store, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: st, o: o, queue: make(chan *request, o.Queue)}
+	return &Service{store: st, o: o, queue: make(chan *request, o.Queue), aside: make(chan *request, o.Queue)}
 }
 
 // request is one call of Receive, or of what is done about one alert.
@@ -84,6 +86,7 @@ type request struct {
 	ack      *ackCall    // instead of events
 	snooze   *snoozeCall // instead of events
 	act      act         // instead of events
+	aside    bool        // an engine is behind it, and no person
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
@@ -161,8 +164,12 @@ func (s *Service) enqueue(r *request) error {
 		s.waiting.Add(-n)
 		return ErrBusy
 	}
+	queue := s.queue
+	if r.aside {
+		queue = s.aside
+	}
 	select {
-	case s.queue <- r:
+	case queue <- r:
 		return nil
 	default:
 		s.waiting.Add(-n)
@@ -175,15 +182,52 @@ func (s *Service) enqueue(r *request) error {
 func (s *Service) Run(ctx context.Context) error {
 	var held *request // taken from the queue, but it did not fit into the group
 	for {
+		s.engineTurn(context.WithoutCancel(ctx))
 		first := held
 		if first == nil {
-			select {
-			case first = <-s.queue:
-			case <-ctx.Done():
-				return s.drain(context.WithoutCancel(ctx))
-			}
+			first = s.first(ctx)
+		}
+		if first == nil {
+			return s.drain(context.WithoutCancel(ctx))
 		}
 		held = s.commitNext(context.WithoutCancel(ctx), first)
+		s.ahead++
+	}
+}
+
+// mostAhead is after how many groups of events, and of what people do, one of what
+// engines have answered gets its turn.
+const mostAhead = 4
+
+// engineTurn commits one of what engines have answered, if it is its turn.
+func (s *Service) engineTurn(ctx context.Context) {
+	if s.ahead < mostAhead {
+		return
+	}
+	select {
+	case r := <-s.aside:
+		s.commitNext(ctx, r) // it goes alone, so it holds nobody
+		s.ahead = 0
+	default:
+	}
+}
+
+// first answers the request that begins the next group, nil when ctx has ended. An
+// engine may answer a hundred acknowledgements at once; somebody who takes an alert
+// meanwhile is not to wait for all of them.
+func (s *Service) first(ctx context.Context) *request {
+	select {
+	case r := <-s.queue:
+		return r
+	default:
+	}
+	select {
+	case r := <-s.queue:
+		return r
+	case r := <-s.aside:
+		return r
+	case <-ctx.Done():
+		return nil
 	}
 }
 
@@ -198,6 +242,7 @@ func (s *Service) drain(ctx context.Context) error {
 		if first == nil {
 			select {
 			case first = <-s.queue:
+			case first = <-s.aside:
 			default:
 				return nil
 			}
@@ -223,6 +268,9 @@ func (s *Service) commitNext(ctx context.Context, first *request) (held *request
 		}
 		group = append(group, next)
 		events += next.size()
+		if next.alone() {
+			break // there is nobody to wait for
+		}
 	}
 	if len(group) == 0 {
 		return held

@@ -28,22 +28,30 @@ func (db *DB) ChatSettings(ctx context.Context) (chat.Settings, error) {
 
 // readChatSettings reads both parts in one statement, so that they belong together.
 func readChatSettings(ctx context.Context, q querier) (s chat.Settings, err error) {
-	var text string
-	var secret []byte
-	err = q.row(ctx, "SELECT COALESCE((SELECT value FROM setting WHERE name = $1), ''), (SELECT value FROM secret WHERE name = $1)",
-		[]any{chatName}, &text, &secret)
+	s, err = one(ctx, q, scanChatSettings, chatSettingsSQL, chatName)
 	if err != nil {
 		return s, fmt.Errorf("read the settings of Mattermost: %w", err)
 	}
+	return s, nil
+}
+
+const chatSettingsSQL = "SELECT COALESCE((SELECT value FROM setting WHERE name = $1), ''), (SELECT value FROM secret WHERE name = $1)"
+
+func scanChatSettings(row scanner) (s chat.Settings, err error) {
+	var text string
+	var secret []byte
+	if err := row.Scan(&text, &secret); err != nil {
+		return s, err
+	}
 	if text != "" {
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
-			return s, fmt.Errorf("read the stored settings of Mattermost: %w", err)
+			return s, fmt.Errorf("as stored: %w", err)
 		}
 	}
 	if len(secret) > 0 {
 		var k chatSecrets
 		if json.Unmarshal(secret, &k) != nil { // its words may quote what it read
-			return s, errors.New("read the stored secrets of Mattermost: they are not what was written there")
+			return s, errors.New("its stored secrets are not what was written there")
 		}
 		s.BotToken, s.CommandHashes = k.BotToken, k.CommandHashes
 	}

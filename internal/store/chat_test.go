@@ -165,9 +165,9 @@ func TestRooms(t *testing.T) {
 			if d := cmp.Diff([]chat.Post{post(1, "r2")}, posts); d != "" {
 				t.Fatal(d)
 			}
-			_, err = db.ButtonByHash(ctx, "b1")
+			_, err = buttonByHash(ctx, db, "b1")
 			wants(t, err, fault.ErrNotFound)
-			_, err = db.ButtonByHash(ctx, "b2")
+			_, err = buttonByHash(ctx, db, "b2")
 			ok(t, err)
 			d := deliveryOf(t, db, c.Alerts[0].ID, c.Deliveries[0].ID)
 			same(t, "state", d.State, delivery.Cancelled)
@@ -343,7 +343,7 @@ func TestPruneTakesPostsAndButtonsAlong(t *testing.T) {
 		same(t, "links", count(t, db, "chat_link"), 1)
 		_, err = db.Post(ctx, problem(2).Alerts[0].ID, "r1")
 		ok(t, err)
-		_, err = db.ButtonByHash(ctx, "b2")
+		_, err = buttonByHash(ctx, db, "b2")
 		ok(t, err)
 	})
 }

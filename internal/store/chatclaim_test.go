@@ -49,10 +49,10 @@ func TestOfManyWhoMakeAPostOneDoes(t *testing.T) {
 		if p.Nonce != second {
 			t.Errorf("%+v", p)
 		}
-		if _, err := db.ButtonByHash(ctx, "of-"+second); err != nil {
+		if _, err := buttonByHash(ctx, db, "of-"+second); err != nil {
 			t.Error(err)
 		}
-		if _, err := db.ButtonByHash(ctx, "of-late"); err == nil {
+		if _, err := buttonByHash(ctx, db, "of-late"); err == nil {
 			t.Error("who lost has buttons")
 		}
 		p.PostID = "post"

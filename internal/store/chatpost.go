@@ -127,14 +127,41 @@ func scanButton(s scanner) (chat.Button, error) {
 // errNoButton does not name the button: what is looked for may come from anybody.
 var errNoButton = fmt.Errorf("button: %w", fault.ErrNotFound)
 
-// ButtonByHash answers a button, used or not, expired or not; fault.ErrNotFound if
-// there is none.
-func (db *DB) ButtonByHash(ctx context.Context, hash string) (chat.Button, error) {
-	b, err := find(ctx, db.reads, scanButton, "button", "", "SELECT "+buttonColumns+" FROM chat_button WHERE hash = $1", hash)
-	if errors.Is(err, fault.ErrNotFound) {
-		return b, errNoButton
+// Clicked answers a button by its hash, used or not, expired or not, with where it
+// stands and how Mattermost is set, all at once; fault.ErrNotFound if there is none.
+func (db *DB) Clicked(ctx context.Context, hash string) (c chat.Clicked, err error) {
+	const of = " = (SELECT destination FROM chat_button WHERE hash = $1)"
+	known := false
+	err = db.together(ctx, func(q querier) error {
+		return errors.Join(
+			q.later(ctx, func(s scanner) (err error) {
+				known = true
+				c.Button, err = scanButton(s)
+				return err
+			}, "SELECT "+buttonColumns+" FROM chat_button WHERE hash = $1", hash),
+			q.later(ctx, func(s scanner) error {
+				p, err := scanPost(s)
+				c.Post = &p
+				return err
+			}, "SELECT "+postColumns+" FROM chat_post WHERE alert_id = (SELECT alert_id FROM chat_button WHERE hash = $1) AND destination"+of, hash),
+			q.later(ctx, func(s scanner) error {
+				r, err := scanRoom(s)
+				c.Room = &r
+				return err
+			}, "SELECT "+roomColumns+" FROM chat_room WHERE id"+of, hash),
+			q.later(ctx, func(s scanner) (err error) {
+				c.Settings, err = scanChatSettings(s)
+				return err
+			}, chatSettingsSQL, chatName),
+		)
+	})
+	switch {
+	case err != nil:
+		return chat.Clicked{}, fmt.Errorf("read what was clicked: %w", err)
+	case !known:
+		return chat.Clicked{}, errNoButton
 	}
-	return b, err
+	return c, nil
 }
 
 const useButtonSQL = `UPDATE chat_button SET used = $5, used_by = $2,

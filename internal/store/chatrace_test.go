@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,7 +53,7 @@ func TestButtons(t *testing.T) {
 		now := day().Add(time.Minute)
 		of := func(hash string) chat.Button {
 			t.Helper()
-			b, err := db.ButtonByHash(ctx, hash)
+			b, err := buttonByHash(ctx, db, hash)
 			ok(t, err)
 			return b
 		}
@@ -69,7 +70,7 @@ func TestButtons(t *testing.T) {
 			t.Fatal(d)
 		}
 		t.Run("a button that is not there is not named", func(t *testing.T) {
-			_, err := db.ButtonByHash(ctx, "nothing")
+			_, err := buttonByHash(ctx, db, "nothing")
 			same(t, "said", says(err, fault.ErrNotFound, "nothing"), "")
 			_, err = db.UseButton(ctx, "nothing", "m1", "ch1", "p1", now)
 			same(t, "said of its use", says(err, fault.ErrNotFound, "nothing"), "")
@@ -154,11 +155,16 @@ func TestButtons(t *testing.T) {
 				of(hash)
 			}
 			for _, hash := range []string{"free", "bound"} {
-				_, err := db.ButtonByHash(ctx, hash)
+				_, err := buttonByHash(ctx, db, hash)
 				wants(t, err, fault.ErrNotFound)
 			}
 		})
 	})
+}
+
+func buttonByHash(ctx context.Context, db *store.DB, hash string) (chat.Button, error) {
+	c, err := db.Clicked(ctx, hash)
+	return c.Button, err
 }
 
 // atOnce runs f on several connections at once, and each some times.
@@ -288,7 +294,7 @@ func TestPostsAreSavedByManyAtOnce(t *testing.T) {
 			p, err := db.Post(ctx, problem(i).Alerts[0].ID, "r1")
 			ok(t, err)
 			by[p.Hash] = true
-			b, err := db.ButtonByHash(ctx, buttons[i].Hash)
+			b, err := buttonByHash(ctx, db, buttons[i].Hash)
 			ok(t, err)
 			if !b.Used.IsZero() {
 				used++

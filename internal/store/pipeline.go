@@ -150,6 +150,22 @@ func (t *pgTx) row(ctx context.Context, query string, args []any, dest ...any) e
 	return err
 }
 
+// flush sends what waits.
+func (t *pgTx) flush(ctx context.Context) error {
+	n := len(t.queue) - 1
+	if n < 0 {
+		return nil
+	}
+	last := t.queue[n]
+	t.queue = t.queue[:n]
+	results, err := t.send(ctx, last.query, last.args)
+	if err != nil {
+		return err
+	}
+	err = last.take(results)
+	return errors.Join(err, closed(results, err))
+}
+
 // commit sends the rest with COMMIT. Where nothing was sent before, there is
 // nothing to commit but what waits.
 func (t *pgTx) commit(ctx context.Context) error {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // querier runs statements: a pool for reads, or one write transaction.
@@ -86,6 +88,36 @@ func find[T any](ctx context.Context, q querier, scan func(scanner) (T, error), 
 func scanText(s scanner) (text string, err error) {
 	err = s.Scan(&text)
 	return text, err
+}
+
+// together has fn read what it asks for with later, on PostgreSQL in one round trip.
+func (db *DB) together(ctx context.Context, fn func(q querier) error) error {
+	if db.d.engine != enginePostgres {
+		return fn(atOnce{db.reads})
+	}
+	conn, err := db.reads.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // gives it back to the pool
+	return conn.Raw(func(c any) error {
+		t := &pgTx{conn: c.(*stdlib.Conn).Conn()}
+		if err := fn(t); err != nil {
+			return err
+		}
+		return t.flush(ctx)
+	})
+}
+
+// atOnce is a pool for reads to which there is no way that could be spared.
+type atOnce struct{ *statements }
+
+func (a atOnce) later(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	found, err := a.query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	return scanAll(found, scan)
 }
 
 // statements is a pool whose prepared statements are kept. pgx keeps its own;

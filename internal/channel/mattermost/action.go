@@ -45,7 +45,7 @@ func (c *Channel) action(ctx context.Context, r *http.Request, body []byte) any 
 		c.refuse(actions, "malformed", "it cannot be read", r)
 		return private(saysNotOurs)
 	}
-	b, why, err := c.authenticate(ctx, &k)
+	at, why, err := c.authenticate(ctx, &k)
 	switch {
 	case err != nil:
 		c.failed(actions, "read the button", err)
@@ -58,7 +58,8 @@ func (c *Channel) action(ctx context.Context, r *http.Request, body []byte) any 
 		c.figures.count(actions, "limited")
 		return private(saysMany)
 	}
-	s, err := c.sight(ctx)
+	b := at.Button
+	s, err := c.sightOf(ctx, at.Settings)
 	if err != nil {
 		c.failed(actions, "read the settings", err)
 		return private(saysFailed)
@@ -74,14 +75,10 @@ func (c *Channel) action(ctx context.Context, r *http.Request, body []byte) any 
 		c.figures.count(actions, "expired")
 		return private(saysExpired)
 	}
-	other, err := c.otherServer(ctx, s.settings, b.Destination)
-	if errors.Is(err, fault.ErrNotFound) {
+	other, removed := otherServer(&at)
+	if removed {
 		c.figures.count(actions, "off")
 		return private(saysRemoved)
-	}
-	if err != nil {
-		c.failed(actions, "find out where it was clicked", err)
-		return private(saysFailed)
 	}
 	who, says, err := c.actor(ctx, s.settings, k.UserID, k.UserName)
 	if err != nil {
@@ -113,18 +110,17 @@ func (c *Channel) stranger(s chat.Settings, b *chat.Button, k *click) (who Actor
 }
 
 // otherServer says whether a room's webhook is of another server than the one that
-// is set. Where none is set there is nothing to compare. fault.ErrNotFound: the
-// room was removed, and nobody knows whose it was.
-func (c *Channel) otherServer(ctx context.Context, s chat.Settings, destination string) (bool, error) {
-	if _, direct := chat.DirectUser(destination); direct || s.ServerURL == "" {
-		return false, nil
+// is set. Where none is set there is nothing to compare. Where the room was removed
+// nobody knows whose it was.
+func otherServer(at *chat.Clicked) (other, removed bool) {
+	if _, direct := chat.DirectUser(at.Button.Destination); direct || at.Settings.ServerURL == "" {
+		return false, false
 	}
-	room, err := c.o.Store.Room(ctx, destination)
-	if err != nil || room.Kind != chat.Webhook {
-		return false, err
+	if at.Room == nil || at.Room.Kind != chat.Webhook {
+		return false, at.Room == nil
 	}
-	before, _, _ := strings.Cut(room.WebhookURL, "/hooks/")
-	return site(before) != site(s.ServerURL), nil
+	before, _, _ := strings.Cut(at.Room.WebhookURL, "/hooks/")
+	return site(before) != site(at.Settings.ServerURL), false
 }
 
 // site is what tells servers apart: host, port and path.
@@ -142,36 +138,29 @@ func site(address string) string {
 
 // authenticate finds the button by its secret's hash. why is for the log: people
 // are not told which part was wrong.
-func (c *Channel) authenticate(ctx context.Context, k *click) (b chat.Button, why string, err error) {
+func (c *Channel) authenticate(ctx context.Context, k *click) (at chat.Clicked, why string, err error) {
 	hash := chat.Hash(k.Context.Secret)
-	b, err = c.o.Store.ButtonByHash(ctx, hash)
+	at, err = c.o.Store.Clicked(ctx, hash)
+	b, p := &at.Button, at.Post
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
-		return b, "no button has this secret", nil
+		return at, "no button has this secret", nil
 	case err != nil:
-		return b, "", err
+		return at, "", err
 	case subtle.ConstantTimeCompare([]byte(b.Hash), []byte(hash)) != 1:
-		return b, "no button has this secret", nil
+		return at, "no button has this secret", nil
 	case b.AlertID != k.Context.Alert:
-		return b, "the secret is another alert's", nil
+		return at, "the secret is another alert's", nil
 	case b.Action != k.Context.Action:
-		return b, "the secret is another action's", nil
+		return at, "the secret is another action's", nil
 	case b.ChannelID != "" && b.ChannelID != k.ChannelID:
-		return b, "the secret is another channel's", nil
+		return at, "the secret is another channel's", nil
 	case b.PostID != "" && b.PostID != k.PostID:
-		return b, "the secret is another post's", nil
+		return at, "the secret is another post's", nil
+	case b.PostID == "" && p != nil && !p.Webhook && p.PostID != "" && p.PostID != k.PostID:
+		return at, "the secret is another post's", nil
 	}
-	if b.PostID != "" {
-		return b, "", nil
-	}
-	p, err := c.o.Store.Post(ctx, b.AlertID, b.Destination)
-	if errors.Is(err, fault.ErrNotFound) {
-		return b, "", nil
-	}
-	if err == nil && !p.Webhook && p.PostID != "" && p.PostID != k.PostID {
-		return b, "the secret is another post's", nil
-	}
-	return b, "", err
+	return at, "", nil
 }
 
 // act does what an authenticated button is for.

@@ -77,7 +77,6 @@ type Desk interface {
 type Store interface {
 	ChatSettings(ctx context.Context) (chat.Settings, error)
 	Rooms(ctx context.Context) ([]chat.Room, error)
-	Room(ctx context.Context, id string) (chat.Room, error)
 	// NoteRoom keeps how posting into a room went; problem is empty when it went
 	// well.
 	NoteRoom(ctx context.Context, id string, at time.Time, problem string) error
@@ -95,7 +94,8 @@ type Store interface {
 	// SaveClick writes a post that was clicked in with its new buttons, and uses the
 	// button with the hash up, as UseButton does.
 	SaveClick(ctx context.Context, p chat.Post, buttons []chat.Button, hash, userID string, now time.Time) error
-	ButtonByHash(ctx context.Context, hash string) (chat.Button, error)
+	// Clicked answers a button, and what is read with it.
+	Clicked(ctx context.Context, hash string) (chat.Clicked, error)
 	// UseButton marks a button as used and binds it to a channel and a post where
 	// it was not; first is false when it had been used, or stands elsewhere.
 	UseButton(ctx context.Context, hash, userID, channelID, postID string, now time.Time) (first bool, err error)

@@ -46,6 +46,11 @@ func (c *Channel) sight(ctx context.Context) (*sight, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of Mattermost: %w", err)
 	}
+	return c.sightOf(ctx, s)
+}
+
+func (c *Channel) sightOf(ctx context.Context, s chat.Settings) (*sight, error) {
+	var err error
 	out := &sight{settings: s, base: strings.TrimRight(c.o.BaseURL, "/"), callback: strings.TrimRight(s.CallbackURL, "/")}
 	out.zone = c.zones.get(s.TimeZone)
 	if out.callback == "" {
