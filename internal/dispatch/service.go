@@ -191,7 +191,9 @@ func (s *Service) Run(ctx context.Context) error {
 			return s.drain(context.WithoutCancel(ctx))
 		}
 		held = s.commitNext(context.WithoutCancel(ctx), first)
-		s.ahead++
+		if !first.aside {
+			s.ahead++
+		}
 	}
 }
 
