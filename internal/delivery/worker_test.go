@@ -389,6 +389,59 @@ func TestAPanicFailsItsBatchOnly(t *testing.T) {
 	})
 }
 
+func TestWhatIsDueLaterIsNotClaimedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := waiting("d1")
+		d.Due = time.Now().Add(1500 * time.Millisecond)
+		st := newOutbox(d)
+		var sent time.Duration
+		begun := time.Now()
+		ch := &teller{name: "test", send: func(msgs []channel.Message) []error {
+			sent = time.Since(begun)
+			return all(nil)(msgs)
+		}}
+		during(t, 10*time.Second, st, delivery.WorkerOptions{}, ch)
+		if sent != 1500*time.Millisecond {
+			t.Errorf("sent after %v", sent)
+		}
+		if n := len(st.claims); n != 1 {
+			t.Errorf("%d claims", n)
+		}
+	})
+}
+
+func TestAWakeOfOneChannelIsNoneOfTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newOutbox()
+		one, other := &teller{name: "one", send: all(nil)}, &teller{name: "other", send: all(nil)}
+		w := delivery.NewWorker(st, []channel.Channel{one, other}, delivery.WorkerOptions{Poll: time.Hour, Sweep: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = w.Run(ctx) })
+		synctest.Wait()
+		for _, name := range []string{"one", "other"} {
+			d := waiting("of " + name)
+			d.Channel = name
+			st.mu.Lock()
+			st.rows[d.ID] = &row{Claimed: d}
+			st.mu.Unlock()
+		}
+		w.WakeChannel("other")
+		w.WakeChannel("unknown")
+		synctest.Wait()
+		if one.count() != 0 || other.count() != 1 {
+			t.Errorf("%d of the one were sent, %d of the other", one.count(), other.count())
+		}
+		w.Wake()
+		synctest.Wait()
+		if one.count() != 1 {
+			t.Error("a wake of all was not heard")
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 func TestWakeIsFasterThanThePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newOutbox()

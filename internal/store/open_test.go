@@ -366,6 +366,51 @@ func TestWakes(t *testing.T) {
 	})
 }
 
+func TestAWakeSaysForWhichChannel(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, open func() *store.DB) {
+		other := db
+		if db.Engine() == "postgres" {
+			other = open()
+		}
+		var browser, engine, any atomic.Int64
+		other.OnWake("delivery/browser", func() { browser.Add(1) })
+		other.OnWake("delivery/engine", func() { engine.Add(1) })
+		other.OnWake("delivery", func() { any.Add(1) })
+		n := 0
+		eventually(t, "a wake", func() bool {
+			n++
+			write(t, db, problem(n, "u1"))
+			return browser.Load() > 0 && any.Load() > 0
+		})
+		same(t, "of another channel", engine.Load(), 0)
+	})
+}
+
+// What a transaction did is done or not as a whole, also where the statement that
+// fails is one that nothing waited for.
+func TestATransactionThatFailsLeavesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		write(t, db, problem(1, "u1"))
+		again := problem(2, "u1")
+		again.Events[0].ID = "event-000001" // there is one
+		err := db.Commit(t.Context(), func(ctx context.Context, tx dispatch.Tx) error { return tx.Write(ctx, &again) })
+		if err == nil {
+			t.Fatal("written twice")
+		}
+		_, err = db.Alert(t.Context(), again.Alerts[0].ID)
+		wants(t, err, fault.ErrNotFound)
+		_, err = db.Object(t.Context(), again.Objects[0].ID)
+		wants(t, err, fault.ErrNotFound)
+		first, last, err := db.LiveBounds(t.Context())
+		ok(t, err)
+		write(t, db, problem(3, "u1")) // the connection is as good as before
+		_, now, err := db.LiveBounds(t.Context())
+		ok(t, err)
+		same(t, "frames of it", now-last, 1)
+		same(t, "the first frame", first, 1)
+	})
+}
+
 // Another node's commits are heard of, also after the connection that listens
 // was ended by the server.
 func TestOtherNodesAreHeard(t *testing.T) {

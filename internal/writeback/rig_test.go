@@ -32,6 +32,7 @@ type fake struct {
 
 	done    []string // verbs and comments that were handed over
 	checked int
+	reads   int // of the sources
 	answers []dispatch.Answer
 	gone    []string
 	renamed []string
@@ -73,6 +74,7 @@ func (f *fake) Names(context.Context, []alert.Object) (map[string]source.Names, 
 func (f *fake) Sources(context.Context) ([]source.Source, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.reads++
 	return slices.Clone(f.sources), nil
 }
 

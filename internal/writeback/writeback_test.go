@@ -522,3 +522,20 @@ func TestTheEndOfADowntimeThatIsStillToBeScheduledIsNotTriedAllTheTime(t *testin
 		t.Errorf("it is given up after %d attempts, which may be less than a day", n)
 	}
 }
+
+func TestSourcesAreReadWhenTheyHaveChanged(t *testing.T) {
+	f := &fake{sources: []source.Source{berlin()}, do: func(context.Context, source.Command) (source.Reply, error) { return confirmed(""), nil }}
+	version := int64(1)
+	w := writeback.New(writeback.Options{Store: f, Desk: f, Kinds: []source.WriteBackKind{kind{"one": f}}, Version: func() int64 { return version }})
+	send := func() *channel.SendError { return channel.As(w.SendAll(t.Context(), []channel.Message{message()})[0]) }
+	send()
+	send()
+	if f.reads != 1 {
+		t.Errorf("read %d times", f.reads)
+	}
+	f.sources[0].Disabled = true
+	version++
+	if s := send(); !s.Moot || f.reads != 2 {
+		t.Errorf("a source that was switched off is told: %v; read %d times", s, f.reads)
+	}
+}
