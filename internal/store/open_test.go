@@ -372,15 +372,15 @@ func TestAWakeSaysForWhichChannel(t *testing.T) {
 		if db.Engine() == "postgres" {
 			other = open()
 		}
-		var browser, engine, any atomic.Int64
+		var browser, engine, whole atomic.Int64
 		other.OnWake("delivery/browser", func() { browser.Add(1) })
 		other.OnWake("delivery/engine", func() { engine.Add(1) })
-		other.OnWake("delivery", func() { any.Add(1) })
+		other.OnWake("delivery", func() { whole.Add(1) })
 		n := 0
 		eventually(t, "a wake", func() bool {
 			n++
 			write(t, db, problem(n, "u1"))
-			return browser.Load() > 0 && any.Load() > 0
+			return browser.Load() > 0 && whole.Load() > 0
 		})
 		same(t, "of another channel", engine.Load(), 0)
 	})

@@ -198,7 +198,7 @@ func (db *DB) PieceSubscriptions(ctx context.Context, p *push.Piece, after strin
 	if err != nil {
 		return nil, fmt.Errorf("read the subscriptions of piece %d: %w", p.Number, err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says the same
 	d := devices{page: p.Publication.PageID}
 	list := make([]push.Subscription, 0, min(limit, pieceSize))
 	for rows.Next() {

@@ -40,7 +40,7 @@ func (w *pgWriter) only(ctx context.Context, scan func(scanner) error, query str
 			_, err := w.pool.ExecContext(ctx, query, args...)
 			return err
 		}
-		found, err := w.pool.QueryContext(ctx, query, args...)
+		found, err := given(w.pool.QueryContext(ctx, query, args...))
 		if err != nil {
 			return err
 		}
@@ -208,11 +208,10 @@ func (t *pgTx) end(ctx context.Context) {
 
 // closed closes results after err. Their own error is not said twice.
 func closed(results pgx.BatchResults, err error) error {
-	e := results.Close()
-	if err != nil {
-		return nil
+	if e := results.Close(); err == nil {
+		return e
 	}
-	return e
+	return nil
 }
 
 // pgRows are the rows of a query, with the results that they are the last of, if any.
