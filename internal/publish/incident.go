@@ -115,7 +115,7 @@ func (j *job) update(n *Note, phase status.Phase) (status.Update, error) {
 // post adds an update to an incident and makes what it says so, unless it is a
 // draft. The incident may be a new one.
 func (j *job) post(i *status.Incident, u status.Update, restore bool) error {
-	if u.At.Before(i.Started) {
+	if u.At.Before(i.Started) && !i.Started.After(j.now) { // one that lies ahead is refused below
 		return refuse("at", "is before the incident began", "use a later time, or an earlier start")
 	}
 	if err := j.affect(i, u.Changes); err != nil {

@@ -260,6 +260,8 @@ func (j *job) step(m *status.Maintenance, to status.Phase, body string, n *Note)
 const (
 	ahead   = 3
 	horizon = 400 * 24 * time.Hour
+
+	farthest = 2200 // year in which a series may still end
 )
 
 // SaveSeries makes maintenance that comes again, or changes one that has an id:
@@ -316,6 +318,9 @@ func (j *job) checkSeries(s *status.Series) error {
 	}
 	if !s.Until.IsZero() && s.Until.Before(s.Start) {
 		return refuse("until", "is before the first one", "use a later time")
+	}
+	if s.Until.Year() > farthest {
+		return refuse("until", "lies too far ahead", "leave it out where there is no end")
 	}
 	r, err := recur.Parse(s.Rule, s.Zone, s.Start)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"tocsin/internal/alert"
 )
 
 // Limits of what is stored. A title is what a notification has room for, a text
@@ -25,6 +27,12 @@ const (
 	MaxBindings   = 50                   // of a component
 	longest       = 366 * 24 * time.Hour // of a maintenance
 )
+
+// Times that a page tells of: what lies outside was mistyped, and the far ends of
+// the calendar are more than every reader can read.
+var earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const latest = 10 // years ahead
 
 // FieldError is a refusal that names the field and the mend.
 type FieldError struct{ Field, Problem, Mend string }
@@ -147,6 +155,9 @@ func (b *Binding) validate(at string) error {
 		}
 	}
 	for was, to := range b.States {
+		if _, ok := DefaultStates()[alert.State(was)]; !ok {
+			return &FieldError{at + "states", fmt.Sprintf("%.40q is no state of a problem", was), "use down, unreachable, warning, critical or unknown"}
+		}
 		if err := state(at+"states."+was, to); err != nil {
 			return err
 		}
@@ -174,6 +185,9 @@ func (i *Incident) Validate(now time.Time) error {
 	if !slices.Contains([]Impact{ImpactNone, ImpactMinor, ImpactMajor, ImpactCritical}, i.Impact) {
 		return &FieldError{"impact", fmt.Sprintf("%q is no impact", i.Impact), "use none, minor, major or critical"}
 	}
+	if !i.Started.IsZero() && i.Started.Before(earliest) {
+		return &FieldError{"started", "lies too far back", "use a time of this century"}
+	}
 	if i.Started.After(now.Add(time.Minute)) {
 		return &FieldError{"started", "lies ahead", "use now or earlier; work that is planned is a maintenance"}
 	}
@@ -200,6 +214,10 @@ func (m *Maintenance) Validate(now time.Time) error {
 	switch {
 	case m.Start.IsZero():
 		return &FieldError{"start", "is missing", "say when it begins"}
+	case m.Start.Before(earliest):
+		return &FieldError{"start", "lies too far back", "use a time of this century"}
+	case m.Start.After(now.AddDate(latest, 0, 0)):
+		return &FieldError{"start", fmt.Sprintf("is more than %d years ahead", latest), "announce it later"}
 	case !m.End.After(m.Start):
 		return &FieldError{"end", "is not after its start", "use a later time"}
 	case m.End.Sub(m.Start) > longest:
@@ -222,6 +240,9 @@ func updates(us []Update, now time.Time) error {
 		}
 		if err := text(at+"body", u.Body, MaxBody); err != nil {
 			return err
+		}
+		if !u.At.IsZero() && u.At.Before(earliest) {
+			return &FieldError{at + "at", "lies too far back", "use a time of this century"}
 		}
 		if u.At.After(now.Add(time.Minute)) {
 			return &FieldError{at + "at", "lies ahead", "use now or earlier"}

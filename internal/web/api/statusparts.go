@@ -62,7 +62,7 @@ type BindingIO struct {
 	Hosts     []string          `json:"hosts,omitempty" maxItems:"100" doc:"Without services: the hosts and all of their services" example:"[\"web*\"]"`
 	Services  []string          `json:"services,omitempty" maxItems:"100"`
 	Labels    map[string]string `json:"labels,omitempty" doc:"Label to pattern"`
-	States    map[string]string `json:"states,omitempty" doc:"From the alert's state (down, unreachable, warning, critical, unknown) to the component's; those left out: warning and unknown degraded_performance, the others major_outage"`
+	States    map[string]string `json:"states,omitempty" doc:"From the alert's state (down, unreachable, warning, critical, unknown) to the component's; those left out: down and critical major_outage, unreachable partial_outage, warning and unknown degraded_performance"`
 	HoldDown  int               `json:"hold_down_seconds,omitempty" minimum:"0" maximum:"86400" doc:"For how long it must be so before it counts; a recovery counts at once"`
 	Incident  string            `json:"incident,omitempty" enum:"draft,publish" doc:"What an alert makes besides: a draft for a person to publish, or one that is published by itself after publish_after_minutes; none: nothing"`
 	After     int               `json:"publish_after_minutes,omitempty" minimum:"0" maximum:"1440"`
