@@ -55,6 +55,7 @@ func history(ctx context.Context, db *store.DB, parts int, now, from time.Time, 
 	all := make(map[string][]status.Interval, parts)
 	today := now.In(zone)
 	closed := time.Date(today.Year(), today.Month(), today.Day(), 0, 0, 0, 0, zone)
+	first := "" // component
 	err = db.ChangePage(ctx, p.ID, func(ctx context.Context, tx publish.Tx) error {
 		for g, name := range groupNames {
 			if err := tx.SaveGroup(ctx, &status.Group{ID: fmt.Sprint("g", g), PageID: p.ID, Name: name, Position: g, Created: from}); err != nil {
@@ -62,7 +63,11 @@ func history(ctx context.Context, db *store.DB, parts int, now, from time.Time, 
 			}
 		}
 		for n := range parts {
-			id := fmt.Sprintf("c%04d", n)
+			// As long, and as hard to pack, as real ones.
+			id := fmt.Sprintf("0198f2c4-%04x-7%03x-8%03x-%04x%08x", n, rnd.IntN(1<<12), rnd.IntN(1<<12), rnd.IntN(1<<16), rnd.Uint32())
+			if n == 0 {
+				first = id
+			}
 			all[id] = intervals(rnd, id, from, now)
 			c := status.Component{ID: id, PageID: p.ID, GroupID: fmt.Sprint("g", n%len(groupNames)), Name: fmt.Sprintf("Service %04d", n), Position: n,
 				State: all[id][len(all[id])-1].State, Since: from, Created: from}
@@ -74,7 +79,7 @@ func history(ctx context.Context, db *store.DB, parts int, now, from time.Time, 
 		for n := range over + 3 {
 			at := from.Add(time.Duration(n) * now.Sub(from) / time.Duration(over+4)).Truncate(time.Millisecond)
 			i := status.Incident{ID: fmt.Sprint("old", n), PageID: p.ID, Title: "Sign-in did not work", Phase: status.Resolved, Impact: status.ImpactMinor,
-				Started: at, ResolvedAt: at.Add(time.Hour), Created: at, Components: []string{"c0003"}}
+				Started: at, ResolvedAt: at.Add(time.Hour), Created: at, Components: []string{first}}
 			if n >= over {
 				i.ID, i.Title, i.Phase = fmt.Sprint("i", n-over), "Card payments are refused", status.Identified
 				i.Started, i.Impact, i.ResolvedAt = now.Add(-time.Hour), status.ImpactMajor, time.Time{}

@@ -408,7 +408,7 @@ func TestAVisitorChoosesWhatToHear(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	must(browser.Click(ctx, tab, "[data-remove]"))
-	says("Dieser Browser wird von nichts mehr benachrichtigt.")
+	says("Dieser Browser erfährt davon nichts mehr.")
 	if st.wants != nil {
 		t.Error("the hub was not told")
 	}

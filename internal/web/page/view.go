@@ -81,11 +81,11 @@ type group struct {
 }
 
 type component struct {
-	Name, About, Link, Class, State string
-	Uptime                          string
-	Summary                         string
-	Bars                            []bar
-	Trouble                         []trouble
+	ID, Name, About, Link, Class, State string
+	Uptime                              string
+	Summary                             string
+	Bars                                []bar
+	Trouble                             []trouble
 }
 
 // bar is all days of one state as one path.
@@ -254,7 +254,7 @@ func (m *maker) group(g *status.GroupView) group {
 }
 
 func (m *maker) component(c *status.ComponentView) component {
-	v := component{Name: c.Name, About: c.About, Link: c.Link, Class: class(c.Shown), State: m.w.State(c.Shown), Bars: bars(c.Days)}
+	v := component{ID: c.ID, Name: c.Name, About: c.About, Link: c.Link, Class: class(c.Shown), State: m.w.State(c.Shown), Bars: bars(c.Days)}
 	v.Uptime = m.w.T("uptime_unknown")
 	if c.Known {
 		v.Uptime = m.w.T("uptime", "percent", m.w.Percent(c.Uptime))
