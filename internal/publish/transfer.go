@@ -209,7 +209,8 @@ type importer struct {
 	cut   time.Time // what happened here since then stays
 	out   Imported
 
-	ids map[Subject]map[string]string // from what they had to what they have here
+	updates map[string]string             // by "OWNER/ID"
+	ids     map[Subject]map[string]string // from what they had to what they have here
 }
 
 func (im *importer) ours() bool { return im.given.From == "" }
@@ -411,7 +412,7 @@ func (im *importer) makeIDs() error {
 	}
 	known := false
 	for _, of := range slices.Sorted(maps.Keys(lists)) {
-		found, err := im.find(of, lists[of], func(string) string { return im.page.ID })
+		found, err := im.find(of, lists[of])
 		if err != nil {
 			return err
 		}
@@ -421,27 +422,49 @@ func (im *importer) makeIDs() error {
 		return refuse("page", fmt.Sprintf("%q is here already, and has nothing of what would come", im.page.Slug),
 			"if it is to be imported into that page, say so: --page "+im.page.Slug+"; else name another one")
 	}
-	// An update belongs to what it says something of.
-	var updates []string
-	of := map[string]string{}
-	add := func(list []transfer.Update, id string) {
-		for i := range list {
-			updates, of[list[i].ID] = append(updates, list[i].ID), id
-		}
-	}
-	for i := range p.Incidents {
-		add(p.Incidents[i].Updates, im.id(OfIncident, p.Incidents[i].ID))
-	}
-	for i := range p.Maintenances {
-		add(p.Maintenances[i].Updates, im.id(OfMaintenance, p.Maintenances[i].ID))
-	}
-	_, err := im.find(OfUpdate, updates, func(id string) string { return of[id] })
-	return err
+	return im.findUpdates()
 }
 
-// find finds ids for things of a kind; by answers whom one belongs to here. known
-// says that some are here already.
-func (im *importer) find(of Subject, given []string, by func(id string) string) (known bool, err error) {
+// findUpdates finds ids for updates: each belongs to what it says something of.
+func (im *importer) findUpdates() error {
+	type one struct{ owner, id string }
+	var list []one
+	var ids []string
+	add := func(updates []transfer.Update, owner string) {
+		for i := range updates {
+			o := one{owner, updates[i].ID}
+			list, ids = append(list, o), append(ids, o.id, im.derived(OfUpdate, o.owner+"/"+o.id))
+		}
+	}
+	for i := range im.given.Incidents {
+		add(im.given.Incidents[i].Updates, im.id(OfIncident, im.given.Incidents[i].ID))
+	}
+	for i := range im.given.Maintenances {
+		add(im.given.Maintenances[i].Updates, im.id(OfMaintenance, im.given.Maintenances[i].ID))
+	}
+	held, err := im.tx.Held(im.ctx, OfUpdate, ids)
+	if err != nil {
+		return err
+	}
+	im.updates = make(map[string]string, len(list))
+	for _, o := range list {
+		other, to := im.derived(OfUpdate, o.owner+"/"+o.id), o.id
+		if held[other] == o.owner || !im.keeps(o.id) || held[o.id] != "" && held[o.id] != o.owner {
+			to = other
+		}
+		held[to] = o.owner
+		im.updates[o.owner+"/"+o.id] = to
+	}
+	return nil
+}
+
+// keeps says whether an id can stay what it is.
+func (im *importer) keeps(id string) bool {
+	return (im.ours() || im.given.From == transfer.FromStatuspage) && transfer.Fit(id)
+}
+
+// find finds ids for things of a kind. known says that some are here already.
+func (im *importer) find(of Subject, given []string) (known bool, err error) {
 	both := slices.Clone(given)
 	for _, id := range given {
 		both = append(both, im.derived(of, id))
@@ -450,19 +473,16 @@ func (im *importer) find(of Subject, given []string, by func(id string) string) 
 	if err != nil {
 		return false, err
 	}
-	keep := im.ours() || im.given.From == transfer.FromStatuspage
 	to := make(map[string]string, len(given))
 	for _, id := range given {
 		other := im.derived(of, id)
 		switch {
-		case held[other] == by(id):
+		case held[other] == im.page.ID:
 			to[id], known = other, true
-		case keep && transfer.Fit(id) && held[id] == by(id):
+		case im.keeps(id) && held[id] == im.page.ID:
 			to[id], known = id, true
-		case keep && transfer.Fit(id) && held[id] == "":
+		case im.keeps(id) && held[id] == "":
 			to[id] = id
-		case held[other] != "":
-			return known, refuse(string(of), fmt.Sprintf("%q is on another page already", id), "import it into that page")
 		default:
 			to[id] = other
 		}

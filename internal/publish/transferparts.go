@@ -305,10 +305,10 @@ func (im *importer) checkSources() error {
 }
 
 // moveUpdates gives updates the ids that they have here.
-func (im *importer) moveUpdates(list []status.Update) {
+func (im *importer) moveUpdates(owner string, list []status.Update) {
 	for i := range list {
 		u := &list[i]
-		u.ID = im.id(OfUpdate, u.ID)
+		u.ID = im.updates[owner+"/"+u.ID]
 		for j := range u.Changes {
 			u.Changes[j].ComponentID = im.id(OfComponent, u.Changes[j].ComponentID)
 		}
@@ -358,7 +358,7 @@ func (im *importer) putIncidents() error {
 		}
 		i := im.given.Incidents[k].Own()
 		i.ID, i.PageID, i.Components = im.id(OfIncident, i.ID), im.page.ID, im.all(OfComponent, i.Components)
-		im.moveUpdates(i.Updates)
+		im.moveUpdates(i.ID, i.Updates)
 		was := have[i.ID]
 		todo := i.Updates
 		if was != nil {
@@ -433,7 +433,7 @@ func (im *importer) putMaintenances() error {
 		given := &im.given.Maintenances[k]
 		m := given.Own()
 		m.ID, m.PageID, m.Series, m.Components = im.id(OfMaintenance, m.ID), im.page.ID, im.id(OfSeries, m.Series), im.all(OfComponent, m.Components)
-		im.moveUpdates(m.Updates)
+		im.moveUpdates(m.ID, m.Updates)
 		if other := begins[begin{m.Series, m.Start.UnixMilli()}]; m.Series != "" && other != "" && other != m.ID {
 			im.out.Maintenances.count(false, false)
 			continue // was announced anew since

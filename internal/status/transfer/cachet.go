@@ -203,7 +203,7 @@ type cachetReader struct {
 	*cachetDocument
 	zone  *time.Location
 	now   time.Time
-	parts map[string]bool
+	parts map[string]bool // and incidents as "i…", work as "w…"
 	notes notes
 	page  Page
 }
@@ -287,8 +287,8 @@ func cachetPhase(n number) status.Phase {
 func (r *cachetReader) incident(n *cachetIncident) {
 	title := cmp.Or(oneLine(string(n.Name), status.MaxTitle), "Incident")
 	switch {
-	case n.ID == "" || n.Deleted != nil && *n.Deleted != "":
-		return
+	case n.ID == "" || r.parts["i"+string(n.ID)] || n.Deleted != nil && *n.Deleted != "":
+		return // a list that grew while it was read has some twice
 	case n.Visible != nil && *n.Visible == 0:
 		r.notes.add("“%s” is hidden from visitors there: it was left out.", title)
 		return
@@ -300,6 +300,7 @@ func (r *cachetReader) incident(n *cachetIncident) {
 		r.schedule(&s)
 		return
 	}
+	r.parts["i"+string(n.ID)] = true
 	i := Incident{ID: string(n.ID), Title: title, Impact: status.ImpactMinor, Phase: cachetPhase(n.Status), Created: past(n.Created.in(r.zone), r.now), Started: past(n.Occurred.in(r.zone), r.now)}
 	if i.Started.IsZero() {
 		i.Started = i.Created
@@ -357,9 +358,10 @@ func lastOf(updates []Update, otherwise time.Time) time.Time {
 func (r *cachetReader) schedule(n *cachetSchedule) {
 	title := cmp.Or(oneLine(string(n.Name), status.MaxTitle), "Maintenance")
 	m := Maintenance{ID: string(n.ID), Title: title, Impact: status.ImpactNone, Phase: status.Scheduled, Start: n.Scheduled.in(r.zone), End: n.Completed.in(r.zone), Created: past(n.Created.in(r.zone), r.now)}
-	if m.ID == "" {
+	if m.ID == "" || r.parts["w"+m.ID] {
 		return
 	}
+	r.parts["w"+m.ID] = true
 	switch n.Status {
 	case 1:
 		m.Phase = status.InProgress

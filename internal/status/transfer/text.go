@@ -39,15 +39,16 @@ func clean(s string) string {
 
 // oneLine is a cleaned text in one line, cut to so many characters.
 func oneLine(s string, most int) string {
+	s = s[:min(len(s), 10*most)]
 	return clip(strings.Join(strings.Fields(clean(html.UnescapeString(tag.ReplaceAllString(s, " ")))), " "), most)
 }
 
 var (
-	tag    = regexp.MustCompile(`<[a-zA-Z/!][^<>]{0,1000}>`)
-	anchor = regexp.MustCompile(`(?is)<a\s[^<>]{0,1000}?href\s*=\s*["']?([^"'\s<>]{1,1000})["']?[^<>]{0,1000}>(.{0,1000}?)</a\s*>`)
+	tag    = regexp.MustCompile(`<[a-zA-Z/!][^<>]*>`)
+	anchor = regexp.MustCompile(`(?is)<a\s[^<>]*?href\s*=\s*["']?([^"'\s<>]+)["']?[^<>]*>(.*?)</a\s*>`)
 	breaks = regexp.MustCompile(`(?i)<br\s*/?>`)
-	blocks = regexp.MustCompile(`(?i)</?(p|div|ul|ol|h[1-6]|blockquote|table|tr)(\s[^<>]{0,1000})?>`)
-	items  = regexp.MustCompile(`(?i)<li(\s[^<>]{0,1000})?>`)
+	blocks = regexp.MustCompile(`(?i)</?(p|div|ul|ol|h[1-6]|blockquote|table|tr)(\s[^<>]*)?>`)
+	items  = regexp.MustCompile(`(?i)<li(\s[^<>]*)?>`)
 	strong = regexp.MustCompile(`(?i)</?(b|strong)>`)
 	weak   = regexp.MustCompile(`(?i)</?(i|em)>`)
 	hidden = regexp.MustCompile(`(?is)<(script|style)[\s>].*?</(script|style)\s*>`)
@@ -57,10 +58,7 @@ var (
 // body is a text for people as Markdown: HTML in it becomes the Markdown that says
 // the same, or goes.
 func body(s string, most int) string {
-	if len(s) > 1<<20 {
-		s = s[:1<<20]
-	}
-	s = clean(s)
+	s = clean(s[:min(len(s), 8*most)])
 	if strings.Contains(s, "<") {
 		s = hidden.ReplaceAllString(s, "")
 		s = anchor.ReplaceAllStringFunc(s, func(a string) string {
