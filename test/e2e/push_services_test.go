@@ -68,6 +68,8 @@ func gather(t *testing.T, users ...string) *crowd {
 	}
 	w.serve()
 	w.must(w.hub.Call(w.ctx, http.MethodPut, "/settings", w.hub.Key, map[string]any{"push_proxy": proxy.URL}, nil))
+	// Visitors subscribe to a page that there is.
+	w.must(w.hub.Call(w.ctx, http.MethodPost, "/status/pages", w.hub.Key, map[string]any{"slug": "main", "name": "Example", "zone": "UTC"}, nil))
 	w.must(w.hub.Get(w.ctx, "/push/key", &c.key))
 	for _, name := range users {
 		c.tabs[name], err = w.hub.SignIn(w.ctx, name, password)
