@@ -70,6 +70,7 @@ type App struct {
 	chat     *mattermostChat
 	engines  *engines
 	public   *public
+	visitors *visitors
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -287,9 +288,13 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.engines = &engines{links: a.links, counts: map[[2]string]int64{}, Writer: writeback.New(writeback.Options{
 		Store: a.db, Desk: a.dispatch, Kinds: WriteBacks(), Version: a.db.ConfigVersion, Proxy: a.push.proxy, Log: a.log,
 	})}
+	if a.visitors, err = newVisitors(ctx, a); err != nil {
+		return err
+	}
 	if a.public, err = newPublic(ctx, a); err != nil {
 		return err
 	}
+	a.visitors.at(a.public.site)
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
@@ -304,7 +309,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
-		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(),
+		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail,
 		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
@@ -345,6 +350,7 @@ func (a *App) run() {
 	loop(work, "clock of public pages", a.public.desk.RunClock)
 	loop(work, "alerts on public pages", a.public.desk.RunAlerts)
 	loop(work, "push", a.push.fanout.Run)
+	loop(work, "telling visitors", a.visitors.teller.Run)
 	loop(work, "push preparation", a.push.ready.Run)
 	loop(edge, "push figures", a.push.writeFigures)
 	changed := make(chan struct{}, 1)
@@ -377,6 +383,7 @@ func (a *App) run() {
 		stopWork()
 		a.stopped.Wait()
 		a.push.close()
+		a.visitors.close()
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
 		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
-		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Markdown: a.public.text.HTML, Preview: a.public.site.Preview,
+		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Mail: a.db, TestMail: a.visitors.testMail, Markdown: a.public.text.HTML, Preview: a.public.site.Preview,
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
 	}))
 	mux := http.NewServeMux()
@@ -40,7 +40,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		if a.public.elsewhere(r) && !shared(path) && a.public.site.Hosts(r.Host) {
-			if a.public.site.Handle(w, r) {
+			if a.visitors.handle(w, r) || a.public.site.Handle(w, r) {
 				return
 			}
 			guardHeaders(w.Header())
@@ -53,7 +53,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 		}
 		// What is nobody's is a public page's, which brings its own headers.
 		_, ours := mux.Handler(r)
-		if ours == "" && a.public.site.Handle(w, r) {
+		if ours == "" && (a.visitors.handle(w, r) || a.public.site.Handle(w, r)) {
 			return
 		}
 		guardHeaders(w.Header())

@@ -50,6 +50,7 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 			i, err := a.db.StatusImage(ctx, id)
 			return i.Kind, i.Body, err //nolint:wrapcheck // the page's to branch on
 		},
+		Ways: a.visitors.ways,
 		Gate: page.Gate{
 			Key: key,
 			Verify: func(_ context.Context, hash, password string) (bool, error) {

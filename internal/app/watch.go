@@ -154,6 +154,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if err := a.tidyStatus(ctx, now); err != nil {
 		return err
 	}
+	if err := a.db.PruneVisitors(ctx); err != nil {
+		return err //nolint:wrapcheck // says what it was
+	}
 	s, err := a.db.Settings(ctx)
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)

@@ -35,6 +35,9 @@ type Config struct {
 	// PushPrivate are the networks in which push services may stand though
 	// nothing else there is ever dialled.
 	PushPrivate []netip.Prefix
+	// WebhookPrivate are the networks in which visitors' webhooks may stand though
+	// nothing else there is ever called for a visitor.
+	WebhookPrivate []netip.Prefix
 }
 
 // Error is a configuration that will not do: where it was found, what is wrong,
@@ -107,6 +110,9 @@ func fill(v map[string]value) (Config, error) {
 		return c, err
 	}
 	if c.PushPrivate, err = networks("TOCSIN_PUSH_PRIVATE", get("TOCSIN_PUSH_PRIVATE", "")); err != nil {
+		return c, err
+	}
+	if c.WebhookPrivate, err = networks("TOCSIN_WEBHOOK_PRIVATE", get("TOCSIN_WEBHOOK_PRIVATE", "")); err != nil {
 		return c, err
 	}
 	if c.PushProxy, err = pushProxy(get("TOCSIN_PUSH_PROXY", "")); err != nil {

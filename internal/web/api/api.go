@@ -93,6 +93,9 @@ type Deps struct {
 	// Test renders the test notification of this id in the same way.
 	Test func(ctx context.Context, id string) (json.RawMessage, error)
 	Push Push
+	// Mail is what is set of e-mail, and TestMail tries it.
+	Mail     web.Mail
+	TestMail web.TestMail
 	// Desk changes public pages, Status is what is stored of them, and Visitors
 	// are those who look at them.
 	Desk     Desk
@@ -199,6 +202,7 @@ func (a *API) routes() {
 	a.liveRoutes()
 	a.pushRoutes()
 	a.mattermostRoutes()
+	a.emailRoutes()
 	a.roomRoutes()
 	a.statusRoutes()
 }

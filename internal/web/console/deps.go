@@ -91,6 +91,9 @@ type Deps struct {
 	// error says the mend. nil: nothing is tried.
 	Probe      func(ctx context.Context, s source.Source) error
 	Mattermost Mattermost
+	// Mail is what is set of e-mail, and TestMail tries it.
+	Mail     web.Mail
+	TestMail web.TestMail
 	// Desk changes what the public sees.
 	Desk Desk
 	// Markdown is what visitors read of what people write. nil: the text as it is.

@@ -15,7 +15,7 @@ type routing struct {
 
 // routes lists every page and form with what somebody must be allowed to do.
 func (c *console) routes() []routing {
-	return slices.Concat(c.ownRoutes(), c.statusRoutes())
+	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes())
 }
 
 func (c *console) ownRoutes() []routing {
@@ -131,8 +131,8 @@ func Paths() []string {
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
 		incidentsPath, templatesPath, auditPath,
-		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
-		statusPagesPath, statusPagesPath + "/new", componentsPath,
+		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		statusPagesPath, statusPagesPath + "/new", importPath, componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 	}
 }

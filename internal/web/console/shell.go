@@ -135,6 +135,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	// Messages name these as who comes from openITCOCKPIT looks for them: API → Mattermost.
 	add("API", auth.Administer, "API keys", "/console/keys", "keys")
 	add("API", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
+	add("API", auth.ReadConfig, "E-mail", emailPath, "mail")
 	return s
 }
 
