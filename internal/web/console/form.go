@@ -23,6 +23,7 @@ type form struct {
 	Action   string
 	Submit   string
 	Cancel   string
+	Stay     string // what leads to Cancel is called; empty: Cancel
 	Delete   string // address of the page that asks before deleting, empty if there is none
 	Problem  string // what is wrong with the form as a whole
 	Locked   bool   // the visitor may look only

@@ -131,16 +131,17 @@ func componentGroups(groups []status.Group, components []status.Component) []opt
 // choose marks components as chosen; those that the page shows no more stand at the
 // end, so that they are not lost unseen.
 func (p *plan) choose(ids []string) []optionGroup {
-	out := make([]optionGroup, len(p.Groups))
+	out := make([]optionGroup, 0, len(p.Groups)+1)
 	left := slices.Clone(ids)
-	for i, g := range p.Groups {
-		out[i] = optionGroup{g.Title, slices.Clone(g.Options)}
-		for j := range out[i].Options {
-			o := &out[i].Options[j]
+	for _, g := range p.Groups {
+		g.Options = slices.Clone(g.Options)
+		for j := range g.Options {
+			o := &g.Options[j]
 			if o.Selected = slices.Contains(ids, o.Value); o.Selected {
 				left = slices.DeleteFunc(left, func(id string) bool { return id == o.Value })
 			}
 		}
+		out = append(out, g)
 	}
 	hidden := optionGroup{Title: "Hidden from visitors"}
 	for _, id := range left {

@@ -102,7 +102,8 @@ type calendarDay struct {
 type strip struct {
 	*work
 	Begins, Ends bool // on this day
-	Says         bool // has room for its title
+	Says         bool // has its title, which runs on over the days that follow
+	Over         int  // how many days of the week it lies on
 	Clock        string
 }
 
@@ -178,7 +179,7 @@ func (m *month) lay(w *work, week time.Time, days []calendarDay, taken *[7][]*st
 		for len(taken[i]) <= lane {
 			taken[i] = append(taken[i], nil)
 		}
-		s := &strip{work: w, Begins: !w.from.Before(from), Ends: !w.to.After(to), Says: n == 0}
+		s := &strip{work: w, Begins: !w.from.Before(from), Ends: !w.to.After(to), Says: n == 0, Over: len(on)}
 		if s.Begins {
 			s.Clock = w.from.In(zone).Format("15:04")
 		}

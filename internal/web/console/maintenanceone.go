@@ -228,7 +228,7 @@ func (c *console) askCancelMaintenance(w http.ResponseWriter, v *visit) error {
 
 func (c *console) showCancel(w http.ResponseWriter, v *visit, code int, m status.Maintenance, p plan, body string, why error) error {
 	at := maintenancePath + "/" + m.ID
-	f := form{Action: at + "/cancel", Submit: "Cancel the maintenance", Cancel: at, Delete: at + "/delete", Sections: []section{{Fields: []field{
+	f := form{Action: at + "/cancel", Submit: "Cancel the maintenance", Cancel: at, Stay: "Keep it", Delete: at + "/delete", Sections: []section{{Fields: []field{
 		{Name: "body", Label: "Why", Kind: "textarea", Value: body, Rows: 3, Hint: "Markdown. Empty: the page says that it does not take place."},
 		{Name: "silent", Label: "Tell nobody of this", Kind: "checkbox", Checked: v.PostForm.Get("silent") != ""},
 	}}}}
@@ -236,7 +236,7 @@ func (c *console) showCancel(w http.ResponseWriter, v *visit, code int, m status
 		return why
 	}
 	view := maintenanceFormView{plan: p, Heading: "Cancel “" + m.Title + "”?", Back: at, Form: f,
-		Intro: "It stays on the page as cancelled, and leaves the calendar. A cancelled maintenance does not come back; announce it again when it is to take place later."}
+		Intro: "It stays on the page as cancelled. A cancelled maintenance does not come back; announce it again when it is to take place later."}
 	if m.Series != "" {
 		view.Intro = "Only this date is cancelled: it stays on the page as cancelled, the others of its series take place."
 	}

@@ -126,7 +126,7 @@ func ruleTexts(in url.Values, rule string, first time.Time) {
 		return
 	}
 	plain, byDay, byMonthDay := p["BYDAY"] == "" && p["BYMONTHDAY"] == "", p["BYDAY"], p["BYMONTHDAY"]
-	repeat := ""
+	var repeat string
 	switch {
 	case p["FREQ"] == "DAILY" && plain:
 		repeat = repeatDay

@@ -26,11 +26,7 @@ func (h *city) repeating(more url.Values) url.Values {
 func dates(body string) []string {
 	_, list, _ := strings.Cut(body, `<ol class="means-dates">`)
 	list, _, _ = strings.Cut(list, "</ol>")
-	var out []string
-	for _, m := range regexp.MustCompile(`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w+ \d+, \d\d:\d\d \S+?\b`).FindAllString(list, -1) {
-		out = append(out, m)
-	}
-	return out
+	return regexp.MustCompile(`(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d+ \w+ \d+, \d\d:\d\d \S+?\b`).FindAllString(list, -1)
 }
 
 func TestTheNextDatesOfARuleAreShownInItsZone(t *testing.T) {
