@@ -254,7 +254,6 @@ function startTree() {
     const item = grip.closest('[data-kind]');
     const from = { x: event.clientX, y: event.clientY };
     let at = { ...from }, dragging = false, scroll = 0, origin = 0;
-    grip.setPointerCapture(event.pointerId);
 
     const follow = () => {
       const { x, y } = at;
@@ -284,11 +283,15 @@ function startTree() {
       scroll = requestAnimationFrame(roll);
     };
     const moves = (e) => {
+      if (e.pointerId !== event.pointerId) return;
       at = { x: e.clientX, y: e.clientY };
       if (!dragging) {
         if (Math.hypot(at.x - from.x, at.y - from.y) < 5) return;
         dragging = true;
         begin(item, 'drag');
+        // The list hears of it wherever the pointer goes. The grip would not: what is
+        // put elsewhere in the page loses the pointer.
+        tree.setPointerCapture(e.pointerId);
         origin = depth(item.parentElement);
         tree.classList.add('dragging');
         // A group is moved among headings: what stands in them is folded away.
@@ -301,9 +304,10 @@ function startTree() {
       if (now?.item === item) follow();
     };
     const over = (e) => {
-      grip.removeEventListener('pointermove', moves);
-      grip.removeEventListener('pointerup', over);
-      grip.removeEventListener('pointercancel', over);
+      if (e.pointerId !== event.pointerId) return;
+      document.removeEventListener('pointermove', moves);
+      document.removeEventListener('pointerup', over);
+      document.removeEventListener('pointercancel', over);
       document.removeEventListener('keydown', escape);
       cancelAnimationFrame(scroll);
       if (!dragging) return;
@@ -319,9 +323,9 @@ function startTree() {
       e.preventDefault();
       cancel();
     };
-    grip.addEventListener('pointermove', moves);
-    grip.addEventListener('pointerup', over);
-    grip.addEventListener('pointercancel', over);
+    document.addEventListener('pointermove', moves);
+    document.addEventListener('pointerup', over);
+    document.addEventListener('pointercancel', over);
     document.addEventListener('keydown', escape);
   });
 }
