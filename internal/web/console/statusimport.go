@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -132,10 +131,12 @@ func (c *console) importPage(w http.ResponseWriter, v *visit) error {
 	var f *status.FieldError
 	switch {
 	case errors.As(err, &f):
-		view.Form.Field, view.Form.Problem, view.Form.Mend = f.Field, sentence(f.Problem), sentence(strings.ReplaceAll(f.Mend, "--page SLUG", "choose it below"))
-		if !slices.Contains([]string{"from", "slug", "zone"}, f.Field) {
-			view.Form.Problem, view.Form.Field = f.Field+": "+f.Problem+".", "file"
+		label, known := map[string]string{"from": "Where it is from", "slug": "The address", "zone": "The time zone", "file": "The file"}[f.Field]
+		if view.Form.Field = f.Field; !known {
+			view.Form.Field, label = "file", "In the file, "+f.Field
 		}
+		view.Form.Problem = label + " " + f.Problem + "."
+		view.Form.Mend = sentence(strings.ReplaceAll(f.Mend, "say which page it is to be: --page SLUG", "choose below which page it is to be"))
 		return c.showImport(w, v, http.StatusUnprocessableEntity, view)
 	case errors.Is(err, fault.ErrTaken):
 		view.Form.Field, view.Form.Problem, view.Form.Mend = "slug", "Another page has this address, or this host.", "Choose another one, or import into that page."
