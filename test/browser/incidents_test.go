@@ -28,7 +28,7 @@ import (
 // The editor of incidents, in a browser: what visitors will see and who will be
 // told follow what is typed, and nothing is published by accident.
 func TestAnIncidentIsWrittenInABrowser(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	must := func(err error) {
 		t.Helper()
@@ -116,7 +116,7 @@ func TestAnIncidentIsWrittenInABrowser(t *testing.T) {
 		must(browser.Type(ctx, tab, "#f-title", "Cards <b>fail</b>\r"))
 		must(browser.Until(ctx, tab, frame+".includes('Cards <b>fail</b>')"))
 		must(browser.Type(ctx, tab, "#f-body", "It is **bad**."))
-		must(browser.Until(ctx, tab, "document.querySelector('iframe').contentDocument.querySelector('strong ~ *, .text strong')?.innerText === 'bad'"))
+		must(browser.Until(ctx, tab, "document.querySelector('iframe').contentDocument.querySelector('.text strong')?.innerText === 'bad'"))
 		must(tab.Eval(ctx, `(() => { const s = document.getElementById('c-`+api.ID+`'); s.value = 'major_outage'; s.dispatchEvent(new Event('change', { bubbles: true })) })()`, nil))
 		must(browser.Until(ctx, tab, frame+".includes('API Service')"))
 		must(tab.Eval(ctx, `(() => { const s = document.getElementById('lang'); s.value = 'de'; s.dispatchEvent(new Event('change', { bubbles: true })) })()`, nil))
@@ -152,15 +152,13 @@ func TestAnIncidentIsWrittenInABrowser(t *testing.T) {
 		for _, path := range []string{"", "/new", "/new?alert=" + a.ID, one, one + "/update?phase=resolved", one + "/edit", one + "/updates/" + open.Updates[0].ID, one + "/delete",
 			"/" + drafts[0].ID, "/" + drafts[0].ID + "/draft", "/" + over.ID, "/" + over.ID + "/postmortem", "/audit", "/audit?subject=" + open.ID, "/../templates", "/../templates/new"} {
 			must(tab.Go(ctx, at+path))
-			for _, width := range []int{1280, 390} {
-				for _, dark := range []bool{false, true} {
-					must(tab.Size(ctx, width, 900))
-					must(tab.Dark(ctx, dark))
-					found, err := axe.Check(ctx, tab)
-					must(err)
-					for _, v := range found {
-						t.Errorf("%s, %d wide, dark %v: %v", path, width, dark, v)
-					}
+			for width, dark := range map[int]bool{1280: false, 390: true} {
+				must(tab.Size(ctx, width, 900))
+				must(tab.Dark(ctx, dark))
+				found, err := axe.Check(ctx, tab)
+				must(err)
+				for _, v := range found {
+					t.Errorf("%s, %d wide, dark %v: %v", path, width, dark, v)
 				}
 				var over int
 				must(tab.Eval(ctx, "document.querySelector('main').scrollWidth - document.querySelector('main').clientWidth", &over))

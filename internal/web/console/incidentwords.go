@@ -2,6 +2,8 @@ package console
 
 import (
 	"errors"
+	"html/template"
+	"regexp"
 	"strings"
 
 	"tocsin/internal/fault"
@@ -106,4 +108,16 @@ func excerpt(s string, most int) string {
 		return strings.TrimSpace(string(r[:most])) + "…"
 	}
 	return s
+}
+
+var (
+	headingOpens  = regexp.MustCompile(`<h[3-6]>`)
+	headingCloses = regexp.MustCompile(`</h[3-6]>`)
+)
+
+// quoted is what people wrote, as visitors read it, within a page of ours: its
+// headings are none of the page's.
+func (c *console) quoted(source string) template.HTML {
+	s := headingCloses.ReplaceAllString(headingOpens.ReplaceAllString(string(c.Markdown(source)), "<p><strong>"), "</strong></p>")
+	return template.HTML(s) //nolint:gosec // made safe by Markdown; only tags of ours are put in
 }

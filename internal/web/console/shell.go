@@ -169,7 +169,7 @@ func (c *console) funcs() template.FuncMap {
 		"excerpt":   excerpt,
 		"tabs":      func(on, query string) incidentTabs { return incidentTabs{on, query} },
 		"thousands": thousands,
-		"markdown":  c.Markdown,
+		"markdown":  c.quoted,
 		"state":     stateOf,
 		"status":    statusOf,
 		"told":      toldOf,
