@@ -471,7 +471,7 @@ func FuzzStatusRoutes(f *testing.F) {
 		method, path, ok := strings.Cut(route, " ")
 		if _, err := url.ParseRequestURI("http://x" + api.Prefix + "/status" + path); !ok || err != nil || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \x00\r\n") ||
 			method != "GET" && method != "POST" && method != "PUT" && method != "DELETE" {
-			t.Skip()
+			return // no request
 		}
 		h := newHouse(t)
 		h.must(http.StatusCreated, "POST /pages", `{"slug":"main","name":"Example","zone":"Europe/Berlin"}`)
