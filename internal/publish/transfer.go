@@ -503,13 +503,14 @@ func (im *importer) id(of Subject, id string) string {
 	return im.derived(of, id)
 }
 
-func (im *importer) all(of Subject, ids []string) []string {
+// parted are components as they are here.
+func (im *importer) parted(ids []string) []string {
 	if len(ids) == 0 {
 		return nil
 	}
 	out := make([]string, len(ids))
 	for i, id := range ids {
-		out[i] = im.id(of, id)
+		out[i] = im.id(OfComponent, id)
 	}
 	return out
 }

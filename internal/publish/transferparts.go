@@ -357,7 +357,7 @@ func (im *importer) putIncidents() error {
 			im.progress("incidents", k, len(im.given.Incidents))
 		}
 		i := im.given.Incidents[k].Own()
-		i.ID, i.PageID, i.Components = im.id(OfIncident, i.ID), im.page.ID, im.all(OfComponent, i.Components)
+		i.ID, i.PageID, i.Components = im.id(OfIncident, i.ID), im.page.ID, im.parted(i.Components)
 		im.moveUpdates(i.ID, i.Updates)
 		was := have[i.ID]
 		todo := i.Updates
@@ -432,7 +432,7 @@ func (im *importer) putMaintenances() error {
 		}
 		given := &im.given.Maintenances[k]
 		m := given.Own()
-		m.ID, m.PageID, m.Series, m.Components = im.id(OfMaintenance, m.ID), im.page.ID, im.id(OfSeries, m.Series), im.all(OfComponent, m.Components)
+		m.ID, m.PageID, m.Series, m.Components = im.id(OfMaintenance, m.ID), im.page.ID, im.id(OfSeries, m.Series), im.parted(m.Components)
 		im.moveUpdates(m.ID, m.Updates)
 		if other := begins[begin{m.Series, m.Start.UnixMilli()}]; m.Series != "" && other != "" && other != m.ID {
 			im.out.Maintenances.count(false, false)
@@ -523,7 +523,7 @@ func (im *importer) putSeries() error {
 	}
 	for k := range im.given.Series {
 		p := Planned{Series: im.given.Series[k].Own(), Last: im.given.Series[k].Planned.UTC().Truncate(time.Millisecond)}
-		p.ID, p.PageID, p.Components = im.id(OfSeries, p.ID), im.page.ID, im.all(OfComponent, p.Components)
+		p.ID, p.PageID, p.Components = im.id(OfSeries, p.ID), im.page.ID, im.parted(p.Components)
 		was := have[p.ID]
 		if was != nil && !im.ours() {
 			im.out.Series.count(false, false)
@@ -569,7 +569,7 @@ func (im *importer) putTemplates() error {
 	}
 	for k := range im.given.Templates {
 		g := &im.given.Templates[k]
-		t := Template{ID: im.id(OfTemplate, g.ID), PageID: im.page.ID, Name: g.Name, Title: g.Title, Body: g.Body, Phase: g.Phase, Impact: g.Impact, Components: im.all(OfComponent, g.Components)}
+		t := Template{ID: im.id(OfTemplate, g.ID), PageID: im.page.ID, Name: g.Name, Title: g.Title, Body: g.Body, Phase: g.Phase, Impact: g.Impact, Components: im.parted(g.Components)}
 		was := have[t.ID]
 		var f *status.FieldError
 		if err := im.checkTemplate(&t); err != nil && (!errors.As(err, &f) || !strings.HasPrefix(f.Field, "components")) {

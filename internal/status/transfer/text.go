@@ -195,9 +195,7 @@ type list[T any] []T
 // UnmarshalJSON never fails.
 func (l *list[T]) UnmarshalJSON(b []byte) error {
 	var raw []json.RawMessage
-	if json.Unmarshal(b, &raw) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(b, &raw) // of no list, nothing is taken
 	for i, r := range raw {
 		if i == mostEntries {
 			break
