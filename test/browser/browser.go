@@ -16,6 +16,19 @@ import (
 	"time"
 )
 
+// Keys that write nothing, as WebDriver has them in a text.
+const (
+	Enter  = "\uE007"
+	Escape = "\uE00C"
+	Left   = "\uE012"
+	Up     = "\uE013"
+	Right  = "\uE014"
+	Down   = "\uE015"
+)
+
+// dragSteps is in how many steps a drag goes.
+const dragSteps = 12
+
 // Permission is a site's permission to show notifications.
 type Permission string
 
@@ -70,7 +83,11 @@ type Tab interface {
 	// Press moves the pointer to a point of the visible page, in CSS pixels,
 	// and presses the main button: a real click, which counts as the user's.
 	Press(ctx context.Context, x, y float64) error
-	// Keys types text into what has the focus.
+	// Drag presses the main button at one point, moves to another in small steps,
+	// and lets it go there.
+	Drag(ctx context.Context, x, y, toX, toY float64) error
+	// Keys types text into what has the focus. The keys that write nothing are
+	// Up, Down and the others here.
 	Keys(ctx context.Context, text string) error
 	// Dark sets prefers-color-scheme, at once; in Firefox of all its tabs.
 	Dark(ctx context.Context, dark bool) error

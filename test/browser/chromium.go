@@ -166,12 +166,61 @@ func (t *chromiumTab) Press(ctx context.Context, x, y float64) error {
 	return nil
 }
 
+func (t *chromiumTab) Drag(ctx context.Context, x, y, toX, toY float64) error {
+	send := func(kind string, x, y float64, held int) error {
+		return t.send(ctx, "Input.dispatchMouseEvent", map[string]any{"type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1}, nil)
+	}
+	if err := errors.Join(send("mouseMoved", x, y, 0), send("mousePressed", x, y, 1)); err != nil {
+		return err
+	}
+	for i := 1; i <= dragSteps; i++ {
+		far := float64(i) / dragSteps
+		if err := send("mouseMoved", x+(toX-x)*far, y+(toY-y)*far, 1); err != nil {
+			return err
+		}
+	}
+	return send("mouseReleased", toX, toY, 0)
+}
+
+// namedKey is a key that writes nothing, as the protocol has it.
+type namedKey struct {
+	key  string
+	code int
+	text string // that comes with it all the same
+}
+
+// named is the key at a place of a text; the zero one for a letter.
+func named(r rune) namedKey {
+	switch string(r) {
+	case Enter:
+		return namedKey{"Enter", 13, "\r"}
+	case Escape:
+		return namedKey{"Escape", 27, ""}
+	case Left:
+		return namedKey{"ArrowLeft", 37, ""}
+	case Up:
+		return namedKey{"ArrowUp", 38, ""}
+	case Right:
+		return namedKey{"ArrowRight", 39, ""}
+	case Down:
+		return namedKey{"ArrowDown", 40, ""}
+	}
+	return namedKey{}
+}
+
 func (t *chromiumTab) Keys(ctx context.Context, text string) error {
 	for _, r := range text {
 		for _, kind := range []string{"keyDown", "keyUp"} {
 			p := map[string]any{"type": kind, "key": string(r)}
 			if kind == "keyDown" {
 				p["text"] = string(r)
+			}
+			if k := named(r); k.code > 0 {
+				p["key"], p["code"], p["windowsVirtualKeyCode"] = k.key, k.key, k.code
+				delete(p, "text")
+				if kind == "keyDown" && k.text != "" {
+					p["text"] = k.text
+				}
 			}
 			if err := t.send(ctx, "Input.dispatchKeyEvent", p, nil); err != nil {
 				return err

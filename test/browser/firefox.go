@@ -121,6 +121,17 @@ func (t *firefoxTab) Press(ctx context.Context, x, y float64) error {
 	return err
 }
 
+func (t *firefoxTab) Drag(ctx context.Context, x, y, toX, toY float64) error {
+	steps := []any{map[string]any{"type": "pointerMove", "x": int(x), "y": int(y)}, map[string]any{"type": "pointerDown", "button": 0}}
+	for i := 1; i <= dragSteps; i++ {
+		far := float64(i) / dragSteps
+		steps = append(steps, map[string]any{"type": "pointerMove", "x": int(x + (toX-x)*far), "y": int(y + (toY-y)*far), "duration": 20})
+	}
+	steps = append(steps, map[string]any{"type": "pointerUp", "button": 0})
+	_, err := t.send(ctx, "input.performActions", map[string]any{"actions": []any{map[string]any{"type": "pointer", "id": "mouse", "actions": steps}}})
+	return err
+}
+
 func (t *firefoxTab) Keys(ctx context.Context, text string) error {
 	var keys []any
 	for _, r := range text {
