@@ -22,6 +22,7 @@ func routes() map[string]auth.Scope {
 		"POST /alerts/{id}/snooze": auth.AckAlerts, "DELETE /alerts/{id}/snooze": auth.AckAlerts,
 		"POST /alerts/{id}/comments": auth.AckAlerts, "POST /alerts/{id}/downtime": auth.AckAlerts, "DELETE /alerts/{id}/downtime": auth.AckAlerts,
 		"GET /sources/kinds": auth.ReadConfig, "POST /sources/{id}/probe": auth.Administer,
+		"GET /email": auth.ReadConfig, "PUT /email": auth.Administer, "POST /email/test": auth.Administer,
 		"GET /mattermost": auth.ReadConfig, "PUT /mattermost": auth.Administer, "POST /mattermost/key": auth.Administer,
 		"GET /mattermost/rooms": auth.ReadConfig, "GET /mattermost/rooms/{id}": auth.ReadConfig, "POST /mattermost/rooms": auth.Administer,
 		"PUT /mattermost/rooms/{id}": auth.Administer, "DELETE /mattermost/rooms/{id}": auth.Administer, "POST /mattermost/rooms/{id}/test": auth.Administer,

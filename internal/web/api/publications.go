@@ -45,6 +45,8 @@ type ProgressOut struct {
 	Done     bool           `json:"done"`
 	Finished *time.Time     `json:"finished"`
 	Problems map[string]int `json:"problems" doc:"What went wrong, with how often"`
+	// Channels has the same of the other channels.
+	Channels map[string]ProgressOut `json:"channels,omitempty" doc:"How far it is by email and webhook; all else here is Web Push"`
 }
 
 // PublicationOut is a publication with its progress.
@@ -155,16 +157,27 @@ func publicationOut(p push.Publication, g push.Progress) PublicationOut {
 	out := PublicationOut{
 		ID: p.ID, Page: p.PageID, Components: words(p.Components), Kind: string(p.Kind), Impact: string(p.Impact), Texts: map[string]TextIO{},
 		URL: p.URL, Topic: p.Topic, Urgency: string(p.Urgency), By: p.By, Created: p.Created.UTC(), Expires: p.Expires.UTC(),
-		Progress: ProgressOut{
-			Total: g.Total, Sent: g.Sent, Gone: g.Gone, Failed: g.Failed, Expired: g.Expired, Waiting: g.Waiting, Retrying: g.Retrying,
-			Unwanted: g.Unwanted, Repeats: g.Repeats, Done: g.Done, Finished: timeOut(g.Finished), Problems: g.Problems,
-		},
+		Progress: progressOut(g),
 	}
 	for language, t := range p.Texts {
 		out.Texts[language] = TextIO(t)
 	}
-	if out.Progress.Problems == nil {
-		out.Progress.Problems = map[string]int{}
+	return out
+}
+
+func progressOut(g push.Progress) ProgressOut {
+	out := ProgressOut{
+		Total: g.Total, Sent: g.Sent, Gone: g.Gone, Failed: g.Failed, Expired: g.Expired, Waiting: g.Waiting, Retrying: g.Retrying,
+		Unwanted: g.Unwanted, Repeats: g.Repeats, Done: g.Done, Finished: timeOut(g.Finished), Problems: g.Problems,
+	}
+	if out.Problems == nil {
+		out.Problems = map[string]int{}
+	}
+	for name, c := range g.Channels {
+		if out.Channels == nil {
+			out.Channels = map[string]ProgressOut{}
+		}
+		out.Channels[name] = progressOut(c)
 	}
 	return out
 }
