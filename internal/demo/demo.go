@@ -1,6 +1,6 @@
 // Package demo is `tocsin demo`: the whole of Tocsin on an embedded database,
-// with a made-up company, its people, its team chat, and a simulated monitoring
-// engine. The engine tells of its troubles by the same way as a real one, the code
+// with a made-up company, its people, its team chat, its public status page, and a
+// simulated monitoring engine. The engine tells of its troubles by the same way as a real one, the code
 // of `tocsin notify`, over HTTP; and it is told what people do, and confirms it, by
 // a command file and a status.dat.
 package demo
@@ -100,7 +100,8 @@ func greet(out io.Writer, at Access, keep string) {
 		return
 	}
 	fmt.Fprintf(out, `
-  Tocsin's demo runs at                %s
+  Tocsin's demo runs at                %s/console/
+  The company's public status page is  %s/
   The company's team chat runs at      %s
 
   Sign in to Tocsin as      %s
@@ -111,7 +112,9 @@ func greet(out io.Writer, at Access, keep string) {
      seconds after that, then one every half minute or so.
   2. Open the chat and click Acknowledge below a problem. The monitoring engine
      is told, and the post says when the engine has confirmed it.
-`, at.URL, at.ChatURL, at.Name, at.Password)
+  3. Open the status page beside: it follows the problems by itself. Those of the
+     shop make drafts, which you publish in Tocsin under Incidents.
+`, at.URL, at.URL, at.ChatURL, at.Name, at.Password)
 	if keep != "" {
 		fmt.Fprintf(out, "  Its data stays in %s.\n", keep)
 	}

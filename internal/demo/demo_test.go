@@ -69,7 +69,7 @@ func TestDemoShowsAProblemToWhoSignsIn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if text := out.String(); !strings.Contains(text, a.URL) || !strings.Contains(text, a.Password) || !strings.Contains(text, a.ChatURL) {
+	if text := out.String(); !strings.Contains(text, a.URL+"/console/") || !strings.Contains(text, "status page is  "+a.URL+"/\n") || !strings.Contains(text, a.Password) || !strings.Contains(text, a.ChatURL) {
 		t.Errorf("the demo says %q", text)
 	}
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))

@@ -32,8 +32,8 @@ const (
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// furnish makes people, contacts, rules and the source, which is told by the
-// station's files, and answers the source's token. On a folder that was used
+// furnish makes people, contacts, rules, the public page and the source, which is
+// told by the station's files, and answers the source's token. On a folder that was used
 // before it only makes a new password and token.
 func furnish(ctx context.Context, a *app.App, password string, engine *station.Station) (token string, err error) {
 	db := a.Store()
@@ -62,7 +62,10 @@ func furnish(ctx context.Context, a *app.App, password string, engine *station.S
 	}
 	s.WriteBack = source.WriteBack{Kind: "command_file", CommandFile: engine.Commands, StatusFile: engine.Status}
 	token, s.TokenHash, s.TokenHint = auth.NewToken(auth.SourcePrefix)
-	return token, db.SaveSource(ctx, s)
+	if err := db.SaveSource(ctx, s); err != nil {
+		return "", err
+	}
+	return token, publicPage(ctx, a, s.ID)
 }
 
 // people makes the company: the visitor is the contact of everything, so that

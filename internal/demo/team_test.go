@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +94,55 @@ func clickStory(t *testing.T, dir string) {
 	if err := live.Err(); err != nil {
 		t.Errorf("%v; the chat said\n%s", err, seen.String())
 	}
+	followsProblems(ctx, t, client, a.URL)
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// followsProblems waits until the public page says of the shop what the engine says,
+// and looks at what else a newcomer finds there: once, however often the demo was
+// started.
+func followsProblems(ctx context.Context, t *testing.T, client *http.Client, url string) {
+	t.Helper()
+	get := func(path string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s %v", path, resp.Status, err)
+		}
+		return string(body)
+	}
+	for look := time.NewTicker(50 * time.Millisecond); ; <-look.C {
+		var all struct {
+			Components []struct{ Name, Status string }
+		}
+		if err := json.Unmarshal([]byte(get("/api/v2/components.json")), &all); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(all.Components, func(c struct{ Name, Status string }) bool {
+			return c.Name == "Shop" && c.Status == "major_outage"
+		}) {
+			break
+		}
+	}
+	page := get("/")
+	for _, want := range []string{"Harbour Shop", "Major outage", "Behind the shop", "99.9", "New switch in Hall 2", "Postmortem"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the public page does not say %q", want)
+		}
+	}
+	if n := strings.Count(get("/history.atom"), "<title>Orders could not be placed"); n != 1 {
+		t.Errorf("the incident of the past is there %d times", n)
 	}
 }
