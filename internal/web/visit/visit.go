@@ -138,7 +138,7 @@ func (v *Visits) Handle(w http.ResponseWriter, r *http.Request) bool {
 // it as multipart/form-data.
 func parse(r *http.Request) error {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
-		err := r.ParseMultipartForm(mostForm)
+		err := r.ParseMultipartForm(mostForm) //nolint:gosec // its body is bounded before
 		if r.MultipartForm != nil {
 			_ = r.MultipartForm.RemoveAll()
 		}

@@ -1,0 +1,151 @@
+package tell_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tocsin/internal/mail"
+	"tocsin/internal/publish"
+	"tocsin/internal/push"
+	"tocsin/internal/status"
+	"tocsin/internal/store"
+	"tocsin/internal/tell"
+	"tocsin/internal/visitor"
+)
+
+const many = 40
+
+// told counts letters by recipient.
+type told struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *told) add(to string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[to]++
+	sum := 0
+	for _, n := range c.n {
+		sum += n
+	}
+	return sum
+}
+
+// prepared is a page with subscribers to whom something was published.
+func prepared(t *testing.T) *store.DB {
+	t.Helper()
+	ctx := t.Context()
+	db, err := store.Open(ctx, store.Options{DataDir: t.TempDir(), Node: "n"})
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	must(t, db.ChangePage(ctx, "", func(ctx context.Context, tx publish.Tx) error {
+		return tx.SavePage(ctx, &status.Page{ID: "main", Slug: "main", Main: true, Name: "Main", Zone: "UTC", Created: time.Now()})
+	}))
+	for i := range many {
+		must(t, db.Subscribe(ctx, visitor.Subscriber{PageID: "main", Channel: visitor.Email, Address: fmt.Sprintf("v%d@example.org", i)}))
+	}
+	asked, err := db.ClaimQuestions(ctx, visitor.Email, many, time.Hour)
+	must(t, err)
+	for _, q := range asked {
+		must(t, db.ConfirmSubscriber(ctx, q.ID))
+	}
+	now := time.Now()
+	must(t, db.CreatePublication(ctx, push.Publication{ID: "019b0000-0000-7000-8000-000000000001", PageID: "main", Kind: push.IncidentNew, Impact: push.ImpactMajor, Topic: "i1",
+		Texts: map[string]push.Text{"": {Title: "🔴 API", Body: "b"}}, URL: "/incidents/i1", Urgency: push.High, Created: now, Expires: now.Add(time.Hour)}))
+	return db
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run tells until ctx ends.
+func run(t *testing.T, ctx context.Context, db *store.DB, send func(ctx context.Context, l mail.Letter) mail.Result) {
+	t.Helper()
+	tokens, err := visitor.NewTokens([]byte(strings.Repeat("k", 32)))
+	must(t, err)
+	w, err := tell.New(tell.Options{Store: db, Mail: send, Post: func(context.Context, tell.Message) tell.Reply { return tell.Reply{} }, Tokens: tokens, Pages: db.StatusPages,
+		BaseURL: "https://status.example.org", Node: "n", Poll: 20 * time.Millisecond, Retry: 10 * time.Millisecond, Drain: 50 * time.Millisecond})
+	must(t, err)
+	must(t, w.Run(ctx))
+}
+
+// ends cancels once the publication is done.
+func ends(ctx context.Context, db *store.DB, cancel func()) {
+	for ctx.Err() == nil {
+		_, g, _, err := db.Publications(ctx, 1, "")
+		if err == nil && len(g) == 1 && g[0].Channels["email"].Done {
+			cancel()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func TestWhoeverIsKilledTellsFewTwice(t *testing.T) {
+	db, c := prepared(t), &told{n: map[string]int{}}
+	ctx, kill := context.WithCancel(t.Context())
+	run(t, ctx, db, func(out context.Context, l mail.Letter) mail.Result {
+		if c.add(l.To) >= many/2 {
+			kill()
+			<-out.Done() // it arrived, and nobody heard so
+			return mail.Result{Verdict: mail.Later, Detail: "broke"}
+		}
+		return mail.Result{Verdict: mail.Sent}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go ends(ctx, db, cancel)
+	run(t, ctx, db, func(_ context.Context, l mail.Letter) mail.Result {
+		c.add(l.To)
+		return mail.Result{Verdict: mail.Sent}
+	})
+	sum := 0
+	for _, n := range c.n {
+		sum += n
+	}
+	if len(c.n) != many || sum > many+8 {
+		t.Fatalf("%d of %d were told, %d times in all", len(c.n), many, sum)
+	}
+}
+
+func TestAMailServerThatIsAwayCostsNobodyTheirNews(t *testing.T) {
+	db, c := prepared(t), &told{n: map[string]int{}}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go ends(ctx, db, cancel)
+	var mu sync.Mutex
+	tries := 0
+	run(t, ctx, db, func(_ context.Context, l mail.Letter) mail.Result {
+		mu.Lock()
+		tries++
+		away := tries > 10 && tries < 40
+		mu.Unlock()
+		if away {
+			return mail.Result{Verdict: mail.Down, Detail: "away"}
+		}
+		c.add(l.To)
+		if !strings.HasPrefix(l.Unsubscribe, "https://status.example.org/unsubscribe/") || !strings.Contains(l.Subject, "API") {
+			t.Errorf("letter is %+v", l)
+		}
+		return mail.Result{Verdict: mail.Sent}
+	})
+	for to, n := range c.n {
+		if n != 1 {
+			t.Errorf("%s was told %d times", to, n)
+		}
+	}
+	if len(c.n) != many {
+		t.Fatalf("%d of %d were told", len(c.n), many)
+	}
+}
