@@ -68,7 +68,7 @@ func must(t testing.TB, err error) {
 }
 
 // run tells until ctx ends.
-func run(t *testing.T, ctx context.Context, db *store.DB, send func(ctx context.Context, l mail.Letter) mail.Result) {
+func run(ctx context.Context, t *testing.T, db *store.DB, send func(ctx context.Context, l mail.Letter) mail.Result) {
 	t.Helper()
 	tokens, err := visitor.NewTokens([]byte(strings.Repeat("k", 32)))
 	must(t, err)
@@ -95,7 +95,7 @@ func ends(ctx context.Context, db *store.DB, cancel func()) {
 func TestWhoeverIsKilledTellsFewTwice(t *testing.T) {
 	db, c := prepared(t), &told{n: map[string]int{}}
 	ctx, kill := context.WithCancel(t.Context())
-	run(t, ctx, db, func(out context.Context, l mail.Letter) mail.Result {
+	run(ctx, t, db, func(out context.Context, l mail.Letter) mail.Result {
 		if c.add(l.To) >= many/2 {
 			kill()
 			<-out.Done() // it arrived, and nobody heard so
@@ -106,7 +106,7 @@ func TestWhoeverIsKilledTellsFewTwice(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	go ends(ctx, db, cancel)
-	run(t, ctx, db, func(_ context.Context, l mail.Letter) mail.Result {
+	run(ctx, t, db, func(_ context.Context, l mail.Letter) mail.Result {
 		c.add(l.To)
 		return mail.Result{Verdict: mail.Sent}
 	})
@@ -126,7 +126,7 @@ func TestAMailServerThatIsAwayCostsNobodyTheirNews(t *testing.T) {
 	go ends(ctx, db, cancel)
 	var mu sync.Mutex
 	tries := 0
-	run(t, ctx, db, func(_ context.Context, l mail.Letter) mail.Result {
+	run(ctx, t, db, func(_ context.Context, l mail.Letter) mail.Result {
 		mu.Lock()
 		tries++
 		away := tries > 10 && tries < 40
