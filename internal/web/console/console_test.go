@@ -19,6 +19,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/health"
+	"tocsin/internal/mail"
 	"tocsin/internal/markdown"
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
@@ -105,9 +106,13 @@ func newHub(t *testing.T) *hub {
 		Store: db, Acks: acks, Auth: users, Kinds: []source.Kind{nagios.New(), generic.New(), grafana.New(), icinga2.New()}, Log: quiet,
 		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
 		Desk:       h.desk,
-		Preview:    site.Preview,
-		Markdown:   markdown.New().HTML,
-		Probe:      func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
+		Mail:       db,
+		TestMail: func(context.Context, mail.Settings, string) (web.MailTest, error) {
+			return web.MailTest{OK: true, Detail: "taken"}, nil
+		},
+		Preview:  site.Preview,
+		Markdown: markdown.New().HTML,
+		Probe:    func(_ context.Context, s source.Source) error { h.probed = s; return h.deaf },
 		Mattermost: console.Mattermost{TestRoom: func(_ context.Context, r chat.Room) (web.RoomTest, error) {
 			h.posted = r.ID
 			return web.RoomTest{OK: true, Detail: "it stands there"}, nil
