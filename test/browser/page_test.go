@@ -29,14 +29,48 @@ import (
 type publicStore struct {
 	mu    sync.Mutex
 	r     status.Record
-	bytes map[string]int // that were sent, by path
-	wants []byte         // of the one visitor who subscribes; nil: does not
+	bytes map[string]int    // that were sent, by path
+	wants []byte            // of the one visitor who subscribes; nil: does not
+	told  map[string][]byte // the same by page and incident
 }
 
 func (s *publicStore) note(wants []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wants = wants
+	s.told[about(wants)] = wants
+}
+
+// forget ends what is told of a page with its incidents, or of the one that is named.
+func (s *publicStore) forget(of []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wants = nil
+	maps.DeleteFunc(s.told, func(key string, _ []byte) bool { return strings.HasPrefix(key, about(of)) })
+}
+
+// known is what is wanted of a page or an incident, as the hub says it.
+func (s *publicStore) known(of []byte) (answer map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told[about(of)] == nil || json.Unmarshal(s.told[about(of)], &answer) != nil {
+		return nil
+	}
+	incidents := []string{}
+	for key := range s.told {
+		if _, incident, _ := strings.Cut(key, "/"); incident != "" {
+			incidents = append(incidents, incident)
+		}
+	}
+	answer["incidents"], answer["pages"] = incidents, []string{"main-page"}
+	return answer
+}
+
+// about is what a call of a visitor is about.
+func about(raw []byte) string {
+	var of struct{ Page, Incident string }
+	_ = json.Unmarshal(raw, &of)
+	return of.Page + "/" + of.Incident
 }
 
 // want is what the visitor wants to hear.
@@ -197,7 +231,7 @@ func publicRecord(now time.Time) status.Record {
 // publicSite serves them as the program does.
 func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
 	t.Helper()
-	st := &publicStore{r: publicRecord(time.Now()), bytes: map[string]int{}}
+	st := &publicStore{r: publicRecord(time.Now()), bytes: map[string]int{}, told: map[string][]byte{}}
 	var srv *httptest.Server
 	mux := http.NewServeMux()
 	srv = httptest.NewUnstartedServer(st.weighed(mux))
@@ -222,8 +256,19 @@ func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `{"key_id":"k"}`)
 	})
-	mux.HandleFunc("/api/v1/push/subscription/delete", func(w http.ResponseWriter, _ *http.Request) {
-		st.note(nil)
+	mux.HandleFunc("/api/v1/push/subscription/lookup", func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		answer := st.known(raw)
+		if answer == nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	mux.HandleFunc("/api/v1/push/subscription/delete", func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		st.forget(raw)
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -422,6 +467,23 @@ func TestAVisitorChoosesWhatToHear(t *testing.T) {
 	if w := st.want(t); w.Incident != "cards-fail" || len(w.Components) > 0 {
 		t.Errorf("%+v", w)
 	}
+	// The page is followed beside the incident, each with kinds of its own.
+	must(browser.Click(ctx, tab, "input[value=all]"))
+	says("This browser is not subscribed.")
+	must(browser.Click(ctx, tab, "input[value=incident_update]"))
+	must(browser.Click(ctx, tab, "form.choice [type=submit]"))
+	says("Saved. This browser is subscribed.")
+	if w := st.want(t); w.Incident != "" || slices.Contains(w.Kinds, "incident_update") {
+		t.Errorf("%+v", w)
+	}
+	must(browser.Click(ctx, tab, "input[value=one]"))
+	must(browser.Until(ctx, tab, "document.querySelector('input[value=incident_update]').checked"))
+	must(browser.Click(ctx, tab, "[data-remove]"))
+	says("This browser is told no more of this.")
+	must(browser.Click(ctx, tab, "input[value=all]"))
+	says("This browser is subscribed.")
+	must(browser.Click(ctx, tab, "[data-remove]"))
+	says("This browser is told no more of this.")
 
 	// The button on the page itself is pressed with the keyboard.
 	must(tab.Go(ctx, srv.URL+"/"))

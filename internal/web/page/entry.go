@@ -2,6 +2,7 @@ package page
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/internal/push"
@@ -137,7 +138,8 @@ func (r *Renderer) Subscribe(s status.Snapshot, language *words.Language, zone *
 	m := r.maker(s, language, zone, at)
 	v := subscribeView{frame: m.frame(m.w.T("subscribe"), "/subscribe"), Groups: choosable(s.Groups)}
 	for _, k := range pushStates {
-		v.Says = append(v.Says, saying{k, m.w.T("push." + k)})
+		// The template refuses names that begin with "on", or have a hyphen.
+		v.Says = append(v.Says, saying{"is" + strings.ReplaceAll(k, "-", ""), m.w.T("push." + k)})
 	}
 	for _, k := range push.Kinds() {
 		if told(&s.Page, k) {

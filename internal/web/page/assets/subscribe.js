@@ -15,7 +15,7 @@ const asked = new URLSearchParams(location.search).get('incident') || '';
 
 function say(key) {
   const p = part.querySelector('[data-says]');
-  p.textContent = p.getAttribute(`data-say-${key}`) || '';
+  p.textContent = p.getAttribute(`data-say-is${key.replace('-', '')}`) || '';
 }
 
 function what(value) {
