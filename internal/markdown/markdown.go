@@ -12,6 +12,7 @@ package markdown
 import (
 	"bytes"
 	"html/template"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -81,32 +82,113 @@ func (r *Renderer) Text(source string) string {
 			}
 			return ast.WalkContinue, nil
 		}
-		switch n := n.(type) {
-		case *ast.Text:
-			b.Write(n.Segment.Value(src))
-			if n.SoftLineBreak() || n.HardLineBreak() {
-				breakLine(&b)
-			}
-		case *ast.String:
-			b.Write(n.Value)
-		case *ast.AutoLink:
-			b.Write(n.Label(src))
-		case *ast.ListItem:
+		if n.Kind() == ast.KindListItem {
 			b.WriteString("• ")
-		case *ast.FencedCodeBlock, *ast.CodeBlock, *ast.HTMLBlock:
-			for i := range n.Lines().Len() {
-				line := n.Lines().At(i)
-				b.Write(line.Value(src))
-			}
-		case *ast.RawHTML:
-			for i := range n.Segments.Len() {
-				part := n.Segments.At(i)
-				b.Write(part.Value(src))
-			}
 		}
+		write(&b, n, src)
 		return ast.WalkContinue, nil
 	})
 	return strings.TrimSpace(b.String())
+}
+
+// Letter is the source as plain text for who reads only that: paragraphs apart,
+// lists with their marks or numbers, and behind a link's words where it leads.
+func (r *Renderer) Letter(source string) string {
+	src := []byte(clean(source))
+	var b strings.Builder
+	var begins []int // where the words of the links that are open begin
+	_ = ast.Walk(r.md.Parser().Parse(text.NewReader(src)), func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		switch n := n.(type) {
+		case *ast.Link:
+			if entering {
+				begins = append(begins, b.Len())
+				break
+			}
+			last := len(begins) - 1
+			said, to := b.String()[begins[last]:], string(n.Destination)
+			begins = begins[:last]
+			scheme, _, _ := strings.Cut(strings.ToLower(to), ":")
+			if said != to && (scheme == "https" || scheme == "http" || scheme == "mailto") {
+				b.WriteString(" (" + to + ")")
+			}
+		case *ast.ListItem:
+			if entering {
+				breakLine(&b)
+				b.WriteString(mark(n))
+			}
+		case *ast.TextBlock, *east.TableRow, *east.TableHeader:
+			if !entering {
+				breakLine(&b)
+			}
+		case *east.TableCell:
+			if !entering && n.NextSibling() != nil {
+				b.WriteString(" | ")
+			}
+		case *ast.ThematicBreak:
+			if entering {
+				b.WriteString("----------")
+			}
+		}
+		if !entering {
+			if n.Type() == ast.TypeBlock && n.Kind() != ast.KindDocument && apart(n) {
+				breakLine(&b)
+				if !strings.HasSuffix(b.String(), "\n\n") {
+					b.WriteByte('\n')
+				}
+			}
+			return ast.WalkContinue, nil
+		}
+		write(&b, n, src)
+		return ast.WalkContinue, nil
+	})
+	return strings.TrimSpace(b.String())
+}
+
+// apart says whether an empty line follows a block.
+func apart(n ast.Node) bool {
+	switch n.Kind() {
+	case ast.KindParagraph, ast.KindHeading, ast.KindList, ast.KindBlockquote, ast.KindCodeBlock, ast.KindFencedCodeBlock, ast.KindHTMLBlock, ast.KindThematicBreak, east.KindTable:
+		return true
+	}
+	return false
+}
+
+// mark is what stands before an item of a list.
+func mark(n *ast.ListItem) string {
+	list, ok := n.Parent().(*ast.List)
+	if !ok || !list.IsOrdered() {
+		return "• "
+	}
+	at := list.Start
+	for p := n.PreviousSibling(); p != nil; p = p.PreviousSibling() {
+		at++
+	}
+	return strconv.Itoa(at) + ". "
+}
+
+// write writes what a node says by itself.
+func write(b *strings.Builder, n ast.Node, src []byte) {
+	switch n := n.(type) {
+	case *ast.Text:
+		b.Write(n.Segment.Value(src))
+		if n.SoftLineBreak() || n.HardLineBreak() {
+			breakLine(b)
+		}
+	case *ast.String:
+		b.Write(n.Value)
+	case *ast.AutoLink:
+		b.Write(n.Label(src))
+	case *ast.FencedCodeBlock, *ast.CodeBlock, *ast.HTMLBlock:
+		for i := range n.Lines().Len() {
+			line := n.Lines().At(i)
+			b.Write(line.Value(src))
+		}
+	case *ast.RawHTML:
+		for i := range n.Segments.Len() {
+			part := n.Segments.At(i)
+			b.Write(part.Value(src))
+		}
+	}
 }
 
 func breakLine(b *strings.Builder) {

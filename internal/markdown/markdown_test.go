@@ -37,6 +37,29 @@ func TestWhatPeopleWriteIsWhatVisitorsRead(t *testing.T) {
 	}
 }
 
+func TestALetterInPlainTextKeepsParagraphsAndWhereLinksLead(t *testing.T) {
+	r := markdown.New()
+	for _, c := range []struct{ name, in, want string }{
+		{"paragraphs", "**Payments** fail\nsince 10:00.\n\nWe *look*.", "Payments fail\nsince 10:00.\n\nWe look."},
+		{"a link", "See [the details](https://e.example/x), please", "See the details (https://e.example/x), please"},
+		{"a bare address", "see https://e.example/x now", "see https://e.example/x now"},
+		{"an address that leads nowhere", "[x](javascript:alert(1))", "x"},
+		{"a list", "Now:\n\n- one\n- two\n\nLater", "Now:\n\n• one\n• two\n\nLater"},
+		{"a list with paragraphs", "- one\n\n- two", "• one\n\n• two"},
+		{"numbers", "3. one\n4. two", "3. one\n4. two"},
+		{"a picture", "![chart](https://e.example/c.png)", "chart (https://e.example/c.png)"},
+		{"a table", "| a | b |\n|---|---|\n| 1 | 2 |", "a | b\n1 | 2"},
+		{"code", "```\nx\n  y\n```\nend", "x\n  y\n\nend"},
+		{"HTML", "<script>alert(1)</script>", "<script>alert(1)</script>"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := r.Letter(c.in); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAMegabyteIsCut(t *testing.T) {
 	r := markdown.New()
 	if n := len(r.HTML(strings.Repeat("ä", 1<<19))); n > 2*markdown.MaxSource {
@@ -61,7 +84,7 @@ func FuzzHTML(f *testing.F) {
 		for {
 			switch z.Next() {
 			case html.ErrorToken:
-				_ = r.Text(source)
+				_, _ = r.Text(source), r.Letter(source)
 				return
 			case html.CommentToken, html.DoctypeToken:
 				t.Fatalf("%q became %q", source, out)
