@@ -83,10 +83,11 @@ func Take(r Record, zone *time.Location, now time.Time) Snapshot {
 	slices.SortStableFunc(s.Active, func(a, b Maintenance) int { return a.Start.Compare(b.Start) })
 	slices.SortStableFunc(s.Upcoming, func(a, b Maintenance) int { return a.Start.Compare(b.Start) })
 
+	dates := lastDates(now.In(zone).Format(DateFormat), BarDays)
 	views := make([]ComponentView, 0, len(r.Components))
 	for _, c := range r.Components {
 		if !c.Hidden {
-			views = append(views, view(c, maintained[c.ID], r, zone, now))
+			views = append(views, view(c, maintained[c.ID], &r, zone, now, dates))
 		}
 	}
 	slices.SortStableFunc(views, func(a, b ComponentView) int { return cmp.Or(a.Position-b.Position, cmp.Compare(a.ID, b.ID)) })
@@ -100,20 +101,19 @@ func Take(r Record, zone *time.Location, now time.Time) Snapshot {
 
 // view is a component with its bars. Maintenance never hides an outage: it shows
 // only where nothing is wrong.
-func view(c Component, maintained bool, r Record, zone *time.Location, now time.Time) ComponentView {
+func view(c Component, maintained bool, r *Record, zone *time.Location, now time.Time, dates []string) ComponentView {
 	v := ComponentView{Component: c, Shown: c.State}
 	v.Bindings = nil
 	if maintained {
 		v.Shown = Worst(c.State, Maintained)
 	}
-	today := now.In(zone).Format(DateFormat)
 	from := now.AddDate(0, 0, 1-BarDays)
 	if frozen := r.Days[c.ID]; len(frozen) > 0 {
 		if last, err := time.ParseInLocation(DateFormat, frozen[len(frozen)-1].Date, zone); err == nil && last.After(from) {
 			from = last // counted twice, and the frozen one is taken
 		}
 	}
-	v.Days = Merge(r.Days[c.ID], Days(c.ID, r.Intervals[c.ID], zone, from, now), today, BarDays)
+	v.Days = merge(r.Days[c.ID], Days(c.ID, r.Intervals[c.ID], zone, from, now), dates)
 	v.Uptime, v.Known = Uptime(v.Days, DefaultWeights())
 	return v
 }

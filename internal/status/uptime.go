@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -125,29 +124,44 @@ func Uptime(days []Day, weights map[State]int) (hundredths int, ok bool) {
 }
 
 // Merge answers the last n days up to today: frozen ones as they were written
-// down, the others from intervals, and NoData for days before all of them.
+// down, the others from intervals, and NoData for days before all of them. Both
+// lists are in order.
 func Merge(frozen, counted []Day, today string, n int) []Day {
-	byDate := make(map[string]Day, len(frozen)+len(counted))
-	for _, d := range counted {
-		byDate[d.Date] = d
-	}
-	for _, d := range frozen { // what was closed stays as it was said
-		byDate[d.Date] = d
-	}
+	return merge(frozen, counted, lastDates(today, n))
+}
+
+// lastDates are n dates up to today, in order; nil when it is no date.
+func lastDates(today string, n int) []string {
 	last, err := time.Parse(DateFormat, today)
 	if err != nil {
 		return nil
 	}
-	out := make([]Day, 0, n)
-	for i := range n {
-		date := last.AddDate(0, 0, -i).Format(DateFormat)
-		d, ok := byDate[date]
-		if !ok {
-			d = Day{Date: date, Worst: NoData}
-		}
-		out = append(out, d)
+	dates := make([]string, n)
+	for i := range dates {
+		dates[i] = last.AddDate(0, 0, i+1-n).Format(DateFormat)
 	}
-	slices.Reverse(out)
+	return dates
+}
+
+// merge does it for dates: a page of many components has the same ones for each.
+func merge(frozen, counted []Day, dates []string) []Day {
+	out := make([]Day, len(dates))
+	for i, date := range dates {
+		for len(frozen) > 0 && frozen[0].Date < date {
+			frozen = frozen[1:]
+		}
+		for len(counted) > 0 && counted[0].Date < date {
+			counted = counted[1:]
+		}
+		switch {
+		case len(frozen) > 0 && frozen[0].Date == date: // what was closed stays as it was said
+			out[i] = frozen[0]
+		case len(counted) > 0 && counted[0].Date == date:
+			out[i] = counted[0]
+		default:
+			out[i] = Day{Date: date, Worst: NoData}
+		}
+	}
 	return out
 }
 

@@ -114,17 +114,34 @@ func (l *Language) T(key string, pairs ...string) string {
 	if !ok {
 		return key
 	}
+	return fill(s, pairs)
+}
+
+// fill puts values in the place of their names, and leaves all else as it is: what
+// looks like a name within a value is none.
+func fill(s string, pairs []string) string {
 	if len(pairs) == 0 {
 		return s
 	}
-	filled := make([]string, len(pairs))
-	for i := range pairs {
-		filled[i] = pairs[i]
-		if i%2 == 0 {
-			filled[i] = "{" + pairs[i] + "}"
+	b := make([]byte, 0, 2*len(s))
+	for {
+		at := strings.IndexByte(s, '{')
+		if at < 0 {
+			return string(append(b, s...))
 		}
+		b, s = append(b, s[:at]...), s[at:]
+		n := 1
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if name := pairs[i]; strings.HasPrefix(s[1:], name) && strings.HasPrefix(s[1+len(name):], "}") {
+				b, n = append(b, pairs[i+1]...), len(name)+2
+				break
+			}
+		}
+		if n == 1 {
+			b = append(b, '{')
+		}
+		s = s[n:]
 	}
-	return strings.NewReplacer(filled...).Replace(s)
 }
 
 // Part is a piece of a text: words as they are, or the name of what stands there.
@@ -223,12 +240,12 @@ func (l *Language) Impact(i status.Impact) string { return l.T("impact." + strin
 
 // Day is a date: "22 November 2026".
 func (l *Language) Day(t time.Time) string {
-	return strings.NewReplacer("{day}", strconv.Itoa(t.Day()), "{month}", l.Months[t.Month()-1], "{year}", strconv.Itoa(t.Year())).Replace(l.Date)
+	return fill(l.Date, []string{"day", strconv.Itoa(t.Day()), "month", l.Months[t.Month()-1], "year", strconv.Itoa(t.Year())})
 }
 
 // MonthOf is the month of a time: "November 2026".
 func (l *Language) MonthOf(t time.Time) string {
-	return strings.NewReplacer("{month}", l.Months[t.Month()-1], "{year}", strconv.Itoa(t.Year())).Replace(l.Month)
+	return fill(l.Month, []string{"month", l.Months[t.Month()-1], "year", strconv.Itoa(t.Year())})
 }
 
 // Moment is a time of day on a date, with the zone's short name.
