@@ -2,7 +2,6 @@ package page
 
 import (
 	"html/template"
-	"strconv"
 	"strings"
 	"time"
 
@@ -76,26 +75,8 @@ type change struct{ Name, Class, State string }
 type group struct {
 	Name, About, Class, State string
 	Open                      bool
-	Components                []component
+	Components                template.HTML // the rows of a list
 	Groups                    []group
-}
-
-type component struct {
-	ID, Name, About, Link, Class, State string
-	Uptime                              string
-	Summary                             string
-	Bars                                []bar
-	Trouble                             []trouble
-}
-
-// bar is all days of one state as one path.
-type bar struct {
-	Class string
-	Path  string
-}
-
-type trouble struct {
-	Day, Worst, Class, For string
 }
 
 type pastDay struct {
@@ -184,8 +165,9 @@ func (m *maker) page() view {
 	for i := range m.s.Upcoming {
 		v.Upcoming = append(v.Upcoming, m.maintenance(&m.s.Upcoming[i]))
 	}
+	l := newLister(m)
 	for i := range m.s.Groups {
-		v.Groups = append(v.Groups, m.group(&m.s.Groups[i]))
+		v.Groups = append(v.Groups, m.group(&m.s.Groups[i], l))
 	}
 	v.Past = m.past()
 	return v
@@ -242,65 +224,13 @@ func (m *maker) updates(in []status.Update) []update {
 	return out
 }
 
-func (m *maker) group(g *status.GroupView) group {
-	v := group{Name: g.Name, About: g.About, Class: class(g.State), State: m.w.State(g.State), Open: g.Open || g.State != status.Operational}
-	for i := range g.Components {
-		v.Components = append(v.Components, m.component(&g.Components[i]))
-	}
+func (m *maker) group(g *status.GroupView, l *lister) group {
+	v := group{Name: g.Name, About: g.About, Class: class(g.State), State: m.w.State(g.State), Open: g.Open || g.State != status.Operational,
+		Components: l.list(g.Components)}
 	for i := range g.Groups {
-		v.Groups = append(v.Groups, m.group(&g.Groups[i]))
+		v.Groups = append(v.Groups, m.group(&g.Groups[i], l))
 	}
 	return v
-}
-
-func (m *maker) component(c *status.ComponentView) component {
-	v := component{ID: c.ID, Name: c.Name, About: c.About, Link: c.Link, Class: class(c.Shown), State: m.w.State(c.Shown), Bars: bars(c.Days)}
-	v.Uptime = m.w.T("uptime_unknown")
-	if c.Known {
-		v.Uptime = m.w.T("uptime", "percent", m.w.Percent(c.Uptime))
-	}
-	for i := len(c.Days) - 1; i >= 0; i-- {
-		d := &c.Days[i]
-		if d.Worst == status.Operational || d.Worst == status.NoData {
-			continue
-		}
-		day, err := time.Parse(status.DateFormat, d.Date)
-		if err != nil {
-			continue
-		}
-		v.Trouble = append(v.Trouble, trouble{m.w.Day(day), m.w.State(d.Worst), class(d.Worst), m.w.Span(d.Seconds[d.Worst])})
-	}
-	summary := m.w.T("bars_all_well")
-	if len(v.Trouble) > 0 {
-		summary = m.w.N("bars_days", len(v.Trouble))
-	}
-	v.Summary = m.w.T("bars", "name", c.Name, "summary", summary)
-	return v
-}
-
-// bars draws the days of each state in one stroke, 5 wide and 30 high each: a
-// page of 50 components has 4,500 days, and an element for each would be most of
-// its weight. Worse states are drawn last.
-func bars(days []status.Day) []bar {
-	paths := map[string][]byte{}
-	last := map[string]int{}
-	for i := range days {
-		c := class(days[i].Worst)
-		p := paths[c]
-		if p == nil {
-			p = append(strconv.AppendInt(append(make([]byte, 0, 1024), 'M'), int64(i*5+2), 10), " 0v30"...)
-		} else {
-			p = append(strconv.AppendInt(append(p, 'm'), int64((i-last[c])*5), 10), "-30v30"...)
-		}
-		paths[c], last[c] = p, i
-	}
-	var out []bar
-	for _, c := range []string{"none", "ok", "maint", "degr", "part", "major"} {
-		if paths[c] != nil {
-			out = append(out, bar{c, string(paths[c])})
-		}
-	}
-	return out
 }
 
 // past lists the days, the newest first. Days on end on which nothing happened
