@@ -8,6 +8,7 @@ import (
 	"tocsin/internal/channel/email"
 	"tocsin/internal/channel/webhook"
 	"tocsin/internal/mail"
+	"tocsin/internal/markdown"
 	"tocsin/internal/tell"
 	"tocsin/internal/visitor"
 	"tocsin/internal/web"
@@ -41,7 +42,7 @@ func newVisitors(ctx context.Context, a *App) (*visitors, error) {
 	v.settings = kept[mail.Settings]{version: a.db.ConfigVersion, read: a.db.MailSettings}
 	v.mail = email.New(email.Options{Settings: v.settings.get, Log: a.log})
 	v.hooks = webhook.New(webhook.Options{Private: a.cfg.WebhookPrivate, Proxy: a.push.proxy, Agent: "Tocsin/" + Version})
-	v.teller, err = tell.New(tell.Options{Store: a.db, Mail: v.mail.Send, Post: v.post, Tokens: v.tokens, Pages: a.db.StatusPages, BaseURL: a.cfg.BaseURL,
+	v.teller, err = tell.New(tell.Options{Store: a.db, Mail: v.mail.Send, Post: v.post, Tokens: v.tokens, Text: markdown.New(), Pages: a.db.StatusPages, BaseURL: a.cfg.BaseURL,
 		Node: a.cfg.Node, Log: a.log})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the constructor's own words

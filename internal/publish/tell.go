@@ -3,6 +3,7 @@ package publish
 import (
 	"strings"
 	"time"
+	"unicode"
 
 	"tocsin/internal/push"
 	"tocsin/internal/status"
@@ -21,11 +22,12 @@ type message struct {
 	title      func(l *words.Language) string // without sign; nil: the components' names
 	sign       string
 	word       func(l *words.Language) string
-	body       func(l *words.Language) string
+	lead       func(l *words.Language) string // a line before the text
+	body       string                         // Markdown
 }
 
-// shownBody is how many characters of a text a message carries: no device shows
-// more.
+// shownBody is how many characters of a text a device is sent: none shows more.
+// Who has room for all of it gets Publication.Full.
 const shownBody = 300
 
 // tell has visitors told, unless the change is silent or the page does not tell
@@ -54,6 +56,9 @@ func (j *job) tell(m message) error {
 		p.Texts[tag] = j.text(&m, l)
 	}
 	p.Texts[""] = j.text(&m, j.language())
+	if !j.private() {
+		p.Full = cut(lines(m.body), push.MaxFull)
+	}
 	if err := p.Validate(); err != nil {
 		// A page that cannot be told of is still better than one that says what is
 		// not true any more.
@@ -67,7 +72,7 @@ func (j *job) tell(m message) error {
 // text is what a device shows. Of a private page it says only that there is
 // something to see: who may see it is asked there.
 func (j *job) text(m *message, l *words.Language) push.Text {
-	if p := &j.page.Private; p.PasswordHash != "" || p.SignedIn || len(p.Networks) > 0 {
+	if j.private() {
 		return push.Text{Title: cut(plain(j.page.Name), push.MaxTitle), Body: l.T("private_news")}
 	}
 	title := j.names(l, m.components)
@@ -75,10 +80,27 @@ func (j *job) text(m *message, l *words.Language) push.Text {
 		title = m.title(l)
 	}
 	t := push.Text{Title: cut(plain(m.sign+" "+m.word(l)+": "+title), push.MaxTitle)}
-	if m.body != nil {
-		t.Body = cut(plain(j.d.o.Text(m.body(l))), shownBody)
+	if m.lead != nil {
+		t.Lead = plain(m.lead(l))
 	}
+	t.Body = cut(strings.TrimSpace(t.Lead+" "+plain(j.d.o.Text(m.body))), shownBody)
 	return t
+}
+
+// private says whether not everybody may see the page.
+func (j *job) private() bool {
+	p := &j.page.Private
+	return p.PasswordHash != "" || p.SignedIn || len(p.Networks) > 0
+}
+
+// lines is a text without the control characters that a message may not carry.
+func lines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // plain is a text in one line.
@@ -135,7 +157,7 @@ func (j *job) worstOf(i *status.Incident, u *status.Update) status.State {
 
 func (j *job) incidentMessage(kind push.Kind, i *status.Incident, u *status.Update) message {
 	m := message{kind: kind, impact: i.Impact, components: i.Components, topic: i.ID, path: "/incidents/" + i.ID, urgency: push.Normal,
-		lasts: 24 * time.Hour, title: func(*words.Language) string { return i.Title }, body: func(*words.Language) string { return u.Body }}
+		lasts: 24 * time.Hour, title: func(*words.Language) string { return i.Title }, body: u.Body}
 	if i.Impact == status.ImpactMajor || i.Impact == status.ImpactCritical {
 		m.urgency = push.High
 	}
@@ -178,13 +200,9 @@ func (j *job) maintenanceMessage(m *status.Maintenance, word func(l *words.Langu
 	zone := j.zone
 	return message{kind: push.Maintenance, impact: impactOf(m.Impact), components: m.Components, topic: m.ID, path: "/incidents/" + m.ID, urgency: push.Normal,
 		lasts: max(time.Hour, m.End.Sub(j.now)), title: func(*words.Language) string { return m.Title }, sign: "🔧", word: word,
-		body: func(l *words.Language) string {
-			s := l.T("from_to", "from", l.Moment(m.Start, zone), "to", l.Moment(m.End, zone))
-			if body != "" {
-				s += "\n\n" + body
-			}
-			return s
-		}}
+		lead: func(l *words.Language) string {
+			return l.T("from_to", "from", l.Moment(m.Start, zone), "to", l.Moment(m.End, zone))
+		}, body: body}
 }
 
 func impactOf(i status.Impact) status.Impact {

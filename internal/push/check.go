@@ -17,6 +17,7 @@ const (
 	MaxLanguages  = 30   // of a publication
 	MaxTitle      = 200  // characters
 	MaxBody       = 4000 // characters; devices show far fewer, see the payload
+	MaxFull       = 20_000
 	MaxURL        = 1000 // bytes
 	MaxPublisher  = 100  // characters
 	MaxTopic      = 100  // characters
@@ -112,6 +113,9 @@ func (p *Publication) Validate() error {
 	if err := checkTexts(p.Texts); err != nil {
 		return err
 	}
+	if err := checkText("full", p.Full, 0, MaxFull, true); err != nil {
+		return err
+	}
 	for _, f := range []struct{ field, text string }{{"url", p.URL}, {"icon", p.Icon}, {"badge", p.Badge}} {
 		if err := checkLink(f.field, f.text); err != nil {
 			return err
@@ -148,6 +152,9 @@ func checkTexts(texts map[string]Text) error {
 			return err
 		}
 		if err := checkText(field+".body", t.Body, 0, MaxBody, true); err != nil {
+			return err
+		}
+		if err := checkText(field+".lead", t.Lead, 0, MaxBody, false); err != nil {
 			return err
 		}
 	}

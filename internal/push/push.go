@@ -203,6 +203,8 @@ func Urgencies() []Urgency { return []Urgency{VeryLow, Low, Normal, High} }
 type Text struct {
 	Title string `json:"title"`
 	Body  string `json:"body"`
+	// Lead stands before Publication.Full where all of it is shown; a plain line.
+	Lead string `json:"lead,omitempty"`
 }
 
 // Publication is one message to all subscribers of a page who want it.
@@ -213,6 +215,7 @@ type Publication struct {
 	Kind       Kind
 	Impact     Impact
 	Texts      map[string]Text // by language; "" is the one for all others and must be there
+	Full       string          // all that was written, in Markdown; empty: Texts say all. Only read for who has room for it
 	URL        string          // where a click leads: a path of ours or an https address
 	Icon       string          // path of ours or https; empty: the program's
 	Badge      string

@@ -58,13 +58,17 @@ const askAgain = 10 * time.Minute
 //   - an e-mail address that has, is asked whether it wants this instead;
 //   - a webhook that has, stays as it is: it is changed by the links that it is sent.
 //
-// No address is asked twice within ten minutes. visitor.ErrFull when too many of
+// No e-mail address is asked twice within ten minutes. visitor.ErrFull when too many of
 // the page wait for their answer; fault.ErrNotFound for a page that there is not.
 func (db *DB) Subscribe(ctx context.Context, s visitor.Subscriber) error {
 	key := visitorKey(s.Channel, s.Address)
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		now, err := db.now(ctx, w)
 		if err != nil {
+			return err
+		}
+		// Before anybody is looked for: who is known is answered no other way.
+		if err := w.roomForVisitors(ctx, s.PageID); err != nil {
 			return err
 		}
 		known, err := collect(ctx, w, scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2", s.PageID, key)
@@ -94,18 +98,22 @@ func (db *DB) Subscribe(ctx context.Context, s visitor.Subscriber) error {
 	return nil
 }
 
-func (w *work) addVisitor(ctx context.Context, s visitor.Subscriber, key []byte, now time.Time) error {
+func (w *work) roomForVisitors(ctx context.Context, pageID string) error {
 	var pages, waiting int
 	err := w.row(ctx, "SELECT (SELECT count(*) FROM page WHERE id = $1), (SELECT count(*) FROM visitor WHERE page_id = $1 AND confirmed = 0)",
-		[]any{s.PageID}, &pages, &waiting)
+		[]any{pageID}, &pages, &waiting)
 	switch {
 	case err != nil:
 		return err
 	case pages == 0:
-		return notFound("page", s.PageID)
+		return notFound("page", pageID)
 	case waiting >= visitor.MaxUnconfirmed:
 		return visitor.ErrFull
 	}
+	return nil
+}
+
+func (w *work) addVisitor(ctx context.Context, s visitor.Subscriber, key []byte, now time.Time) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make an id: %w", err)
@@ -311,6 +319,7 @@ func (db *DB) PruneVisitors(ctx context.Context) error {
 			{"UPDATE visitor SET asked = '', asked_at = 0, question_due = 0 WHERE confirmed > 0 AND asked_at > 0 AND asked_at < $1", late},
 			{"DELETE FROM visitor_end WHERE at < $1", old},
 			{"DELETE FROM visitor_problem WHERE publication_id IN (SELECT publication_id FROM visitor_part WHERE finished > 0 AND finished < $1)", old},
+			{"DELETE FROM visitor_text WHERE publication_id IN (SELECT publication_id FROM visitor_part WHERE finished > 0 AND finished < $1)", old},
 			{"DELETE FROM visitor_part WHERE finished > 0 AND finished < $1", old},
 		} {
 			if _, err := w.exec(ctx, s.sql, s.arg); err != nil {

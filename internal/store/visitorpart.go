@@ -24,10 +24,30 @@ func (w *work) addParts(ctx context.Context, p *push.Publication, now time.Time)
 	if err != nil {
 		return fmt.Errorf("have the subscribers of page %s told: %w", p.PageID, err)
 	}
-	if n > 0 {
-		w.wake(topicVisitor)
+	if n == 0 {
+		return nil
+	}
+	w.wake(topicVisitor)
+	if p.Full == "" {
+		return nil
+	}
+	if _, err := w.exec(ctx, "INSERT INTO visitor_text (publication_id, markdown) VALUES ($1, $2)", p.ID, p.Full); err != nil {
+		return fmt.Errorf("keep the text of publication %s: %w", p.ID, err)
 	}
 	return nil
+}
+
+// wholePublication reads a publication with all of its text.
+func wholePublication(ctx context.Context, w *work, id string) (*push.Publication, error) {
+	p, err := readPublication(ctx, w, id)
+	if err != nil {
+		return &p, err
+	}
+	text, err := collect(ctx, w, scanText, "SELECT markdown FROM visitor_text WHERE publication_id = $1", id)
+	if len(text) > 0 {
+		p.Full = text[0]
+	}
+	return &p, err
 }
 
 // takeBackParts makes due what a hub that was killed had claimed. Only the one that
@@ -76,8 +96,7 @@ func (db *DB) ClaimPart(ctx context.Context, c visitor.Channel, node string, lea
 		} else if err != nil {
 			return err
 		}
-		v, err := readPublication(ctx, w, p.Publication.ID)
-		p.Publication = &v
+		p.Publication, err = wholePublication(ctx, w, p.Publication.ID)
 		part = &p
 		return err
 	})

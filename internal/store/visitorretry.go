@@ -47,11 +47,9 @@ func (db *DB) ClaimVisitorRetries(ctx context.Context, c visitor.Channel, limit 
 			}
 			p := publications[r.PublicationID]
 			if p == nil {
-				v, err := readPublication(ctx, w, r.PublicationID)
-				if err != nil {
+				if p, err = wholePublication(ctx, w, r.PublicationID); err != nil {
 					return err
 				}
-				p = &v
 				publications[r.PublicationID] = p
 			}
 			r.Subscriber, r.Publication = &subscribers[0], p

@@ -36,6 +36,8 @@ type letterView struct {
 	Accent     template.CSS
 	Heading    string
 	Paragraphs []string
+	HTML       template.HTML // behind them
+	Text       string        // the same in plain text
 	Button     link
 	Why        string
 	Links      []link
@@ -79,22 +81,47 @@ func (t *Teller) links(p *status.Page, id string) (manage, unsubscribe string, e
 	return t.address(p) + "/subscribe/manage/" + m, t.address(p) + "/unsubscribe/" + u, nil
 }
 
+// news is a publication in one language, with all of its text.
+type news struct {
+	title, lead string
+	text        string // plain
+	html        template.HTML
+	markdown    string // as it was written; empty where nothing was
+}
+
+// news says what a publication says. Of a page that became private meanwhile no more
+// than of one that was.
+func (t *Teller) news(page *status.Page, p *push.Publication, l *words.Language) news {
+	if private(page) {
+		return news{title: page.Name, lead: l.T("private_news")}
+	}
+	text := p.Text(l.Tag)
+	if p.Full == "" {
+		return news{title: text.Title, lead: text.Body}
+	}
+	return news{title: text.Title, lead: text.Lead, text: t.o.Text.Letter(p.Full), html: t.o.Text.HTML(p.Full), markdown: p.Full}
+}
+
+// private says whether not everybody may see a page.
+func private(p *status.Page) bool {
+	r := &p.Private
+	return r.PasswordHash != "" || r.SignedIn || len(r.Networks) > 0
+}
+
 // letter says a publication to one subscriber.
 func (t *Teller) letter(page *status.Page, p *push.Publication, s *visitor.Subscriber) (mail.Letter, error) {
 	l := t.language(s.Language, page)
-	text := p.Text(l.Tag)
+	n := t.news(page, p, l)
 	manage, unsubscribe, err := t.links(page, s.ID)
 	if err != nil {
 		return mail.Letter{}, err
 	}
-	v := letterView{W: l, Accent: accent(page), Heading: text.Title, Button: link{l.T("mail.read"), t.full(p.URL)}, Why: l.T("mail.why", "page", page.Name),
+	v := letterView{W: l, Accent: accent(page), Heading: n.title, HTML: n.html, Text: n.text, Button: link{l.T("mail.read"), t.full(p.URL)}, Why: l.T("mail.why", "page", page.Name),
 		Links: []link{{l.T("mail.manage"), manage}, {l.T("unsubscribe"), unsubscribe}}}
-	for part := range strings.SplitSeq(text.Body, "\n\n") {
-		if part = strings.TrimSpace(part); part != "" {
-			v.Paragraphs = append(v.Paragraphs, part)
-		}
+	if n.lead != "" {
+		v.Paragraphs = []string{n.lead}
 	}
-	subject := text.Title
+	subject := n.title
 	if !strings.Contains(subject, page.Name) {
 		subject = page.Name + ": " + subject
 	}
@@ -112,7 +139,7 @@ func (t *Teller) question(page *status.Page, q *visitor.Question) (mail.Letter, 
 	if err != nil {
 		return mail.Letter{}, err //nolint:wrapcheck // says what it was
 	}
-	_, unsubscribe, err := t.links(page, q.ID)
+	manage, unsubscribe, err := t.links(page, q.ID)
 	if err != nil {
 		return mail.Letter{}, err
 	}
@@ -120,6 +147,12 @@ func (t *Teller) question(page *status.Page, q *visitor.Question) (mail.Letter, 
 		Paragraphs: []string{l.T("mail.confirm_about", "page", page.Name)},
 		Button:     link{l.T("mail.confirm_button"), t.address(page) + "/subscribe/confirm/" + token},
 		Why:        l.T("mail.confirm_ignore"), Links: []link{{l.T("mail.not_me"), unsubscribe}}}
+	if !q.Confirmed.IsZero() {
+		// What was confirmed stays whatever becomes of the question: who did not ask
+		// must not be led to end it.
+		v.Paragraphs = []string{l.T("mail.change_about", "page", page.Name)}
+		v.Why, v.Links = l.T("mail.change_ignore"), []link{{l.T("mail.manage"), manage}, {l.T("unsubscribe"), unsubscribe}}
+	}
 	return t.write(mail.Letter{To: q.Address, Subject: v.Heading, Language: l.Tag, ID: fmt.Sprintf("%s.%d", q.ID, t.o.Now().Unix())}, &v)
 }
 
@@ -138,8 +171,10 @@ func (t *Teller) write(out mail.Letter, v *letterView) (mail.Letter, error) {
 	out.HTML = b.String()
 	var text strings.Builder
 	text.WriteString(v.Heading + "\n\n")
-	for _, p := range v.Paragraphs {
-		text.WriteString(p + "\n\n")
+	for _, p := range append(v.Paragraphs, v.Text) {
+		if p != "" {
+			text.WriteString(p + "\n\n")
+		}
 	}
 	text.WriteString(v.Button.Text + ":\n" + v.Button.URL + "\n\n-- \n" + v.Why + "\n")
 	for _, l := range v.Links {

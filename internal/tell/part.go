@@ -14,6 +14,7 @@ import (
 type flight struct {
 	s        visitor.Subscriber
 	unwanted bool
+	room     bool // it holds a place of the window
 	reply    Reply
 	done     chan struct{} // closed when reply is there
 }
@@ -138,9 +139,10 @@ func (w *walk) read(ctx, out context.Context, p *visitor.Part, page *status.Page
 		if err != nil {
 			return err
 		}
+		read := w.t.o.Now()
 		for i := range list {
 			f := &flight{s: list[i], done: make(chan struct{})}
-			if f.unwanted = !f.s.Want.Wants(p.Publication); !f.unwanted {
+			if f.room = f.s.Want.Wants(p.Publication); f.room {
 				select {
 				case w.room <- struct{}{}:
 				case <-ctx.Done():
@@ -148,15 +150,18 @@ func (w *walk) read(ctx, out context.Context, p *visitor.Part, page *status.Page
 				}
 				go func() {
 					defer close(f.done)
-					f.reply = w.t.tell(out, page, p.Publication, &f.s)
+					if f.unwanted = !w.still(out, p, f, read); !f.unwanted {
+						f.reply = w.t.tell(out, page, p.Publication, &f.s)
+					}
 				}()
 			} else {
+				f.unwanted = true
 				close(f.done)
 			}
 			select {
 			case flights <- f:
 			case <-ctx.Done():
-				if f.unwanted {
+				if !f.room {
 					return nil
 				}
 				flights <- f // under way: it is waited for
@@ -169,6 +174,26 @@ func (w *walk) read(ctx, out context.Context, p *visitor.Part, page *status.Page
 			return nil
 		}
 	}
+}
+
+// fresh is how long what was read of a subscriber is good for. With a mail server
+// that is slow, the last of those who were read at once come minutes later.
+const fresh = time.Second
+
+// still says whether somebody who was read before wants to be told now.
+func (w *walk) still(ctx context.Context, p *visitor.Part, f *flight, read time.Time) bool {
+	if w.t.o.Now().Sub(read) < fresh {
+		return true
+	}
+	s, err := w.t.o.Store.Subscriber(ctx, f.s.ID)
+	switch {
+	case errors.Is(err, fault.ErrNotFound):
+		return false
+	case err != nil: // what was read before is all that is known
+		return true
+	}
+	f.s = s
+	return !s.Confirmed.IsZero() && s.Want.Wants(p.Publication)
 }
 
 // await waits for a subscriber. One who takes long must not cost the lease.
@@ -189,7 +214,7 @@ func (w *walk) await(ctx context.Context, f *flight) error {
 
 func (w *walk) free(batch []*flight) {
 	for _, f := range batch {
-		if !f.unwanted {
+		if f.room {
 			<-w.room
 		}
 	}

@@ -21,6 +21,7 @@ type payload struct {
 	Page        payloadPage `json:"page"`
 	Title       string      `json:"title,omitempty"`
 	Body        string      `json:"body,omitempty"`
+	Markdown    string      `json:"markdown,omitempty"`
 	Impact      string      `json:"impact,omitempty"`
 	Components  []string    `json:"components,omitempty"`
 	Subject     string      `json:"subject,omitempty"` // the incident's or maintenance's id
@@ -49,10 +50,11 @@ func (t *Teller) post(ctx context.Context, page *status.Page, p *push.Publicatio
 	if err != nil {
 		return Reply{Verdict: Failed, Detail: "it cannot be written"}
 	}
-	text := p.Text(v.Language)
-	v.ID, v.Title, v.Body, v.Impact, v.Subject = p.ID, text.Title, text.Body, string(p.Impact), p.Topic
+	n := t.news(page, p, t.language(s.Language, page))
+	v.ID, v.Title, v.Markdown, v.Impact, v.Subject = p.ID, n.title, n.markdown, string(p.Impact), p.Topic
+	v.Body = strings.TrimSpace(n.lead + "\n\n" + n.text)
 	v.URL, v.Created = t.full(p.URL), p.Created.UTC().Format(time.RFC3339)
-	if r := &page.Private; r.PasswordHash == "" && !r.SignedIn && len(r.Networks) == 0 {
+	if !private(page) {
 		v.Components = p.Components
 	}
 	body, err := json.Marshal(v)

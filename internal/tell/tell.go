@@ -17,6 +17,7 @@ package tell
 import (
 	"context"
 	"errors"
+	"html/template"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -41,6 +42,7 @@ type Store interface {
 	ClaimVisitorRetries(ctx context.Context, c visitor.Channel, limit int, lease time.Duration) ([]visitor.Retry, error)
 	CompleteVisitorRetry(ctx context.Context, o visitor.Outcome) error
 	LaterPublications(ctx context.Context, p *push.Publication) ([]push.Publication, error)
+	Subscriber(ctx context.Context, id string) (visitor.Subscriber, error)
 	NextVisitor(ctx context.Context, c visitor.Channel) (time.Time, error)
 }
 
@@ -71,12 +73,19 @@ type Reply struct {
 	Body    []byte        // of a webhook's answer
 }
 
+// Text makes what people wrote, which is Markdown, into what others read.
+type Text interface {
+	HTML(markdown string) template.HTML
+	Letter(markdown string) string // plain text
+}
+
 // Options are what a Teller needs. What has a default may be left zero.
 type Options struct {
 	Store   Store
 	Mail    func(ctx context.Context, l mail.Letter) mail.Result
 	Post    func(ctx context.Context, m Message) Reply
 	Tokens  *visitor.Tokens
+	Text    Text
 	Pages   func(ctx context.Context) ([]status.Page, error)
 	BaseURL string
 	Node    string

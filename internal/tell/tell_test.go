@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/internal/mail"
+	"tocsin/internal/markdown"
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/status"
@@ -39,6 +40,14 @@ func (c *told) add(to string) int {
 // prepared is a page with subscribers to whom something was published.
 func prepared(t *testing.T) *store.DB {
 	t.Helper()
+	db := subscribed(t, many)
+	publish1(t, db, "")
+	return db
+}
+
+// subscribed is a page with so many subscribers.
+func subscribed(t *testing.T, n int) *store.DB {
+	t.Helper()
 	ctx := t.Context()
 	db, err := store.Open(ctx, store.Options{DataDir: t.TempDir(), Node: "n"})
 	must(t, err)
@@ -46,18 +55,23 @@ func prepared(t *testing.T) *store.DB {
 	must(t, db.ChangePage(ctx, "", func(ctx context.Context, tx publish.Tx) error {
 		return tx.SavePage(ctx, &status.Page{ID: "main", Slug: "main", Main: true, Name: "Main", Zone: "UTC", Created: time.Now()})
 	}))
-	for i := range many {
+	for i := range n {
 		must(t, db.Subscribe(ctx, visitor.Subscriber{PageID: "main", Channel: visitor.Email, Address: fmt.Sprintf("v%d@example.org", i)}))
 	}
-	asked, err := db.ClaimQuestions(ctx, visitor.Email, many, time.Hour)
+	asked, err := db.ClaimQuestions(ctx, visitor.Email, n, time.Hour)
 	must(t, err)
 	for _, q := range asked {
 		must(t, db.ConfirmSubscriber(ctx, q.ID))
 	}
-	now := time.Now()
-	must(t, db.CreatePublication(ctx, push.Publication{ID: "019b0000-0000-7000-8000-000000000001", PageID: "main", Kind: push.IncidentNew, Impact: push.ImpactMajor, Topic: "i1",
-		Texts: map[string]push.Text{"": {Title: "🔴 API", Body: "b"}}, URL: "/incidents/i1", Urgency: push.High, Created: now, Expires: now.Add(time.Hour)}))
 	return db
+}
+
+// publish1 publishes something with a long text.
+func publish1(t *testing.T, db *store.DB, full string) {
+	t.Helper()
+	now := time.Now()
+	must(t, db.CreatePublication(t.Context(), push.Publication{Full: full, ID: "019b0000-0000-7000-8000-000000000001", PageID: "main", Kind: push.IncidentNew, Impact: push.ImpactMajor, Topic: "i1",
+		Texts: map[string]push.Text{"": {Title: "🔴 API", Body: "b"}}, URL: "/incidents/i1", Urgency: push.High, Created: now, Expires: now.Add(time.Hour)}))
 }
 
 func must(t testing.TB, err error) {
@@ -68,12 +82,16 @@ func must(t testing.TB, err error) {
 }
 
 // run tells until ctx ends.
-func run(ctx context.Context, t *testing.T, db *store.DB, send func(ctx context.Context, l mail.Letter) mail.Result) {
+func run(ctx context.Context, t *testing.T, db *store.DB, send func(ctx context.Context, l mail.Letter) mail.Result, change ...func(o *tell.Options)) {
 	t.Helper()
 	tokens, err := visitor.NewTokens([]byte(strings.Repeat("k", 32)))
 	must(t, err)
-	w, err := tell.New(tell.Options{Store: db, Mail: send, Post: func(context.Context, tell.Message) tell.Reply { return tell.Reply{} }, Tokens: tokens, Pages: db.StatusPages,
-		BaseURL: "https://status.example.org", Node: "n", Poll: 20 * time.Millisecond, Retry: 10 * time.Millisecond, Drain: 50 * time.Millisecond})
+	o := tell.Options{Store: db, Mail: send, Post: func(context.Context, tell.Message) tell.Reply { return tell.Reply{} }, Tokens: tokens, Text: markdown.New(), Pages: db.StatusPages,
+		BaseURL: "https://status.example.org", Node: "n", Poll: 20 * time.Millisecond, Retry: 10 * time.Millisecond, Drain: 50 * time.Millisecond}
+	for _, f := range change {
+		f(&o)
+	}
+	w, err := tell.New(o)
 	must(t, err)
 	must(t, w.Run(ctx))
 }

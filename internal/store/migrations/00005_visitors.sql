@@ -71,6 +71,12 @@ CREATE TABLE visitor_part (
 );
 CREATE INDEX visitor_part_due ON visitor_part (channel, due) WHERE NOT done;
 
+-- All of a publication's text, for who has room for it.
+CREATE TABLE visitor_text (
+    publication_id TEXT NOT NULL PRIMARY KEY,
+    markdown       TEXT NOT NULL
+);
+
 CREATE TABLE visitor_retry (
     publication_id TEXT NOT NULL,
     visitor_id     TEXT NOT NULL,
