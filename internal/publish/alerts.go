@@ -85,7 +85,10 @@ func (d *Desk) Watch(ctx context.Context) (next time.Time, err error) {
 			w.state = lasted
 		}
 		w.agree = c.ByHand && c.State == w.state
-		if w.state != b.Watch.State || w.downtime != b.Watch.Downtime || w.agree {
+		// Nobody's hand is on it, and it is not what its alerts say: it was bound, or
+		// came from elsewhere, in a state of its own.
+		stray := !c.ByHand && c.State != w.state
+		if w.state != b.Watch.State || w.downtime != b.Watch.Downtime || w.agree || stray {
 			if pages[c.PageID] == nil {
 				pages[c.PageID] = map[string]want{}
 			}
@@ -280,6 +283,12 @@ func (j *job) raiseIncident(worse []moved) error {
 	if len(open) >= MaxOpen {
 		return nil
 	}
+	if again, err := j.again(worse); err != nil || again != nil {
+		if err != nil {
+			return err
+		}
+		return j.grow(again, worse, "incident.again", nil)
+	}
 	made := status.Incident{PageID: j.page.ID, Phase: status.Investigating, Impact: status.ImpactMinor, Draft: true, Automatic: true, Created: j.now, Started: j.now}
 	if made.ID, err = newID(); err != nil {
 		return err
@@ -290,6 +299,32 @@ func (j *job) raiseIncident(worse []moved) error {
 	}
 	made.Updates = []status.Update{u}
 	return j.grow(&made, worse, "incident.draft", nil)
+}
+
+// mostAgain is how much is said of a draft that ends and begins again and again.
+const mostAgain = 40
+
+// again is a draft of the same storm that ended a moment ago, as what begins once
+// more: a component that comes and goes makes no draft each time. Nil if there is
+// none.
+func (j *job) again(worse []moved) (*status.Incident, error) {
+	ended, err := j.tx.EndedDrafts(j.ctx, j.now.Add(-j.d.o.Storm))
+	if err != nil {
+		return nil, err
+	}
+	for at := range ended {
+		i := &ended[len(ended)-1-at]
+		if len(i.Updates) >= mostAgain || !slices.ContainsFunc(worse, func(m moved) bool { return slices.Contains(i.Components, m.b.Component.ID) }) {
+			continue
+		}
+		u, err := j.update(&Note{}, status.Investigating)
+		if err != nil {
+			return nil, err
+		}
+		i.Phase, i.ResolvedAt, i.Updates = status.Investigating, time.Time{}, append(i.Updates, u)
+		return i, nil
+	}
+	return nil, nil
 }
 
 func (j *job) growOn(i *status.Incident, worse []moved) error {
@@ -374,6 +409,9 @@ func (j *job) settle() error {
 func (j *job) endIncidents(bound []Bound) error {
 	open, err := j.tx.Incidents(j.ctx)
 	if err != nil {
+		return err
+	}
+	if err := j.components(); err != nil {
 		return err
 	}
 	bad := map[string]bool{}

@@ -304,7 +304,7 @@ func TestADowntimeOfTheEngineIsMaintenanceHere(t *testing.T) {
 			r.watch()
 			r.watch()
 			same(t, "maintenances", len(r.record().Maintenances), 3)
-			same(t, "component", r.state(c.ID).State, status.Operational)
+			same(t, "what is down once the work is said to be over", r.state(c.ID).State, status.Major)
 		})
 	})
 }

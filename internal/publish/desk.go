@@ -113,6 +113,7 @@ type job struct {
 	looked bool
 	raised bool
 	well   bool // a component became operational
+	worked bool // a maintenance began or ended: a downtime may excuse alerts no longer
 	to     Audience
 	silent bool
 	told   []string
@@ -138,6 +139,7 @@ func (d *Desk) begin(ctx context.Context, pageID string, who Who, silent bool, f
 		}
 	}
 	var told []string
+	worked := false
 	err := d.store.ChangePage(ctx, pageID, func(ctx context.Context, tx Tx) error {
 		j := &job{ctx: ctx, d: d, tx: tx, who: who, now: tx.Now(), to: to, silent: silent, zone: time.UTC}
 		if d.o.Now != nil {
@@ -161,11 +163,14 @@ func (d *Desk) begin(ctx context.Context, pageID string, who Who, silent bool, f
 				return err
 			}
 		}
-		told = j.told
+		told, worked = j.told, j.worked
 		return nil
 	})
 	if err != nil {
 		return Told{}, err
+	}
+	if worked {
+		d.WakeAlerts()
 	}
 	return Told{Publications: told}, nil
 }

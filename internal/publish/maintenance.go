@@ -88,6 +88,7 @@ func (j *job) changeMaintenance(m *status.Maintenance, n Note) error {
 		return fmt.Errorf("maintenance %q %w", have.Title, ErrOver)
 	}
 	before, moved := have, !have.Start.Equal(m.Start)
+	told := moved || !have.End.Equal(m.End) // whoever heard of its times hears of others
 	m.Phase, m.Created, m.Series, m.Updates, m.Automatic, m.Reminded = have.Phase, have.Created, have.Series, have.Updates, false, have.Reminded
 	if moved {
 		m.Reminded = nil
@@ -112,7 +113,7 @@ func (j *job) changeMaintenance(m *status.Maintenance, n Note) error {
 	if err := j.reshow(slices.Concat(before.Components, m.Components), "maintenance "+m.Title); err != nil {
 		return err
 	}
-	if err := j.audit("maintenance.change", m.ID, m.Title, &before, m); err != nil || !moved && n.Body == "" {
+	if err := j.audit("maintenance.change", m.ID, m.Title, &before, m); err != nil || !told && n.Body == "" {
 		return err
 	}
 	return j.tell(j.maintenanceMessage(m, func(l *words.Language) string { return l.Phase(m.Phase) }, n.Body))
@@ -244,8 +245,11 @@ func (j *job) step(m *status.Maintenance, to status.Phase, body string, n *Note)
 		u.ID = n.id
 	}
 	m.Phase, m.Updates = to, append(m.Updates, u)
-	if err := m.Validate(j.now); err != nil {
-		return err
+	j.worked = true
+	if n != nil { // what the clock and engines do is always done: all else of the page waits behind it
+		if err := m.Validate(j.now); err != nil {
+			return err
+		}
 	}
 	if err := j.saveMaintenance(m, &u); err != nil {
 		return err
@@ -265,7 +269,9 @@ const (
 )
 
 // SaveSeries makes maintenance that comes again, or changes one that has an id:
-// what was announced of it and has not begun is announced anew.
+// what was announced of it and has not begun is announced anew, but for what a
+// person changed, moved or said more of since: that stays. A date that was deleted
+// does not come back, unless the series comes at another time from now on.
 func (d *Desk) SaveSeries(ctx context.Context, who Who, given status.Series) (status.Series, error) {
 	var made status.Series
 	_, err := d.change(ctx, given.PageID, who, true, func(j *job) error {
@@ -279,13 +285,17 @@ func (d *Desk) SaveSeries(ctx context.Context, who Who, given status.Series) (st
 		}
 		at := slices.IndexFunc(have, func(o Planned) bool { return o.ID == s.ID })
 		p := Planned{Series: s}
+		var gone []time.Time
 		var before any
 		switch {
 		case s.ID != "" && at < 0:
 			return fmt.Errorf("series %q: %w", s.ID, fault.ErrNotFound)
 		case s.ID != "":
 			before = &have[at]
-			if err := j.withdraw(s.ID); err != nil {
+			if gone, err = j.dropped(&have[at]); err != nil {
+				return err
+			}
+			if err := j.withdraw(s.ID, &have[at].Series); err != nil {
 				return err
 			}
 		case len(have) >= MaxSeries:
@@ -296,7 +306,7 @@ func (d *Desk) SaveSeries(ctx context.Context, who Who, given status.Series) (st
 			}
 		}
 		made = p.Series
-		if err := j.plan(&p); err != nil {
+		if err := j.plan(&p, gone...); err != nil {
 			return err
 		}
 		return j.audit("series.save", p.ID, p.Title, before, &p)
@@ -339,15 +349,47 @@ func occurrence(s *status.Series, at time.Time) status.Maintenance {
 		End: at.Add(time.Duration(s.Minutes) * time.Minute), AutoStart: true, AutoEnd: true, Series: s.ID}
 }
 
-// withdraw deletes what was announced of a series and has not begun.
-func (j *job) withdraw(id string) error {
+// dropped are the dates of a series to come that were planned once and are not
+// there any more: somebody deleted or moved what was announced of them.
+func (j *job) dropped(p *Planned) ([]time.Time, error) {
+	if !p.Last.After(j.now) {
+		return nil, nil
+	}
+	r, err := recur.Parse(p.Rule, p.Zone, p.Start)
+	if err != nil {
+		return nil, nil //nolint:nilerr // was checked when it was saved; this machine may know fewer zones
+	}
+	made, err := j.tx.Begins(j.ctx, p.ID, j.now)
+	if err != nil {
+		return nil, err
+	}
+	// No more than the days until then: no series comes more often than daily.
+	dates := r.After(j.now, int(p.Last.Sub(j.now)/(24*time.Hour))+2)
+	return slices.DeleteFunc(dates, func(at time.Time) bool { return at.After(p.Last) || slices.ContainsFunc(made, at.Equal) }), nil
+}
+
+// untouched says whether a maintenance is as its series announced it.
+func untouched(m *status.Maintenance, s *status.Series) bool {
+	r, err := recur.Parse(s.Rule, s.Zone, s.Start)
+	if err != nil {
+		return false
+	}
+	on := r.After(m.Start.Add(-time.Millisecond), 1)
+	o := occurrence(s, m.Start)
+	return len(on) > 0 && on[0].Equal(m.Start) && m.Title == o.Title && m.Impact == o.Impact && m.End.Equal(o.End) && slices.Equal(m.Components, o.Components) &&
+		m.AutoStart && m.AutoEnd && len(m.Updates) == 1 && m.Updates[0].Body == s.Body
+}
+
+// withdraw deletes what was announced of a series and has not begun; of one that
+// stays as it was, nothing that a person changed.
+func (j *job) withdraw(id string, stays *status.Series) error {
 	if err := j.maintenances(); err != nil {
 		return err
 	}
 	var left []status.Maintenance
 	for i := range j.active {
 		m := &j.active[i]
-		if m.Series != id || m.Phase != status.Scheduled {
+		if m.Series != id || m.Phase != status.Scheduled || stays != nil && !untouched(m, stays) {
 			left = append(left, *m)
 			continue
 		}
@@ -361,8 +403,9 @@ func (j *job) withdraw(id string) error {
 }
 
 // plan makes the next maintenances of a series, as many as are announced ahead.
-// None is made twice, and one that was cancelled or deleted does not come again.
-func (j *job) plan(p *Planned) error {
+// None is made twice, and one that was cancelled or deleted does not come again:
+// gone are those of which the series itself does not know it.
+func (j *job) plan(p *Planned, gone ...time.Time) error {
 	if err := j.maintenances(); err != nil {
 		return err
 	}
@@ -372,7 +415,7 @@ func (j *job) plan(p *Planned) error {
 	}
 	for due := nextOf(p, j.active, j.now); len(due) > 0; due = nextOf(p, j.active, j.now) {
 		at := due[0]
-		if p.Last = at; slices.ContainsFunc(made, at.Equal) {
+		if p.Last = at; slices.ContainsFunc(made, at.Equal) || slices.ContainsFunc(gone, at.Equal) {
 			continue
 		}
 		m := occurrence(&p.Series, at)
@@ -427,7 +470,7 @@ func (d *Desk) DeleteSeries(ctx context.Context, who Who, id string) error {
 		if at < 0 {
 			return fmt.Errorf("series %q: %w", id, fault.ErrNotFound)
 		}
-		if err := j.withdraw(id); err != nil {
+		if err := j.withdraw(id, nil); err != nil {
 			return err
 		}
 		if err := j.tx.DeleteSeries(ctx, id); err != nil {

@@ -23,6 +23,13 @@ type verdict struct {
 	after    time.Duration
 	downtime bool
 	object   string // one in a downtime, for people
+	excused  []excuse
+}
+
+// excuse is an alert that does not count, as its object is in a downtime.
+type excuse struct {
+	b *status.Binding
+	t *Trouble
 }
 
 // bond is a binding of a component, both by their place.
@@ -122,6 +129,15 @@ func (m *matcher) judge(bound []Bound, troubles []Trouble) []verdict {
 			out[at.component].add(&bound[at.component].Component.Bindings[at.binding], t)
 		}
 	}
+	for i := range out {
+		// A downtime that the page says nothing of, or nothing any more, as its
+		// maintenance is over, hides no outage.
+		if out[i].downtime && bound[i].Watch.Downtime && !bound[i].Maintained {
+			for _, e := range out[i].excused {
+				out[i].count(e.b, e.t, time.Time{})
+			}
+		}
+	}
 	return out
 }
 
@@ -130,8 +146,14 @@ func (m *matcher) judge(bound []Bound, troubles []Trouble) []verdict {
 func (v *verdict) add(b *status.Binding, t *Trouble) {
 	if b.Downtime && t.Object.Downtime {
 		v.downtime, v.object = true, t.Object.Name()
+		v.excused = append(v.excused, excuse{b, t})
 		return
 	}
+	v.count(b, t, t.began)
+}
+
+// count takes an alert into account. began is since when it counts, zero for now.
+func (v *verdict) count(b *status.Binding, t *Trouble, began time.Time) {
 	if t.AlertID == "" {
 		return
 	}
@@ -152,8 +174,8 @@ func (v *verdict) add(b *status.Binding, t *Trouble) {
 		v.since = t.Since
 	}
 	for rank := range s.Rank() + 1 {
-		if v.began[rank].IsZero() || t.began.Before(v.began[rank]) {
-			v.began[rank] = t.began
+		if !began.IsZero() && (v.began[rank].IsZero() || began.Before(v.began[rank])) {
+			v.began[rank] = began
 		}
 	}
 	after := time.Duration(b.After) * time.Minute

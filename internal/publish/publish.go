@@ -80,6 +80,8 @@ type Tx interface {
 
 	// Incidents are those that are open, drafts too.
 	Incidents(ctx context.Context) ([]status.Incident, error)
+	// EndedDrafts are drafts of alerts that ended at a time or later, the oldest first.
+	EndedDrafts(ctx context.Context, since time.Time) ([]status.Incident, error)
 	// Incident is one of the page; fault.ErrNotFound if there is none.
 	Incident(ctx context.Context, id string) (status.Incident, error)
 	// SaveIncident inserts or updates all but its updates.
@@ -247,8 +249,9 @@ type Watch struct {
 
 // Bound is a component that is bound to alerts.
 type Bound struct {
-	Component status.Component
-	Watch     Watch
+	Component  status.Component
+	Watch      Watch
+	Maintained bool // work goes on at it, of which the page tells; known where a binding makes maintenance of downtimes
 }
 
 // Trouble is an open alert; AlertID is empty for an object that is only in a

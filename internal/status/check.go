@@ -25,7 +25,8 @@ const (
 	MaxParts      = 1_000                // components of a page
 	MaxPatterns   = 100                  // of a list in a binding
 	MaxBindings   = 50                   // of a component
-	longest       = 366 * 24 * time.Hour // of a maintenance
+	longest       = 366 * 24 * time.Hour // of a maintenance that is announced
+	last          = 10                   // updates more that what ends may have: it can always be ended
 )
 
 // Times that a page tells of: what lies outside was mistyped, and the far ends of
@@ -200,7 +201,7 @@ func (i *Incident) Validate(now time.Time) error {
 	if err := text("postmortem", i.Postmortem, MaxPostmortem); err != nil {
 		return err
 	}
-	return updates(i.Updates, now)
+	return updates(i.Updates, i.Phase == Resolved || i.Phase == Postmortem, now)
 }
 
 // Validate answers a *FieldError, or nil. now bounds its times.
@@ -220,17 +221,21 @@ func (m *Maintenance) Validate(now time.Time) error {
 		return &FieldError{"start", fmt.Sprintf("is more than %d years ahead", latest), "announce it later"}
 	case !m.End.After(m.Start):
 		return &FieldError{"end", "is not after its start", "use a later time"}
-	case m.End.Sub(m.Start) > longest:
+	case m.Phase == Scheduled && m.End.Sub(m.Start) > longest: // what goes on lasts for as long as it lasts
 		return &FieldError{"end", "is more than a year after its start", "use several maintenances"}
 	}
 	if err := ids("components", m.Components); err != nil {
 		return err
 	}
-	return updates(m.Updates, now)
+	return updates(m.Updates, m.Phase == Completed || m.Phase == Cancelled, now)
 }
 
-func updates(us []Update, now time.Time) error {
-	if len(us) > MaxUpdates {
+func updates(us []Update, over bool, now time.Time) error {
+	most := MaxUpdates
+	if over {
+		most += last
+	}
+	if len(us) > most {
 		return &FieldError{"updates", fmt.Sprintf("are more than %d", MaxUpdates), "make a new one"}
 	}
 	for i := range us {

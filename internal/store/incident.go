@@ -144,10 +144,13 @@ func (db *DB) OpenIncidents(ctx context.Context, pageID string) ([]status.Incide
 	return readIncidents(ctx, db.reads, db.d, true, "ended = 0 AND ($1 = '' OR page_id = $1) ORDER BY started DESC, id DESC", pageID)
 }
 
+// mostDrafts bounds how many drafts are shown: what a person looks through.
+const mostDrafts = 200
+
 // Drafts lists incidents that nobody has published, of one page or of all, the
-// newest first: those that have ended, too.
+// newest first, up to 200: those that have ended, too.
 func (db *DB) Drafts(ctx context.Context, pageID string) ([]status.Incident, error) {
-	return readIncidents(ctx, db.reads, db.d, true, "draft AND ($1 = '' OR page_id = $1) ORDER BY created DESC, id DESC", pageID)
+	return readIncidents(ctx, db.reads, db.d, true, "draft AND ($1 = '' OR page_id = $1) ORDER BY created DESC, id DESC LIMIT $2", pageID, int64(mostDrafts))
 }
 
 // AlertIncidents lists the incidents that an alert belongs to.
@@ -172,6 +175,10 @@ const mostOpen = 500
 
 func (t *pageTx) Incidents(ctx context.Context) ([]status.Incident, error) {
 	return readIncidents(ctx, t, t.db.d, true, "page_id = $1 AND ended = 0 ORDER BY created, id", t.held.ID)
+}
+
+func (t *pageTx) EndedDrafts(ctx context.Context, since time.Time) ([]status.Incident, error) {
+	return readIncidents(ctx, t, t.db.d, true, "page_id = $1 AND ended >= $2 AND draft AND automatic ORDER BY ended, id", t.held.ID, millis(since))
 }
 
 func (t *pageTx) Incident(ctx context.Context, id string) (status.Incident, error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,41 @@ func (db *DB) Bound(ctx context.Context) ([]publish.Bound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list components that are bound to alerts: %w", err)
 	}
-	return list, nil
+	return list, markMaintained(ctx, db.reads, db.d, list)
+}
+
+// markMaintained says of components with downtimes as maintenance at which of them
+// work goes on.
+func markMaintained(ctx context.Context, q querier, d dialect, list []publish.Bound) error {
+	var pages []string
+	for i := range list {
+		c := &list[i].Component
+		if !slices.Contains(pages, c.PageID) && slices.ContainsFunc(c.Bindings, func(b status.Binding) bool { return b.Downtime }) {
+			pages = append(pages, c.PageID)
+		}
+	}
+	if len(pages) == 0 {
+		return nil
+	}
+	texts, err := collect(ctx, q, scanText, "SELECT components FROM maintenance WHERE "+d.among("page_id", d.list("$1"))+
+		" AND ended = 0 AND phase IN ('in_progress', 'verifying')", encodeList(pages))
+	if err != nil {
+		return fmt.Errorf("look at what work goes on: %w", err)
+	}
+	at := map[string]bool{}
+	for _, text := range texts {
+		ids, err := decodeList[string](text)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			at[id] = true
+		}
+	}
+	for i := range list {
+		list[i].Maintained = at[list[i].Component.ID]
+	}
+	return nil
 }
 
 func (t *pageTx) Bound(ctx context.Context) ([]publish.Bound, error) {
@@ -174,7 +209,7 @@ func (t *pageTx) Bound(ctx context.Context) ([]publish.Bound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list components that are bound to alerts: %w", err)
 	}
-	return list, nil
+	return list, markMaintained(ctx, t, t.db.d, list)
 }
 
 func (t *pageTx) SaveWatch(ctx context.Context, componentID string, w publish.Watch) error {
