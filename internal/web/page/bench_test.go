@@ -14,7 +14,7 @@ func BenchmarkRefresh(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			st := &shelf{r: companyOf(components, now)}
 			st.r.Page.Main, st.r.Page.Slug, st.r.Page.Zone = true, "main", "Europe/Berlin"
-			s, err := page.NewSite(st, markdown.New(), page.Options{})
+			s, err := page.NewSite(st, markdown.New(), page.Options{Dir: b.TempDir()})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -31,18 +31,21 @@ type keptRecord struct {
 const (
 	keptEnding = ".page.json.gz"
 	keepEvery  = 10 * time.Minute // though nothing changed, so that its time is about right
+	keepAfter  = 5 * time.Second  // a page that changes all the time is not written all the time
 	mostOnDisk = 256 << 20        // unpacked
 )
 
-// keep writes down what changed, and removes what there is no more. A disk that
-// is full or gone stops nobody: it is said, and tried again.
-func (s *Site) keep(pages map[string]*pageSet, now time.Time) {
+// keep writes down what changed since it was last written, unless that was less
+// than after ago, and removes what there is no more. A disk that is full or gone
+// stops nobody: it is said, and tried again.
+func (s *Site) keep(pages map[string]*pageSet, now time.Time, after time.Duration) {
 	if s.o.Dir == "" {
 		return
 	}
 	for id, set := range pages {
 		have := s.kept[id]
-		if set.at.Stale || have.version == set.page.Version && now.Sub(have.at) < keepEvery || !idForm.MatchString(id) {
+		old := now.Sub(have.at)
+		if set.at.Stale || have.version == set.page.Version && old < keepEvery || old < after || !idForm.MatchString(id) {
 			continue
 		}
 		if err := s.write(set); err != nil {

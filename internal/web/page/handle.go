@@ -77,6 +77,14 @@ type address struct {
 	path     string // below that
 }
 
+// key is what the document at an address is kept under.
+func (a *address) key() string {
+	if a.named {
+		return "/" + a.language.Tag + "/" + a.path
+	}
+	return a.language.Tag + "/" + a.path
+}
+
 // address takes a path apart. The language is the one that it names, else, for
 // what people read, the one that their browser asks for.
 func (s *Site) address(set *pageSet, path string, r *http.Request) address {

@@ -149,10 +149,9 @@ func (s *Site) buildAt(r status.Record, now time.Time, at Place, before *pageSet
 	if before != nil {
 		set.year = before.year
 	}
-	if set.home, err = s.forReading(set, address{language: set.language}); err != nil {
-		return nil, err
-	}
-	return set, nil
+	a := address{language: set.language}
+	set.home, err = set.docs.get(a.key(), func() (*document, error) { return s.forReading(set, a) })
+	return set, err
 }
 
 // contentOf changes whenever a page shows something else, but for the time that
@@ -200,10 +199,7 @@ func forPeople(path string) bool {
 // document answers what there is at an address: nil if nothing, false if the
 // address has no form of ours. An error is the database's.
 func (s *Site) document(ctx context.Context, set *pageSet, a address) (*document, bool, error) {
-	key := a.language.Tag + "/" + a.path
-	if a.named {
-		key = "/" + key
-	}
+	key := a.key()
 	if d := set.docs.peek(key); d != nil {
 		return d, true, nil
 	}

@@ -126,6 +126,9 @@ func (s *Site) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.keep(s.pages, s.o.Now(), 0)
 			return nil
 		case <-s.wake:
 		case <-tick.C:
@@ -172,15 +175,24 @@ func (s *Site) Refresh(ctx context.Context) error {
 		s.publish(next)
 	}
 	s.warm(ctx, fresh)
-	s.keep(next, now)
+	if !s.woken() {
+		s.keep(next, now, keepAfter)
+	}
 	return nil
 }
 
+// woken says that something changed meanwhile, which is more urgent than what is
+// made ahead: that is made when it is asked for.
+func (s *Site) woken() bool { return len(s.wake) > 0 }
+
 // warm makes the page in the other languages and what open tabs ask for, so that
-// no visitor waits for it.
+// no visitor waits for it. All see the change by then.
 func (s *Site) warm(ctx context.Context, sets []*pageSet) {
 	for _, set := range sets {
 		for _, l := range s.renderer.languages {
+			if s.woken() {
+				return
+			}
 			if _, _, err := s.document(ctx, set, address{language: l}); err != nil {
 				s.o.Log.Error("page cannot be made", "page", set.page.Slug, "language", l.Tag, "error", err)
 			}
