@@ -75,7 +75,7 @@ func TestEachIncidentAndEachMonthHasAPage(t *testing.T) {
 		"/history/2025-09":    {"404"},
 		"/history/2026-12":    {"404"},
 		"/history/2026-13":    {"404"},
-		"/subscribe":          {"200", `value="incident_new" checked`, "history.atom"},
+		"/subscribe":          {"200", `value="incident_new" checked`, "history.atom", `data-renew="Save"`},
 	} {
 		res, body := get(t, srv.URL+path, "Accept-Encoding", "identity")
 		if fmt.Sprint(res.StatusCode) != want[0] {

@@ -56,7 +56,7 @@ const known = () => wanted[of() ? 'one' : 'page'];
 
 function state(said) {
   const mine = known();
-  submit.textContent = mine ? submit.dataset.on : submit.dataset.off;
+  submit.textContent = mine ? submit.dataset.renew : submit.dataset.begin;
   remove.hidden = !mine;
   if (said) say(said);
 }
