@@ -126,7 +126,7 @@ func (in PublicationIn) publication(by string, now time.Time, ttl int) push.Publ
 		Texts: map[string]push.Text{}, URL: in.URL, Icon: in.Icon, Topic: in.Topic, Urgency: push.Urgency(in.Urgency), By: by, Created: now,
 	}
 	for language, t := range in.Texts {
-		p.Texts[language] = push.Text(t)
+		p.Texts[language] = push.Text{Title: t.Title, Body: t.Body}
 	}
 	if p.PageID == "" {
 		p.PageID = mainPage
@@ -160,7 +160,7 @@ func publicationOut(p push.Publication, g push.Progress) PublicationOut {
 		Progress: progressOut(g),
 	}
 	for language, t := range p.Texts {
-		out.Texts[language] = TextIO(t)
+		out.Texts[language] = TextIO{Title: t.Title, Body: t.Body}
 	}
 	return out
 }
