@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"tocsin/internal/channel/email"
 	"tocsin/internal/channel/webhook"
+	"tocsin/internal/health"
 	"tocsin/internal/mail"
 	"tocsin/internal/markdown"
 	"tocsin/internal/tell"
@@ -24,7 +26,8 @@ type visitors struct {
 	hooks    *webhook.Poster
 	tokens   *visitor.Tokens
 	teller   *tell.Teller
-	visits   *visit.Visits // nil until there is a site
+	visits   *visit.Visits   // nil until there is a site
+	posted   [3]atomic.Int64 // by webhook.Verdict
 }
 
 // visitorSecret is the name of the secret that visitors' links are made with.
@@ -69,6 +72,7 @@ func (v *visitors) ways() page.Ways {
 // post adapts the one's words to the other's.
 func (v *visitors) post(ctx context.Context, m tell.Message) tell.Reply {
 	r := v.hooks.Post(ctx, webhook.Request{URL: m.URL, ID: m.ID, Secret: m.Secret, Body: m.Body})
+	v.posted[r.Verdict].Add(1)
 	verdict := map[webhook.Verdict]tell.Verdict{webhook.Sent: tell.Sent, webhook.Gone: tell.Gone, webhook.Later: tell.Later}[r.Verdict]
 	return tell.Reply{Verdict: verdict, Detail: r.Detail, After: r.After, Body: r.Body}
 }
@@ -82,6 +86,33 @@ func (v *visitors) testMail(ctx context.Context, s mail.Settings, to string) (we
 		return web.MailTest{OK: true, Detail: "The mail server took the letter."}, nil
 	}
 	return web.MailTest{Detail: sentence(r.Detail)}, nil
+}
+
+// facts are how letters fare.
+func (v *visitors) facts(ctx context.Context) *health.Mail {
+	s := v.mail.State()
+	m := &health.Mail{Enabled: v.mail.On(ctx), LastOK: s.LastOK, Failing: s.Failing, Problem: s.Problem}
+	counts, err := v.a.db.VisitorCounts(ctx, "")
+	if err != nil {
+		return nil // the database's part says so
+	}
+	for _, c := range counts {
+		if c.Channel == visitor.Email {
+			m.Subscribers += c.Confirmed
+		}
+	}
+	return m
+}
+
+// figures are for Prometheus.
+func (v *visitors) figures(count, gauge func(name, help string, v float64, kv ...string)) {
+	for result, n := range v.mail.Stats() {
+		count("tocsin_mail_letters_total", "Letters that were brought to the mail server, by what became of the attempt.", float64(n), "result", result)
+	}
+	gauge("tocsin_mail_failing", "1 when no letter gets through.", truth(!v.mail.State().Failing.IsZero()))
+	for verdict, result := range map[webhook.Verdict]string{webhook.Sent: "sent", webhook.Gone: "gone", webhook.Later: "later"} {
+		count("tocsin_visitor_webhooks_total", "Messages posted to webhooks of visitors, by what became of the attempt.", float64(v.posted[verdict].Load()), "result", result)
+	}
 }
 
 func (v *visitors) close() {

@@ -23,6 +23,7 @@ type Facts struct {
 	Push      *Push // nil: there is none
 	Engines   []Engine
 	Chat      *Chat // nil: Mattermost is not used
+	Mail      *Mail // nil: not known
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
@@ -109,6 +110,7 @@ func Assess(f Facts) Report {
 	r.push(f)
 	r.engines(f)
 	r.chat(f)
+	r.mail(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)
 	}

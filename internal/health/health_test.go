@@ -23,6 +23,7 @@ func well() health.Facts {
 		Disk:    &health.Disk{Path: "/data", Free: 90 << 30, Total: 100 << 30},
 		Sources: []health.Source{{Name: "lab", Title: "Nagios", LastEvent: now.Add(-time.Hour)}},
 		Engines: []health.Engine{{Source: "lab", LastOK: now.Add(-time.Minute), Waiting: 1}, {Source: "new"}},
+		Mail:    &health.Mail{Enabled: true, Subscribers: 2, LastOK: now.Add(-time.Minute)},
 		Chat:    &health.Chat{TwoWay: true, Key: true, Rooms: []health.Room{{Name: "Operations", LastPost: now.Add(-time.Minute)}}},
 	}
 }
@@ -51,6 +52,7 @@ func TestAssess(t *testing.T) {
 		"delivery worker stuck":     {func(f *health.Facts) { f.Delivery[0].Last = f.Now.Add(-time.Minute) }, "delivery", "sign of life for 60 seconds", false},
 		"live channel never looked": {func(f *health.Facts) { f.Live.LastTail = time.Time{} }, "live", "sign of life", false},
 		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Ends = 1, f.Now.Add(-15*time.Minute) }, "queue", "whose time ran out 15 minutes ago", true},
+		"no letter gets through":    {func(f *health.Facts) { f.Mail.Failing, f.Mail.Problem = f.Now.Add(-time.Hour), "it refuses" }, "email", "No letter got through for 60 minutes: it refuses.", true},
 		"undeliverable":             {func(f *health.Facts) { f.Queue.DeadDay = 2 }, "queue", "2 deliveries", true},
 		"disk almost full":          {func(f *health.Facts) { f.Disk.Free = 4 << 30 }, "disk", "almost full", true},
 		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},

@@ -210,6 +210,11 @@ const (
 	Down                   // nothing can be sent now
 )
 
+// String is its name in figures.
+func (v Verdict) String() string {
+	return [...]string{"sent", "refused", "failed", "later", "down"}[v]
+}
+
 // Result is a verdict with its reason.
 type Result struct {
 	Verdict Verdict

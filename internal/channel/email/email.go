@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -57,7 +58,14 @@ type Sender struct {
 	idle   []*line
 	closed bool
 	state  State
+	streak int       // letters in a row that were not taken, by a server that answers
+	since  time.Time // the first of those
+	counts map[string]int64
 }
+
+// mostRefused is how many letters in a row are refused before it is the server that
+// has a problem, and not the letters.
+const mostRefused = 10
 
 // State is how sending goes.
 type State struct {
@@ -83,7 +91,7 @@ func New(o Options) *Sender {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Sender{o: o, room: make(chan struct{}, o.Connections)}
+	return &Sender{o: o, counts: map[string]int64{}, room: make(chan struct{}, o.Connections)}
 }
 
 // On says whether e-mail is switched on.
@@ -97,6 +105,14 @@ func (s *Sender) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state
+}
+
+// Stats are how many letters became what since the start: sent, refused (there is no
+// such address), failed, later and down.
+func (s *Sender) Stats() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
 }
 
 // Send brings one letter to the server, and says what became of it. It never
@@ -123,25 +139,54 @@ func (s *Sender) Test(ctx context.Context, set mail.Settings, l mail.Letter) mai
 	}
 	defer n.quit()
 	r, _ := n.deliver(ctx, &set, l, s.o.Letter, s.o.Now())
+	if r.Verdict == mail.Sent {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.well(s.o.Now())
+	}
 	return r
 }
 
-// note keeps how it goes. That the program ends is nobody's trouble.
+// well says that the server takes letters. The lock is held.
+func (s *Sender) well(at time.Time) {
+	if !s.state.Failing.IsZero() {
+		s.o.Log.Info("the mail server takes letters again")
+	}
+	s.state, s.streak = State{LastOK: at}, 0
+}
+
+// ill says that it does not, since when, and why. The lock is held.
+func (s *Sender) ill(since time.Time, why string) {
+	if s.state.Failing.IsZero() {
+		s.state.Failing = since
+		s.o.Log.Warn("no letter gets through", "problem", why)
+	}
+	s.state.Problem = why
+}
+
+// note keeps how it goes. That the program ends is nobody's trouble. A server that
+// answers each letter with a refusal lets nothing through either.
 func (s *Sender) note(ctx context.Context, r mail.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case r.Verdict != mail.Down:
-		if !s.state.Failing.IsZero() {
-			s.o.Log.Info("the mail server takes letters again")
+	if r.Verdict == mail.Down && ctx.Err() != nil {
+		return
+	}
+	s.counts[r.Verdict.String()]++
+	switch r.Verdict {
+	case mail.Sent:
+		s.well(s.o.Now())
+	case mail.Refused: // it is the address that is no good
+		s.streak = 0
+	case mail.Down:
+		s.ill(s.o.Now(), r.Detail)
+	default:
+		if s.streak++; s.streak == 1 {
+			s.since = s.o.Now()
 		}
-		s.state = State{LastOK: s.o.Now()}
-	case ctx.Err() == nil:
-		if s.state.Failing.IsZero() {
-			s.state.Failing = s.o.Now()
-			s.o.Log.Warn("no letter gets through", "problem", r.Detail)
+		if s.streak >= mostRefused {
+			s.ill(s.since, r.Detail)
 		}
-		s.state.Problem = r.Detail
 	}
 }
 

@@ -104,6 +104,30 @@ func TestAConnectionCarriesManyLetters(t *testing.T) {
 	}
 }
 
+func TestAServerThatRefusesEachLetterIsATrouble(t *testing.T) {
+	answer := &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "system not accepting network messages"}
+	sink := mailsink.New(t, mailsink.Options{RefuseData: func(string) *smtp.SMTPError { return answer }})
+	s := sender(t, settings(sink), email.Options{})
+	is(t, s.Send(t.Context(), letter()), mail.Later, "451")
+	if st := s.State(); !st.Failing.IsZero() || !st.LastOK.IsZero() {
+		t.Fatalf("after one letter that was not taken the state is %+v", st)
+	}
+	for range 9 {
+		is(t, s.Send(t.Context(), letter()), mail.Later, "451")
+	}
+	if st := s.State(); st.Failing.IsZero() || !strings.Contains(st.Problem, "not accepting") {
+		t.Fatalf("state is %+v", st)
+	}
+	sink.Change(func(o *mailsink.Options) { o.RefuseData = nil })
+	is(t, s.Test(t.Context(), settings(sink), letter()), mail.Sent, "")
+	if st := s.State(); !st.Failing.IsZero() || st.LastOK.IsZero() {
+		t.Fatalf("after a test that went well the state is %+v", st)
+	}
+	if n := s.Stats(); n["later"] != 10 || n["sent"] != 0 {
+		t.Fatalf("counts are %v", n)
+	}
+}
+
 func TestWhatAnswersMean(t *testing.T) {
 	refuse := func(code int, e smtp.EnhancedCode, text string) *smtp.SMTPError {
 		return &smtp.SMTPError{Code: code, EnhancedCode: e, Message: text}
