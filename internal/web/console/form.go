@@ -26,6 +26,9 @@ type form struct {
 	Stay     string // what leads to Cancel is called; empty: Cancel
 	Delete   string // address of the page that asks before deleting, empty if there is none
 	Problem  string // what is wrong with the form as a whole
+	Clash    *clash // what somebody else made of it meanwhile
+	Seen     string // what it was drawn from, see meanwhile
+	Key      string // names one sending of it, where that matters
 	Locked   bool   // the visitor may look only
 	Sections []section
 	// Check is where the script sends the form while it is filled in; what the
@@ -192,7 +195,10 @@ func (f *form) refused(err error) bool {
 	var g *config.FieldError
 	var p *push.FieldError
 	var u *status.FieldError
+	var other *clash
 	switch {
+	case errors.As(err, &other):
+		f.Clash = other
 	case errors.As(err, &u):
 		f.blame(u.Field, u.Problem, u.Mend)
 	case errors.As(err, &g):

@@ -247,6 +247,7 @@ func (c *console) showEditor(rw http.ResponseWriter, v *visit, w *writing, why e
 		// The frame beside the form is the only one that the console has.
 		rw.Header().Set("Content-Security-Policy", contentPolicy+"; frame-src 'self'")
 	}
+	e.Seen = seenFrom(v, w.seen(), why)
 	code := http.StatusOK
 	if why != nil {
 		code = http.StatusUnprocessableEntity
@@ -427,9 +428,7 @@ func (c *console) saveDraft(rw http.ResponseWriter, v *visit) error {
 	}
 	back := incidentsPath + "/" + w.stored.ID
 	if !w.stored.Draft {
-		say(rw, "bad", "It was published meanwhile, and what you wrote was not kept. Write an update instead.")
-		http.Redirect(rw, v.Request, back, http.StatusSeeOther)
-		return nil
+		return c.goOnAsUpdate(rw, v)
 	}
 	if shown, err := c.prepare(rw, v, w); shown {
 		return err
@@ -439,6 +438,9 @@ func (c *console) saveDraft(rw http.ResponseWriter, v *visit) error {
 		return c.showEditor(rw, v, w, err)
 	}
 	e, err := w.edit(v.now)
+	if err == nil {
+		err = c.meanwhile(v, w.page.ID, w.stored.ID, w.seen(), w.given())
+	}
 	if err != nil {
 		return c.showEditor(rw, v, w, err)
 	}
@@ -451,8 +453,37 @@ func (c *console) saveDraft(rw http.ResponseWriter, v *visit) error {
 	return c.publish(rw, v, w.stored.ID, n.Silent)
 }
 
+// goOnAsUpdate shows what somebody wrote into a draft that was published meanwhile
+// as an update of it.
+func (c *console) goOnAsUpdate(rw http.ResponseWriter, v *visit) error {
+	w, err := c.writing(v, writeUpdate, v.PathValue("id"), v.PostForm)
+	if err != nil {
+		return err
+	}
+	n, _ := w.note() // a time that cannot be read is the draft's
+	if u := w.last(); u != nil && u.Body == n.Body && u.Phase == n.Phase {
+		return done(rw, v, incidentsPath+"/"+w.stored.ID, "It was published already.")
+	}
+	for _, name := range []string{"at", "seen"} { // are the draft's
+		w.in.Del(name)
+	}
+	w.in.Set("restore", "on")
+	why := c.clashOf(v, w.page.ID, w.stored.ID)
+	why.Did, why.Next = "published this draft", "What you wrote stands below as an update of it, and is not published yet. Its title and impact are changed with “Correct”."
+	return c.showEditor(rw, v, w, why)
+}
+
 func (c *console) publishDraft(rw http.ResponseWriter, v *visit) error {
-	return c.publish(rw, v, v.PathValue("id"), v.PostFormValue("silent") != "")
+	w, err := c.writing(v, writeDraft, v.PathValue("id"), url.Values{})
+	if err != nil {
+		return err
+	}
+	if changed := c.meanwhile(v, w.page.ID, w.stored.ID, w.seen(), nil); w.stored.Draft && changed != nil {
+		say(rw, "bad", "It was changed since you looked at it, and is not published. This is how it is now.")
+		http.Redirect(rw, v.Request, incidentsPath+"/"+w.stored.ID+"/draft", http.StatusSeeOther)
+		return nil //nolint:nilerr // was said
+	}
+	return c.publish(rw, v, w.stored.ID, v.PostFormValue("silent") != "")
 }
 
 func (c *console) publish(rw http.ResponseWriter, v *visit, id string, silent bool) error {
@@ -467,135 +498,4 @@ func (c *console) publish(rw http.ResponseWriter, v *visit, id string, silent bo
 		return err
 	}
 	return done(rw, v, incidentsPath+"/"+id, published("Published.", told, silent))
-}
-
-func (c *console) writeUpdate(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeUpdate, v.PathValue("id"), url.Values{})
-	if err != nil {
-		return err
-	}
-	if w.stored.Draft {
-		http.Redirect(rw, v.Request, incidentsPath+"/"+w.stored.ID+"/draft", http.StatusSeeOther)
-		return nil
-	}
-	w.fill()
-	if p := status.Phase(v.URL.Query().Get("phase")); slices.Contains(incidentPhases(), p) {
-		w.in.Set("phase", string(p))
-	}
-	return c.showEditor(rw, v, w, nil)
-}
-
-func (c *console) postUpdate(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeUpdate, v.PathValue("id"), v.PostForm)
-	if err != nil {
-		return err
-	}
-	if shown, err := c.prepare(rw, v, w); shown {
-		return err
-	}
-	n, err := w.note()
-	if err != nil {
-		return c.showEditor(rw, v, w, err)
-	}
-	made, told, err := c.Desk.PostUpdate(v.Context(), v.author(), w.stored.ID, n)
-	if err != nil {
-		return c.showEditor(rw, v, w, err)
-	}
-	what := "Published the update."
-	switch {
-	case incidentOver(made.Phase) && !incidentOver(w.stored.Phase):
-		what = "Resolved."
-	case !incidentOver(made.Phase) && incidentOver(w.stored.Phase):
-		what = "Opened again."
-	}
-	return done(rw, v, incidentsPath+"/"+made.ID, published(what, told, n.Silent))
-}
-
-func (c *console) editIncident(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeDetails, v.PathValue("id"), url.Values{})
-	if err != nil {
-		return err
-	}
-	w.fill()
-	return c.showEditor(rw, v, w, nil)
-}
-
-func (c *console) saveIncident(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeDetails, v.PathValue("id"), v.PostForm)
-	if err != nil {
-		return err
-	}
-	if shown, err := c.prepare(rw, v, w); shown {
-		return err
-	}
-	e, err := w.edit(v.now)
-	if err == nil {
-		_, err = c.Desk.EditIncident(v.Context(), v.author(), w.stored.ID, e)
-	}
-	if err != nil {
-		return c.showEditor(rw, v, w, err)
-	}
-	return done(rw, v, incidentsPath+"/"+w.stored.ID, "Corrected. Nobody was told.")
-}
-
-func (c *console) editUpdate(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeText, v.PathValue("id"), url.Values{})
-	if err != nil {
-		return err
-	}
-	w.fill()
-	return c.showEditor(rw, v, w, nil)
-}
-
-func (c *console) saveUpdate(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writeText, v.PathValue("id"), v.PostForm)
-	if err != nil {
-		return err
-	}
-	if shown, err := c.prepare(rw, v, w); shown {
-		return err
-	}
-	was := w.stored.Updates[w.at]
-	at, err := w.time("at", was.At)
-	if err == nil {
-		n, _ := w.note() // of which the body is wanted
-		err = c.Desk.EditUpdate(v.Context(), v.author(), publish.OfIncident, w.stored.ID, was.ID, n.Body, at)
-	}
-	if err != nil {
-		return c.showEditor(rw, v, w, err)
-	}
-	return done(rw, v, incidentsPath+"/"+w.stored.ID, "Corrected the update. Nobody was told.")
-}
-
-func (c *console) postmortem(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writePostmortem, v.PathValue("id"), url.Values{})
-	if err != nil {
-		return err
-	}
-	if !incidentOver(w.stored.Phase) || w.stored.Draft {
-		say(rw, "bad", "A postmortem comes after the end: resolve the incident first.")
-		http.Redirect(rw, v.Request, incidentsPath+"/"+w.stored.ID, http.StatusSeeOther)
-		return nil
-	}
-	w.fill()
-	return c.showEditor(rw, v, w, nil)
-}
-
-func (c *console) savePostmortem(rw http.ResponseWriter, v *visit) error {
-	w, err := c.writing(v, writePostmortem, v.PathValue("id"), v.PostForm)
-	if err != nil {
-		return err
-	}
-	if shown, err := c.prepare(rw, v, w); shown {
-		return err
-	}
-	n, _ := w.note() // of which the body is wanted
-	told, err := c.Desk.Postmortem(v.Context(), v.author(), w.stored.ID, n.Body, n.Silent)
-	if err != nil {
-		return c.showEditor(rw, v, w, err)
-	}
-	if n.Body == "" {
-		return done(rw, v, incidentsPath+"/"+w.stored.ID, "The postmortem is taken away.")
-	}
-	return done(rw, v, incidentsPath+"/"+w.stored.ID, published("Published the postmortem.", told, n.Silent))
 }

@@ -302,3 +302,47 @@ func (w *writing) kind() push.Kind {
 	}
 	return ""
 }
+
+// seen is what the form shows of what is stored, see meanwhile. What alerts alone
+// wrote may change with each alert, and is not held against who takes it over.
+func (w *writing) seen() url.Values {
+	if w.mode == writeNew || w.mode == asStored || w.mode == writeDraft && w.stored.Automatic {
+		return nil
+	}
+	if w.mode == writeUpdate {
+		return saidSeen(w.stored.Updates)
+	}
+	x := *w
+	x.in = url.Values{}
+	x.fill()
+	return x.shown()
+}
+
+// given is the same of what the form is sent with.
+func (w *writing) given() url.Values { return w.shown() }
+
+// shown are the fields that a form of this mode has, each as it is compared.
+func (w *writing) shown() url.Values {
+	out := url.Values{}
+	take := func(names ...string) {
+		for _, name := range names {
+			out[name] = w.in[name]
+		}
+	}
+	switch w.mode {
+	case writeDraft:
+		take("title", "impact", "started", "phase", "body", "at")
+		for name := range w.in {
+			if strings.HasPrefix(name, part) {
+				take(name)
+			}
+		}
+	case writeDetails:
+		take("title", "impact", "started", "components")
+	case writeText:
+		take("body", "at")
+	case writePostmortem:
+		take("body")
+	}
+	return out
+}

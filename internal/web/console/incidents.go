@@ -97,6 +97,7 @@ type incidentCard struct {
 	Phases     []option // of the next update
 	Public     string   // address of what visitors see
 	Key        string   // names one sending of the form beside
+	Seen       string   // what that form was drawn from
 }
 
 // mostAlerts is how many alerts stand beside an incident; the others are counted.
@@ -207,6 +208,11 @@ func (c *console) card(p status.Page, i *status.Incident, names map[string]strin
 	if n := len(i.Updates); n > 0 {
 		card.Last = &i.Updates[n-1]
 	}
+	w := &writing{mode: writeUpdate, stored: *i, zone: zoneOf(p.Zone)}
+	if i.Draft {
+		w.mode = writeDraft
+	}
+	card.Seen = seenAs(w.seen())
 	if incidentOver(i.Phase) && !i.ResolvedAt.IsZero() {
 		card.Lasted = length(i.ResolvedAt.Sub(i.Started))
 	}

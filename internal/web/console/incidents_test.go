@@ -232,8 +232,11 @@ func TestDraftsOfAlertsStandBesideTheirAlerts(t *testing.T) {
 		t.Errorf("draft: %v, told %d times", i.Draft, n.told(id))
 	}
 	t.Run("what was written meanwhile is not published over it", func(t *testing.T) {
+		v.sends("/console/incidents/"+id+"/draft", form) // a second click
 		form.Set("body", "Too late.")
-		v.sends("/console/incidents/"+id+"/draft", form)
+		if res, body := v.post("/console/incidents/"+id+"/draft", form); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "Too late.") {
+			t.Errorf("answered %d", res.StatusCode)
+		}
 		if i := n.stored(id); strings.Contains(i.Updates[0].Body, "Too late") {
 			t.Error("a published incident was written over")
 		}

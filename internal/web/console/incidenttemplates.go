@@ -88,10 +88,15 @@ func (c *console) incidentTemplate(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.showTemplate(w, v, http.StatusOK, t, p, nil)
+	return c.showTemplate(w, v, http.StatusOK, t, t, p, nil)
 }
 
-func (c *console) showTemplate(w http.ResponseWriter, v *visit, code int, t publish.Template, p status.Page, why error) error {
+func templateTexts(t *publish.Template) url.Values {
+	return url.Values{"name": {t.Name}, "title": {t.Title}, "phase": {string(t.Phase)}, "impact": {string(t.Impact)}, "body": {t.Body}, "components": t.Components}
+}
+
+// showTemplate draws the form of a template; t is what its fields hold.
+func (c *console) showTemplate(w http.ResponseWriter, v *visit, code int, stored, t publish.Template, p status.Page, why error) error {
 	groups, parts, err := c.Store.StatusParts(v.Context(), p.ID)
 	if err != nil {
 		return err
@@ -121,8 +126,9 @@ func (c *console) showTemplate(w http.ResponseWriter, v *visit, code int, t publ
 	if id == "new" {
 		f.Action += pageChoice{Page: p}.Query()
 	} else {
-		heading, f.Delete = t.Name, f.Action+"/delete"
+		heading, f.Delete = stored.Name, f.Action+"/delete"
 	}
+	f.Seen = seenFrom(v, templateTexts(&stored), why)
 	if why != nil && !f.refused(ofForm(why)) {
 		return why
 	}
@@ -133,17 +139,20 @@ func (c *console) saveIncidentTemplate(w http.ResponseWriter, v *visit) error {
 	if v.PathValue("id") == "new" {
 		v.PostForm.Set("page", v.URL.Query().Get("page"))
 	}
-	t, p, err := c.loadTemplate(v)
+	stored, p, err := c.loadTemplate(v)
 	if err != nil {
 		return err
 	}
-	t = readTemplate(t, v.PostForm)
-	saved, err := c.Desk.SaveTemplate(v.Context(), v.author(), t)
+	saved := readTemplate(stored, v.PostForm)
+	t := saved
+	if err = c.meanwhile(v, p.ID, stored.ID, templateTexts(&stored), templateTexts(&t)); err == nil {
+		saved, err = c.Desk.SaveTemplate(v.Context(), v.author(), t)
+	}
 	if errors.Is(err, fault.ErrTaken) {
 		err = &status.FieldError{Field: "name", Problem: "Another template has this name", Mend: "choose another one"}
 	}
 	if err != nil {
-		return c.showTemplate(w, v, http.StatusUnprocessableEntity, t, p, err)
+		return c.showTemplate(w, v, http.StatusUnprocessableEntity, stored, t, p, err)
 	}
 	return done(w, v, templatesPath+pageChoice{Page: p}.Query(), "Saved the template “"+saved.Name+"”.")
 }

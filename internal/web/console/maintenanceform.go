@@ -135,7 +135,7 @@ func readMaintenance(have status.Maintenance, in url.Values, zone *time.Location
 	m = have
 	m.Title, m.Components, m.Impact = text(in, "title"), chosen(in, "components"), status.Impact(in.Get("impact"))
 	m.AutoStart, m.AutoEnd = in.Get("auto_start") != "", in.Get("auto_end") != ""
-	n = publish.Note{Body: strings.ReplaceAll(strings.TrimSpace(in.Get("body")), "\r\n", "\n"), Silent: in.Get("silent") != ""}
+	n = publish.Note{Body: noteBody(in), Silent: in.Get("silent") != "", Key: in.Get("key")}
 	if !slices.ContainsFunc(workImpacts(""), func(o option) bool { return o.Value == string(m.Impact) }) {
 		return m, n, &status.FieldError{Field: "impact", Problem: "is none of the choices", Mend: "choose from the list"}
 	}
@@ -244,6 +244,11 @@ func (c *console) showMaintenanceForm(w http.ResponseWriter, v *visit, code int,
 			{Name: "silent", Label: "Tell nobody of this", Kind: "checkbox", Checked: in.Get("silent") != "", Hint: "It stands on the page all the same. Reminders and its beginning are told as usual."},
 		}, Buttons: []formButton{{Title: "What will this do?", Action: base + "/check" + query, Wait: "Looking…"}}},
 	}
+	if isNew {
+		f.Key = c.sendingKey(v)
+	} else {
+		f.Seen = seenFrom(v, maintenanceTexts(have, p.Zone), why)
+	}
 	if why != nil && !f.refused(why) {
 		return why
 	}
@@ -314,6 +319,9 @@ func (c *console) announceMaintenance(w http.ResponseWriter, v *visit) error {
 	if err == nil {
 		var told publish.Told
 		if m, told, err = c.Desk.SaveMaintenance(v.Context(), v.author(), m, n); err == nil {
+			if told.Again {
+				return done(w, v, maintenancePath+"/"+m.ID, "That was announced a moment ago: it is not announced twice.")
+			}
 			return done(w, v, maintenancePath+"/"+m.ID, "Announced: "+m.Title+"."+toldWords(told))
 		}
 	}
@@ -395,6 +403,9 @@ func (c *console) changeMaintenance(w http.ResponseWriter, v *visit) error {
 		return sayOver(w, v, have)
 	}
 	m, n, err := readMaintenance(have, v.PostForm, p.Zone)
+	if err == nil {
+		err = c.meanwhile(v, m.PageID, m.ID, maintenanceTexts(have, p.Zone), maintenanceTexts(m, p.Zone))
+	}
 	if err == nil {
 		var told publish.Told
 		if m, told, err = c.Desk.SaveMaintenance(v.Context(), v.author(), m, n); err == nil {

@@ -30,7 +30,10 @@ type maintenanceView struct {
 	Updates   []updateRow
 	Phases    []option
 	Body      string // of an update that was refused
+	Silent    bool   // it was
 	Wrong     string
+	Clash     *clash
+	Seen, Key string
 	Reach     *workReach
 	Reminders []reminderRow
 	Of        *publish.Planned // the series that it is of
@@ -82,7 +85,12 @@ func (c *console) showMaintenance(w http.ResponseWriter, v *visit, code int, m s
 		if !f.refused(why) {
 			return why
 		}
-		view.Wrong = f.Problem
+		view.Wrong, view.Clash = f.Problem, f.Clash
+	}
+	view.Seen, view.Key, view.Silent = seenFrom(v, saidSeen(m.Updates), why), c.sendingKey(v), v.PostForm.Get("silent") != ""
+	at := m.Phase
+	if p := status.Phase(v.PostForm.Get("phase")); p == status.InProgress || p == status.Verifying || p == status.Completed {
+		at = p
 	}
 	for _, u := range slices.Backward(m.Updates) {
 		r := updateRow{Update: u, Look: workLook(u.Phase), HTML: c.Markdown(u.Body), Time: u.At.In(p.Zone).Format("Mon 2 Jan 2006, 15:04 MST")}
@@ -96,7 +104,7 @@ func (c *console) showMaintenance(w http.ResponseWriter, v *visit, code int, m s
 			if s == status.Scheduled && m.Phase != status.Scheduled {
 				continue
 			}
-			view.Phases = append(view.Phases, option{string(s), workLook(s).Word, s == m.Phase})
+			view.Phases = append(view.Phases, option{string(s), workLook(s).Word, s == at})
 		}
 		r, err := c.Desk.Reach(v.Context(), m.PageID, push.Maintenance, m.Impact, m.Components, m.ID)
 		if err != nil {
@@ -174,16 +182,22 @@ func (c *console) postMaintenance(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	n := publish.Note{Phase: status.Phase(v.PostForm.Get("phase")), Body: noteBody(v.PostForm), Silent: v.PostForm.Get("silent") != ""}
+	n := publish.Note{Phase: status.Phase(v.PostForm.Get("phase")), Body: noteBody(v.PostForm), Silent: v.PostForm.Get("silent") != "", Key: v.PostForm.Get("key")}
 	if n.Phase == status.Cancelled {
 		n.Phase = "" // has a page of its own, which asks first
 	}
-	_, told, err := c.Desk.PostMaintenance(v.Context(), v.author(), m.ID, n)
+	var told publish.Told
+	if err = saidMeanwhile(v, m.Updates, n, workLook); err == nil {
+		_, told, err = c.Desk.PostMaintenance(v.Context(), v.author(), m.ID, n)
+	}
 	switch {
 	case errors.Is(err, publish.ErrOver):
 		return sayOver(w, v, m)
 	case err != nil:
 		return c.showMaintenance(w, v, http.StatusUnprocessableEntity, m, p, n.Body, err)
+	}
+	if told.Again {
+		return done(w, v, maintenancePath+"/"+m.ID, "That was posted a moment ago: it is not posted twice.")
 	}
 	return done(w, v, maintenancePath+"/"+m.ID, "Posted."+toldWords(told))
 }
@@ -201,6 +215,14 @@ func (c *console) extendMaintenance(w http.ResponseWriter, v *visit) error {
 	minutes, err := strconv.Atoi(v.PostForm.Get("minutes"))
 	if err != nil || minutes < 1 || minutes > 24*60 {
 		return c.showMaintenance(w, v, http.StatusUnprocessableEntity, m, p, "", &status.FieldError{Field: "minutes", Problem: "is out of range", Mend: "use 1 to 1440"})
+	}
+	if workOver(m.Phase) {
+		return sayOver(w, v, m)
+	}
+	if was := v.PostForm.Get("end"); was != "" && was != strconv.FormatInt(m.End.UnixMilli(), 10) {
+		say(w, "bad", "It has another end by now: "+m.End.In(p.Zone).Format("15:04 MST")+". If it takes longer still, choose again.")
+		http.Redirect(w, v.Request, maintenancePath+"/"+m.ID, http.StatusSeeOther)
+		return nil
 	}
 	if m.End.Before(v.now) {
 		m.End = v.now
@@ -326,6 +348,9 @@ func (c *console) showUpdateForm(w http.ResponseWriter, v *visit, code int, m st
 	if why != nil && !f.refused(why) {
 		return why
 	}
+	if u, err := updateOf(v, &m); err == nil {
+		f.Seen = seenFrom(v, saidTexts(&u), why)
+	}
 	view := maintenanceFormView{plan: p, Heading: "Correct an update", Back: back, Form: f, Intro: "Of “" + m.Title + "”. Nobody is told of a correction; the audit trail keeps what it said before."}
 	view.shell = c.shell(w, v, maintenancePath, view.Heading)
 	c.write(w, v.Request, code, "maintenance-form", "shell", view)
@@ -342,6 +367,9 @@ func (c *console) changeMaintenanceUpdate(w http.ResponseWriter, v *visit) error
 		return err
 	}
 	at, err := wallOr("at", v.PostForm.Get("at"), u.At, p.Zone)
+	if err == nil {
+		err = c.meanwhile(v, m.PageID, m.ID, saidTexts(&u), saidTexts(&status.Update{Body: noteBody(v.PostForm), At: at}))
+	}
 	if err == nil {
 		err = c.Desk.EditUpdate(v.Context(), v.author(), publish.OfMaintenance, m.ID, u.ID, noteBody(v.PostForm), at)
 	}

@@ -200,6 +200,9 @@ func (c *console) showSeries(w http.ResponseWriter, v *visit, code int, p plan, 
 			selectField(in, "impact", "What visitors notice", workImpacts("")...),
 		}},
 	}
+	if !isNew {
+		f.Seen = seenFrom(v, seriesTexts(&have.Series), why)
+	}
 	if why != nil && !f.refused(why) {
 		return why
 	}
@@ -306,6 +309,9 @@ func (c *console) saveSeries(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	s, err := readSeries(have.Series, v.PostForm)
+	if err == nil && have.ID != "" {
+		err = c.meanwhile(v, p.Page.ID, have.ID, seriesTexts(&have.Series), seriesTexts(&s))
+	}
 	if err == nil {
 		s.PageID = p.Page.ID
 		if _, err = c.Desk.SaveSeries(v.Context(), v.author(), s); err == nil {

@@ -116,6 +116,7 @@ func (c *console) showComponent(w http.ResponseWriter, v *visit, code int, b *pu
 		slices.Reverse(view.Lately)
 		view.Lately = view.Lately[:min(mostLately, len(view.Lately))]
 	}
+	view.Form.Seen = seenFrom(v, componentTexts(p), why)
 	if why != nil && !blameComponent(&view, why) {
 		return why
 	}
@@ -176,6 +177,9 @@ func (c *console) saveComponent(w http.ResponseWriter, v *visit) error {
 		for i := range parts {
 			given.Position = max(given.Position, parts[i].Position+1)
 		}
+	}
+	if err == nil {
+		err = c.meanwhile(v, was.PageID, was.ID, componentTexts(&was), componentTexts(&given))
 	}
 	if err == nil {
 		_, err = c.Desk.SaveComponent(v.Context(), v.author(), given)

@@ -185,6 +185,13 @@ func pageTexts(p *status.Page) url.Values {
 	return in
 }
 
+// pageSeen is what the form of a page shows of it.
+func pageSeen(p *status.Page) url.Values {
+	in := pageTexts(p)
+	in.Set("password", p.Private.PasswordHash)
+	return in
+}
+
 type statusPageView struct {
 	shell
 	Page    status.Page
@@ -217,6 +224,7 @@ func (c *console) showStatusPage(w http.ResponseWriter, v *visit, code int, p st
 	if why != nil && !blamePage(&f, why) {
 		return why
 	}
+	f.Seen = seenFrom(v, pageSeen(&p), why)
 	view.Form = f
 	view.shell = c.shell(w, v, statusPagesPath, heading)
 	if view.Flash != nil && view.Flash.About == "logo" {
@@ -251,6 +259,11 @@ func (c *console) statusPageForm(v *visit, p *status.Page, in url.Values) (form,
 	here := strings.TrimPrefix(strings.TrimPrefix(c.base(v), "https://"), "http://")
 	main := field{Name: "main", Label: "The main page, at " + here + "/", Kind: "checkbox", Checked: in.Get("main") != "",
 		Hint: "There is one; the page that was it before keeps its other address."}
+	if pages, err := c.Store.StatusPages(v.Context()); err != nil {
+		return form{}, err
+	} else if len(pages) == 0 {
+		main = field{Name: "main", Label: "Main page", Kind: "static", Look: &look{"Yes", "ok", "good"}, Value: here + "/", Hint: "The first page is. Another one can be made it later."}
+	}
 	if p.Main {
 		main = field{Name: "main", Label: "Main page", Kind: "static", Look: &look{"Yes", "ok", "good"}, Value: here + "/", Hint: "To change that, make another page the main one."}
 	}
@@ -365,6 +378,9 @@ func (c *console) saveStatusPage(w http.ResponseWriter, v *visit) error {
 	}
 	isNew := stored.ID == ""
 	p, err := c.readPage(stored, v.PostForm)
+	if err == nil {
+		err = c.meanwhile(v, stored.ID, stored.ID, pageSeen(&stored), pageSeen(&p))
+	}
 	if err == nil {
 		if p, err = c.Desk.SavePage(v.Context(), v.author(), p); errors.Is(err, fault.ErrTaken) {
 			err = c.takenBy(v, &p)

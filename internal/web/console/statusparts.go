@@ -338,10 +338,15 @@ func (c *console) partGroup(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.showPartGroup(w, v, http.StatusOK, g, nil)
+	return c.showPartGroup(w, v, http.StatusOK, g, g, nil)
 }
 
-func (c *console) showPartGroup(w http.ResponseWriter, v *visit, code int, g status.Group, why error) error {
+func groupTexts(g *status.Group) url.Values {
+	return url.Values{"name": {g.Name}, "about": {g.About}, "parent_id": {g.ParentID}, "open": {strconv.FormatBool(g.Open)}}
+}
+
+// showPartGroup draws the form of a group; g is what its fields hold.
+func (c *console) showPartGroup(w http.ResponseWriter, v *visit, code int, stored, g status.Group, why error) error {
 	groups, _, err := c.Store.StatusParts(v.Context(), g.PageID)
 	if err != nil {
 		return err
@@ -361,8 +366,9 @@ func (c *console) showPartGroup(w http.ResponseWriter, v *visit, code int, g sta
 		}}},
 	}
 	if id != "new" {
-		heading, f.Delete = g.Name, componentGroupsPath+"/"+id+"/delete"
+		heading, f.Delete = stored.Name, componentGroupsPath+"/"+id+"/delete"
 	}
+	f.Seen = seenFrom(v, groupTexts(&stored), why)
 	if why != nil && !f.refused(why) {
 		return why
 	}
@@ -390,8 +396,12 @@ func (c *console) savePartGroup(w http.ResponseWriter, v *visit) error {
 			given.Position = max(given.Position, o.Position+1)
 		}
 	}
-	if _, err := c.Desk.SaveGroup(v.Context(), v.author(), given); err != nil {
-		return c.showPartGroup(w, v, http.StatusUnprocessableEntity, given, err)
+	err = c.meanwhile(v, g.PageID, g.ID, groupTexts(&g), groupTexts(&given))
+	if err == nil {
+		_, err = c.Desk.SaveGroup(v.Context(), v.author(), given)
+	}
+	if err != nil {
+		return c.showPartGroup(w, v, http.StatusUnprocessableEntity, g, given, err)
 	}
 	return done(w, v, componentsOf(g.PageID), "Saved the group “"+given.Name+"”.")
 }
