@@ -3,12 +3,14 @@ package publish_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/publish"
+	"tocsin/internal/source"
 	"tocsin/internal/status"
 )
 
@@ -205,5 +207,109 @@ func TestWhatComesAndGoesMakesOneDraft(t *testing.T) {
 		r.alert("api", "", alert.Down)
 		r.watch()
 		same(t, "drafts after an hour", len(r.drafts()), 2)
+	})
+}
+
+func TestAnExportThatComesBackUndoesNothingThatVisitorsSawSince(t *testing.T) {
+	hubs(t, func(t *testing.T, fresh func() *rig) {
+		r, ctx := fresh(), t.Context()
+		var err error
+		r.page, err = r.desk.SavePage(ctx, mira, status.Page{Slug: "main", Name: "Sandbank", Zone: "Europe/Berlin", Triggers: map[string]bool{"maintenance": true}})
+		must(t, err)
+		must(t, r.db.SaveSource(ctx, source.Source{ID: "s1", Name: "nagios", Kind: "nagios", TokenHash: "h"}))
+		c := r.component("API", bound("api", publishes(60)))
+		open, _, err := r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: "Slow", Note: publish.Note{Body: "b"}})
+		must(t, err)
+		work, _, err := r.desk.SaveMaintenance(ctx, mira, status.Maintenance{PageID: r.page.ID, Title: "Move", Components: []string{c.ID},
+			Start: begin.Add(25 * time.Hour), End: begin.Add(26 * time.Hour), AutoStart: true, AutoEnd: true}, publish.Note{Body: "We move."})
+		must(t, err)
+		later, _, err := r.desk.SaveMaintenance(ctx, mira, status.Maintenance{PageID: r.page.ID, Title: "Later", Components: []string{c.ID},
+			Start: begin.Add(28 * time.Hour), End: begin.Add(29 * time.Hour), AutoStart: true, AutoEnd: true}, publish.Note{Body: "We move."})
+		must(t, err)
+		r.alert("api", "", alert.Down)
+		r.watch()
+		draft := r.drafts()[0]
+		r.pass(time.Second)
+		doc := written(t, r)
+
+		r.pass(time.Minute)
+		_, _, err = r.desk.PostUpdate(ctx, mira, open.ID, publish.Note{Phase: status.Resolved, Body: "Fixed."})
+		must(t, err)
+		_, _, err = r.desk.PublishDraft(ctx, mira, draft.ID, false)
+		must(t, err)
+		for range 28 {
+			r.pass(time.Hour - time.Minute)
+			r.tick()
+		}
+		p := r.page
+		p.Private.SignedIn = true
+		_, err = r.desk.SavePage(ctx, mira, p)
+		must(t, err)
+		told := len(r.published())
+		done := imported(t, r, doc, publish.ImportOptions{})
+		r.tick()
+		same(t, "messages", len(r.published()), told)
+		i, err := r.db.Incident(ctx, open.ID)
+		must(t, err)
+		same(t, "phase", i.Phase, status.Resolved)
+		same(t, "resolved", i.ResolvedAt.IsZero(), false)
+		i, err = r.db.Incident(ctx, draft.ID)
+		must(t, err)
+		same(t, "draft", i.Draft, false)
+		same(t, "automatic", i.Automatic, false)
+		m, err := r.db.Maintenance(ctx, work.ID)
+		must(t, err)
+		same(t, "phase", m.Phase, status.Completed)
+		m, err = r.db.Maintenance(ctx, later.ID)
+		must(t, err)
+		same(t, "reminders", len(m.Reminded), 2)
+		same(t, "who may see it", r.record().Page.Private.SignedIn, true)
+		containsAll(t, "notes", done[0].Notes, "Who may see the page")
+
+		t.Run("a draft that was due waits for a person where it comes to", func(t *testing.T) {
+			other := fresh()
+			*other.clock = r.clock.Add(24 * time.Hour)
+			other.page.ID = imported(t, other, doc, publish.ImportOptions{})[0].PageID
+			other.tick()
+			same(t, "drafts", len(other.drafts()), 1)
+		})
+	})
+}
+
+func TestAnExportOfAnotherZoneCountsEveryHourOnce(t *testing.T) {
+	hubs(t, func(t *testing.T, fresh func() *rig) {
+		r, ctx := fresh(), t.Context()
+		var err error
+		r.page, err = r.desk.SavePage(ctx, mira, status.Page{Slug: "main", Name: "Sandbank", Zone: "Asia/Tokyo"})
+		must(t, err)
+		r.component("API")
+		doc := written(t, r)
+		p := r.page
+		p.Zone = "America/Los_Angeles"
+		_, err = r.desk.SavePage(ctx, mira, p)
+		must(t, err)
+		c := r.component("Mail") // is in no export
+		for n := range 4 {
+			r.pass(20 * time.Hour)
+			_, err := r.desk.SetComponent(ctx, mira, c.ID, []status.State{status.Major, status.Operational}[n%2], true)
+			must(t, err)
+			r.tick()
+		}
+		imported(t, r, doc, publish.ImportOptions{})
+		r.tick()
+		rec := r.record()
+		same(t, "zone", rec.Page.Zone, "Asia/Tokyo")
+		zone, err := time.LoadLocation(rec.Page.Zone)
+		must(t, err)
+		list, err := r.db.StatusIntervals(ctx, c.ID, time.Time{})
+		must(t, err)
+		same(t, "closed days", len(rec.Days[c.ID]) > 2, true)
+		for _, want := range status.Days(c.ID, list, zone, begin, *r.clock) {
+			for _, got := range rec.Days[c.ID] {
+				if got.Date == want.Date && !maps.Equal(got.Seconds, want.Seconds) {
+					t.Errorf("%s is %v, want %v", got.Date, got.Seconds, want.Seconds)
+				}
+			}
+		}
 	})
 }

@@ -307,6 +307,12 @@ func (im *importer) thePage() error {
 	if !im.given.Private.Password {
 		after.Private.PasswordHash = ""
 	}
+	if im.private() {
+		// What comes may be of a time when everybody could see the page.
+		if after.Private = before.Private; !samePrivate(&before.Private, &given.Private, im.given.Private.Password) {
+			im.note("Who may see the page stays as it is here.")
+		}
+	}
 	if err := after.Validate(); err != nil {
 		return err
 	}
@@ -314,7 +320,16 @@ func (im *importer) thePage() error {
 	if zone, err := time.LoadLocation(after.Zone); err == nil {
 		im.zone = zone
 	}
-	return im.tx.SavePage(im.ctx, &after)
+	if err := im.tx.SavePage(im.ctx, &after); err != nil || after.Zone == before.Zone {
+		return err
+	}
+	err = im.reopenDays(after.Zone)
+	_, im.closed, _ = im.tx.Page()
+	return err
+}
+
+func samePrivate(here, given *status.Private, password bool) bool {
+	return (here.PasswordHash != "") == password && here.SignedIn == given.SignedIn && slices.Equal(here.Networks, given.Networks)
 }
 
 // taken says whether a host is another page's.

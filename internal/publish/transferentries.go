@@ -50,6 +50,12 @@ func merged(have, given []status.Update) (all, todo []status.Update) {
 	return all, todo
 }
 
+// since says whether something was said here, that does not come, after what comes
+// was written.
+func (im *importer) since(have, given []status.Update) bool {
+	return slices.ContainsFunc(have, func(u status.Update) bool { return u.Posted.After(im.cut) && !said(given, u.ID) })
+}
+
 func (im *importer) putIncidents() error {
 	have, open := map[string]*status.Incident{}, 0
 	for i := range im.was.Incidents {
@@ -79,7 +85,14 @@ func (im *importer) putIncidents() error {
 			if !im.ours() {
 				i.AlertIDs = was.AlertIDs
 			}
+			if im.since(was.Updates, i.Updates) { // it went on here
+				i.Phase, i.ResolvedAt = was.Phase, was.ResolvedAt
+			}
+			// What was shown is not hidden again, and what a person took over stays hers.
+			i.Draft, i.Automatic, i.PublishAt = i.Draft && was.Draft, i.Automatic && was.Automatic, was.PublishAt
 			i.Updates, todo = merged(was.Updates, i.Updates)
+		} else if !i.PublishAt.After(im.now) {
+			i.PublishAt = time.Time{} // nobody is told by an import: the draft waits for a person
 		}
 		if err := i.Validate(im.now); err != nil {
 			return below(fmt.Sprintf("incidents[%d].", k), err)
@@ -156,6 +169,14 @@ func (im *importer) putMaintenances() error {
 				}
 				if done(was.Phase) && !done(m.Phase) {
 					m.Phase = was.Phase
+				}
+			}
+			if im.ours() {
+				if im.since(was.Updates, m.Updates) { // it went on here
+					m.Phase = was.Phase
+				}
+				if m.Automatic = m.Automatic && was.Automatic; m.Start.Equal(was.Start) {
+					m.Reminded = was.Reminded // nobody is reminded twice
 				}
 			}
 			m.Updates, todo = merged(was.Updates, m.Updates)
