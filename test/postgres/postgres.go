@@ -49,6 +49,81 @@ func URL(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return database(t, server, "")
+}
+
+// Copy is URL with what fill once wrote into a database of that key, which
+// stays on the server for other tests and packages: at most 40 letters and
+// digits, another one when fill would write something else.
+func Copy(t testing.TB, key string, fill func(url string) error) string {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pattern := "tocsin_pattern_" + key
+	patterns.Lock()
+	defer patterns.Unlock()
+	if !patterns.made[pattern] {
+		if err := makePattern(server, pattern, fill); err != nil {
+			t.Fatalf("make a database to copy: %v", err)
+		}
+		patterns.made[pattern] = true
+	}
+	return database(t, server, " TEMPLATE "+pattern)
+}
+
+// patterns are the databases that this process knows to be there.
+var patterns = struct {
+	sync.Mutex
+	made map[string]bool
+}{made: map[string]bool{}}
+
+// makePattern makes a database that others are copied from, unless it is there:
+// one process at a time, and under its name only once it is whole.
+func makePattern(server, pattern string, fill func(url string) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(hashtext($1))", pattern); err != nil {
+		return err
+	}
+	var there bool
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", pattern).Scan(&there); err != nil || there {
+		return err
+	}
+	unfinished := pattern + "_new"
+	for _, query := range []string{"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)", "CREATE DATABASE " + unfinished} {
+		if _, err := conn.Exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	u, err := of(server, unfinished)
+	if err != nil {
+		return err
+	}
+	if err := fill(u); err != nil {
+		return err
+	}
+	// With no connection allowed no vacuum comes between either.
+	for _, query := range []string{
+		"ALTER DATABASE " + unfinished + " ALLOW_CONNECTIONS false",
+		"ALTER DATABASE " + unfinished + " RENAME TO " + pattern,
+	} {
+		if _, err := conn.Exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// database makes a database that goes with the test.
+func database(t testing.TB, server, like string) string {
+	t.Helper()
 	name := "tocsin_" + strings.ToLower(rand.Text())
 	exec := func(query string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -60,7 +135,7 @@ func URL(t testing.TB) string {
 		_, err = conn.Exec(ctx, query)
 		return errors.Join(err, conn.Close(ctx))
 	}
-	if err := exec("CREATE DATABASE " + name); err != nil {
+	if err := exec("CREATE DATABASE " + name + like); err != nil {
 		t.Fatalf("make a database to test with: %v", err)
 	}
 	t.Cleanup(func() {
@@ -68,12 +143,21 @@ func URL(t testing.TB) string {
 			t.Errorf("drop the database of the test: %v", err)
 		}
 	})
+	u, err := of(server, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// of is the URL of a database on a server.
+func of(server, name string) (string, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatalf("%s is not a URL: %v", Env, err)
+		return "", fmt.Errorf("%s is not a URL: %w", Env, err)
 	}
 	u.Path = "/" + name
-	return u.String()
+	return u.String(), nil
 }
 
 // shared starts the server of this process once.
