@@ -20,6 +20,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/source"
+	"tocsin/test/database"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ const password = "a quiet evening"
 
 func startHub(t *testing.T, settings ...string) *hub {
 	t.Helper()
-	flags := map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir()}
+	flags := map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": database.Folder(t)}
 	for _, s := range settings {
 		k, v, _ := strings.Cut(s, "=")
 		flags[k] = v

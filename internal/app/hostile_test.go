@@ -17,13 +17,13 @@ import (
 	"tocsin/internal/app"
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // PostgreSQL refuses NUL and what is not UTF-8, so it would be a fault of ours
 // that such text gets as far as the database.
 func TestTextThatNoDatabaseTakesIsRefused(t *testing.T) {
-	h := startHub(t, "TOCSIN_DATABASE_URL="+postgres.URL(t))
+	h := startHub(t, "TOCSIN_DATABASE_URL="+database.Postgres(t))
 	h.user("root", auth.Admin)
 	key, cookie := h.key(auth.Administer), h.cookie("root")
 	for _, bad := range []string{"%00", "a%00b", "%ff"} {
@@ -59,7 +59,7 @@ func TestTextThatNoDatabaseTakesIsRefused(t *testing.T) {
 
 // The same text may come in JSON, where every field of a body can have it.
 func TestTextInJSONThatNoDatabaseTakesIsNoFaultOfOurs(t *testing.T) {
-	h := startHub(t, "TOCSIN_DATABASE_URL="+postgres.URL(t))
+	h := startHub(t, "TOCSIN_DATABASE_URL="+database.Postgres(t))
 	h.user("root", auth.Admin)
 	key, cookie := h.key(auth.Administer), h.cookie("root")
 	id := h.tell(problem)
@@ -172,7 +172,7 @@ func TestABodyThatNeverComesIsNotWaitedFor(t *testing.T) {
 
 // A database that takes connections and then says nothing is the worst kind.
 func TestADatabaseThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
-	dsn, err := url.Parse(postgres.URL(t))
+	dsn, err := url.Parse(database.Postgres(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/source"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 const problem = `{"type":"PROBLEM","host":"web01","service":"HTTP","state":2,"output":"no answer","contact":"ops"}`
@@ -115,7 +115,7 @@ func TestIngestSloppy(t *testing.T) {
 func TestIngest(t *testing.T) {
 	for engine, settings := range map[string]func(t *testing.T) []string{
 		"sqlite":   func(*testing.T) []string { return nil },
-		"postgres": func(t *testing.T) []string { return []string{"TOCSIN_DATABASE_URL=" + postgres.URL(t)} },
+		"postgres": func(t *testing.T) []string { return []string{"TOCSIN_DATABASE_URL=" + database.Postgres(t)} },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			h := startHub(t, settings(t)...)

@@ -13,7 +13,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // stream is an open tab's stream of events.
@@ -68,7 +68,7 @@ func (s *stream) until(kind string) (string, bool) {
 }
 
 func TestStreamsEndWithASessionThatEndedAtAnotherNode(t *testing.T) {
-	database := "TOCSIN_DATABASE_URL=" + postgres.URL(t)
+	database := "TOCSIN_DATABASE_URL=" + database.Postgres(t)
 	a := startHub(t, database)
 	cfg, err := config.Load(config.Sources{Flags: map[string]string{
 		"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": strings.TrimPrefix(database, "TOCSIN_DATABASE_URL="),

@@ -26,7 +26,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/push"
 	"tocsin/internal/source"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 	"tocsin/test/pushlab"
 	"tocsin/test/pushlab/autopush"
 	"tocsin/test/pushlab/box"
@@ -200,7 +200,7 @@ func data(n map[string]any, field string) string {
 func TestAProblemReachesADeviceAndItsButtonAcknowledges(t *testing.T) {
 	for engine, database := range map[string]func(t *testing.T) []string{
 		"SQLite":     func(*testing.T) []string { return nil },
-		"PostgreSQL": func(t *testing.T) []string { return []string{"TOCSIN_DATABASE_URL=" + postgres.URL(t)} },
+		"PostgreSQL": func(t *testing.T) []string { return []string{"TOCSIN_DATABASE_URL=" + database.Postgres(t)} },
 	} {
 		t.Run(engine, func(t *testing.T) {
 			h := startPushHub(t, database(t)...)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tocsin/internal/auth"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // want fails unless an answer has a status, and names a field where one is given.
@@ -66,7 +66,7 @@ func TestNobodySubscribesToWhatHeMayNotSee(t *testing.T) {
 func TestAnIncidentFromTheAPIIsSeenAndTold(t *testing.T) {
 	for name, settings := range map[string]func() []string{
 		"sqlite":   func() []string { return nil },
-		"postgres": func() []string { return []string{"TOCSIN_DATABASE_URL=" + postgres.URL(t)} },
+		"postgres": func() []string { return []string{"TOCSIN_DATABASE_URL=" + database.Postgres(t)} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startPushHub(t, settings()...)

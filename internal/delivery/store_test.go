@@ -18,7 +18,7 @@ import (
 	"tocsin/internal/dispatch"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // The tests of this file run on both databases and their real time.
@@ -28,8 +28,8 @@ const user = "user-jane"
 func onEach(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
 	for name, url := range map[string]func(testing.TB) string{
-		"sqlite":   func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" },
-		"postgres": postgres.URL,
+		"sqlite":   database.SQLite,
+		"postgres": database.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			db, err := store.Open(t.Context(), store.Options{URL: url(t), Node: "test"})

@@ -3,7 +3,7 @@ package dispatch_test
 import (
 	"testing"
 
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 type engine struct {
@@ -13,7 +13,7 @@ type engine struct {
 
 func engines() []engine {
 	return []engine{
-		{"sqlite", func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" }},
-		{"postgres", postgres.URL},
+		{"sqlite", database.SQLite},
+		{"postgres", database.Postgres},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/store"
+	"tocsin/test/database"
 )
 
 // The hub that serves from SQLite keeps the records of objects at hand between
@@ -49,6 +50,7 @@ type twin struct {
 func newTwin(t *testing.T, exclusive bool) *twin {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tocsin.db")
+	database.Place(t, path)
 	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + path, Node: "test", Exclusive: exclusive})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })

@@ -17,7 +17,7 @@ import (
 	"tocsin/internal/source"
 	"tocsin/internal/status"
 	"tocsin/internal/store"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // begin is when every test begins, on a Friday in Berlin's winter time.
@@ -70,8 +70,8 @@ func refused(t *testing.T, err error, field string) {
 func onBoth(t *testing.T, f func(t *testing.T, r *rig)) {
 	t.Parallel()
 	for name, url := range map[string]func(testing.TB) string{
-		"sqlite":   func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" },
-		"postgres": postgres.URL,
+		"sqlite":   database.SQLite,
+		"postgres": database.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,15 +19,15 @@ import (
 	"tocsin/internal/status"
 	"tocsin/internal/status/transfer"
 	"tocsin/internal/store"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // hubs runs a test on both databases; each hub that it opens is a new one.
 func hubs(t *testing.T, f func(t *testing.T, fresh func() *rig)) {
 	t.Parallel()
 	for name, url := range map[string]func(testing.TB) string{
-		"sqlite":   func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" },
-		"postgres": postgres.URL,
+		"sqlite":   database.SQLite,
+		"postgres": database.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"tocsin/internal/dispatch"
 	"tocsin/internal/live"
 	"tocsin/internal/store"
+	"tocsin/test/database"
 	"tocsin/test/postgres"
 )
 
@@ -26,18 +27,26 @@ var (
 	_ auth.Store     = (*store.DB)(nil)
 )
 
-// engine opens a fresh database, and another DB on the same one.
+// engine makes databases.
 type engine struct {
 	name  string
-	fresh func(t testing.TB) (url string)
+	fresh func(t testing.TB) (url string) // an empty one
+	ready func(t testing.TB) (url string) // one with the schema in it
 }
 
 func engines() []engine {
 	return []engine{
-		{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "a folder%20#1", "tocsin.db") }},
-		{"postgres", func(t testing.TB) string { return postgres.URL(t) }},
+		{"sqlite", func(t testing.TB) string { return "sqlite:" + oddPath(t) }, func(t testing.TB) string {
+			path := oddPath(t)
+			database.Place(t, path)
+			return "sqlite:" + path
+		}},
+		{"postgres", postgres.URL, database.Postgres},
 	}
 }
+
+// oddPath is one with characters that mean something in a URL.
+func oddPath(t testing.TB) string { return filepath.Join(t.TempDir(), "a folder%20#1", "tocsin.db") }
 
 // onBoth runs a test on both engines, beside other tests: each has databases of
 // its own, and much of the time goes by until PostgreSQL has made and dropped
@@ -47,7 +56,7 @@ func onBoth(t *testing.T, f func(t *testing.T, db *store.DB, open func() *store.
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
-			url := e.fresh(t)
+			url := e.ready(t)
 			open := func() *store.DB { return openURL(t, url) }
 			f(t, open(), open)
 		})

@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/store"
 	"tocsin/internal/web"
+	"tocsin/test/database"
 )
 
 // field is the field that an error refuses, empty for none.
@@ -212,7 +213,7 @@ func (b between) TakeLink(ctx context.Context, hash string, now time.Time) (chat
 // that moment say whose it is.
 func TestAContactThatBecomesSomebodysAtThatMomentIsNotLinked(t *testing.T) {
 	ctx := t.Context()
-	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + t.TempDir() + "/tocsin.db", Node: "test"})
+	db, err := store.Open(ctx, store.Options{URL: database.SQLite(t), Node: "test"})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

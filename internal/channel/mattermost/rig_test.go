@@ -30,6 +30,7 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
+	"tocsin/test/database"
 )
 
 const (
@@ -68,7 +69,7 @@ func newRig(t testing.TB) *rig {
 	r.must(r.mm.Start("127.0.0.1:0"))
 	t.Cleanup(r.mm.Close)
 	var err error
-	r.db, err = store.Open(t.Context(), store.Options{URL: "sqlite:" + t.TempDir() + "/tocsin.db", Node: "test"})
+	r.db, err = store.Open(t.Context(), store.Options{URL: database.SQLite(t), Node: "test"})
 	r.must(err)
 	t.Cleanup(func() { r.must(r.db.Close()) })
 

@@ -22,7 +22,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/push"
 	"tocsin/internal/store"
-	"tocsin/test/postgres"
+	"tocsin/test/database"
 )
 
 // A publication goes through the real store, sender and wire to a push service
@@ -93,8 +93,8 @@ type town struct {
 func eachTown(t *testing.T, services int, f func(t *testing.T, w *town)) {
 	t.Helper()
 	for name, url := range map[string]func(testing.TB) string{
-		"sqlite":   func(tb testing.TB) string { return "sqlite:" + tb.TempDir() + "/tocsin.db" },
-		"postgres": postgres.URL,
+		"sqlite":   database.SQLite,
+		"postgres": database.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &town{t: t}

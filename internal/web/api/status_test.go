@@ -19,6 +19,7 @@ import (
 	"tocsin/internal/source"
 	"tocsin/internal/store"
 	"tocsin/internal/web/api"
+	"tocsin/test/database"
 )
 
 // house is the API over a real database, with a key that may do everything at
@@ -33,7 +34,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + t.TempDir() + "/tocsin.db", Node: "test"})
+	db, err := store.Open(t.Context(), store.Options{URL: database.SQLite(t), Node: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,6 +32,7 @@ import (
 	"tocsin/internal/web"
 	"tocsin/internal/web/console"
 	"tocsin/internal/web/page"
+	"tocsin/test/database"
 )
 
 const password = "a short sentence"
@@ -61,7 +61,7 @@ func newHub(t *testing.T) *hub {
 	t.Helper()
 	ctx := t.Context()
 	quiet := slog.New(slog.DiscardHandler)
-	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "tocsin.db"), Node: "test", Log: quiet})
+	db, err := store.Open(ctx, store.Options{URL: database.SQLite(t), Node: "test", Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

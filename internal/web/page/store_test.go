@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"tocsin/internal/status"
 	"tocsin/internal/store"
 	"tocsin/internal/web/page"
+	"tocsin/test/database"
 )
 
 var _ page.Store = (*store.DB)(nil)
@@ -23,7 +23,7 @@ var _ page.Store = (*store.DB)(nil)
 // stored puts the company into a real database.
 func stored(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "page.db")})
+	db, err := store.Open(t.Context(), store.Options{URL: database.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
