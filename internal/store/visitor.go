@@ -40,12 +40,18 @@ func scanVisitor(s scanner) (visitor.Subscriber, error) {
 }
 
 // visitorKey finds an address whatever its letters: mail is brought to the same
-// person, and the path of a webhook in other letters is at worst another row's.
-func visitorKey(c visitor.Channel, address string) []byte {
+// person, and the path of a webhook in other letters is at worst another row's. Who
+// follows one incident is a row of its own beside the one about the page, so that
+// neither takes the other's place.
+func visitorKey(c visitor.Channel, address, incident string) []byte {
 	if c == visitor.Email {
 		address = strings.ToLower(address)
 	}
-	sum := sha256.Sum256([]byte(string(c) + " " + address))
+	text := string(c) + " " + address
+	if incident != "" {
+		text += " " + incident
+	}
+	sum := sha256.Sum256([]byte(text))
 	return sum[:]
 }
 
@@ -61,7 +67,7 @@ const askAgain = 10 * time.Minute
 // No e-mail address is asked twice within ten minutes. visitor.ErrFull when too many of
 // the page wait for their answer; fault.ErrNotFound for a page that there is not.
 func (db *DB) Subscribe(ctx context.Context, s visitor.Subscriber) error {
-	key := visitorKey(s.Channel, s.Address)
+	key := visitorKey(s.Channel, s.Address, s.Want.Incident)
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		now, err := db.now(ctx, w)
 		if err != nil {
@@ -132,6 +138,20 @@ func (w *work) addVisitor(ctx context.Context, s visitor.Subscriber, key []byte,
 // Subscriber answers one by its id; fault.ErrNotFound.
 func (db *DB) Subscriber(ctx context.Context, id string) (visitor.Subscriber, error) {
 	return find(ctx, db.reads, scanVisitor, "subscriber", id, "SELECT "+visitorColumns+" FROM visitor WHERE id = $1", id)
+}
+
+// ToldAnyway says whether the address of who follows one incident is told of a
+// publication as a subscriber of the page, too.
+func (db *DB) ToldAnyway(ctx context.Context, s *visitor.Subscriber, p *push.Publication) (bool, error) {
+	if s.Want.Incident == "" {
+		return false, nil
+	}
+	list, err := collect(ctx, db.reads, scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2 AND confirmed > 0 AND confirmed <= $3",
+		s.PageID, visitorKey(s.Channel, s.Address, ""), millis(p.Created))
+	if err != nil {
+		return false, fmt.Errorf("look who is told anyway: %w", err)
+	}
+	return len(list) > 0 && list[0].Want.Wants(p), nil
 }
 
 // ConfirmSubscriber makes what an address was asked true, once or more often;
@@ -326,10 +346,39 @@ func (db *DB) PruneVisitors(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		return w.pruneFollowers(ctx, old)
 	})
 	if err != nil {
 		return fmt.Errorf("forget addresses that were not confirmed: %w", err)
+	}
+	return nil
+}
+
+// pruneFollowers forgets who followed one incident or maintenance that ended before
+// a time, or that there is not any more: nothing is left to tell them.
+func (w *work) pruneFollowers(ctx context.Context, old int64) error {
+	list, err := collect(ctx, w, scanVisitor, "SELECT "+visitorColumns+` FROM visitor WHERE want LIKE '%"incident":"%'`)
+	if err != nil {
+		return err
+	}
+	over := map[string]bool{}
+	for i := range list {
+		id := list[i].Want.Incident
+		if _, known := over[id]; !known {
+			var open int
+			err := w.row(ctx, `SELECT (SELECT count(*) FROM incident WHERE id = $1 AND (ended = 0 OR ended >= $2)) +
+				(SELECT count(*) FROM maintenance WHERE id = $1 AND (ended = 0 OR ended >= $2))`, []any{id, old}, &open)
+			if err != nil {
+				return err
+			}
+			over[id] = open == 0
+		}
+		if !over[id] {
+			continue
+		}
+		if _, err := w.exec(ctx, "DELETE FROM visitor WHERE id = $1", list[i].ID); err != nil {
+			return err
+		}
 	}
 	return nil
 }

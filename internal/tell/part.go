@@ -182,6 +182,10 @@ const fresh = time.Second
 
 // still says whether somebody who was read before wants to be told now.
 func (w *walk) still(ctx context.Context, p *visitor.Part, f *flight, read time.Time) bool {
+	// An address that is told as a subscriber of the page is not told twice.
+	if twice, err := w.t.o.Store.ToldAnyway(ctx, &f.s, p.Publication); err == nil && twice {
+		return false
+	}
 	if w.t.o.Now().Sub(read) < fresh {
 		return true
 	}

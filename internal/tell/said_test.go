@@ -153,3 +153,46 @@ func TestWhoIsSubscribedIsNotLedToEndItByAQuestion(t *testing.T) {
 		t.Errorf("letter is %s", l.Text)
 	}
 }
+
+func TestWhoFollowsThePageAndOneIncidentOfItIsToldOnce(t *testing.T) {
+	db := subscribed(t, 2)
+	for _, s := range []visitor.Subscriber{
+		{Address: "V0@example.org", Want: push.Want{Incident: "i1"}}, {Address: "alone@example.org", Want: push.Want{Incident: "i1"}},
+		{Address: "v1@example.org", Want: push.Want{Incident: "another"}},
+	} {
+		s.PageID, s.Channel = "main", visitor.Email
+		must(t, db.Subscribe(t.Context(), s))
+	}
+	asked, err := db.ClaimQuestions(t.Context(), visitor.Email, 10, time.Hour)
+	must(t, err)
+	if len(asked) != 3 {
+		t.Fatalf("%d are asked: who follows the page follows an incident besides", len(asked))
+	}
+	for _, q := range asked {
+		must(t, db.ConfirmSubscriber(t.Context(), q.ID))
+	}
+	publish1(t, db, long)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go ends(ctx, db, cancel)
+	var mu sync.Mutex
+	var to []string
+	run(ctx, t, db, func(_ context.Context, l mail.Letter) mail.Result {
+		mu.Lock()
+		defer mu.Unlock()
+		to = append(to, strings.ToLower(l.To))
+		return mail.Result{Verdict: mail.Sent}
+	})
+	slices.Sort(to)
+	if got := strings.Join(to, " "); got != "alone@example.org v0@example.org v1@example.org" {
+		t.Fatalf("told were %s", got)
+	}
+	t.Run("and is forgotten once that is over", func(t *testing.T) {
+		must(t, db.PruneVisitors(t.Context()))
+		counts, err := db.VisitorCounts(t.Context(), "main")
+		must(t, err)
+		if len(counts) != 1 || counts[0].Confirmed != 2 {
+			t.Fatalf("counts are %+v", counts)
+		}
+	})
+}

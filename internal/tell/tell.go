@@ -42,6 +42,7 @@ type Store interface {
 	ClaimVisitorRetries(ctx context.Context, c visitor.Channel, limit int, lease time.Duration) ([]visitor.Retry, error)
 	CompleteVisitorRetry(ctx context.Context, o visitor.Outcome) error
 	LaterPublications(ctx context.Context, p *push.Publication) ([]push.Publication, error)
+	ToldAnyway(ctx context.Context, s *visitor.Subscriber, p *push.Publication) (bool, error)
 	Subscriber(ctx context.Context, id string) (visitor.Subscriber, error)
 	NextVisitor(ctx context.Context, c visitor.Channel) (time.Time, error)
 }

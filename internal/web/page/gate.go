@@ -110,7 +110,8 @@ func (s *Site) CheckWant(pageID string, w *push.Want) error {
 			return &status.FieldError{Field: fmt.Sprintf("components[%d]", i), Problem: "is none of this page", Mend: "choose among those that it shows"}
 		}
 	}
-	if w.Incident != "" && !slices.ContainsFunc(set.record.Incidents, func(i status.Incident) bool { return i.ID == w.Incident && !i.Draft }) {
+	if w.Incident != "" && !slices.ContainsFunc(set.record.Incidents, func(i status.Incident) bool { return i.ID == w.Incident && !i.Draft }) &&
+		!slices.ContainsFunc(set.record.Maintenances, func(m status.Maintenance) bool { return m.ID == w.Incident }) {
 		return &status.FieldError{Field: "incident", Problem: "is none of this page, or long over", Mend: "choose one that it shows"}
 	}
 	return nil

@@ -111,7 +111,7 @@ func TestVisitorsCannotWantWhatIsNotShown(t *testing.T) {
 	}{
 		{"p", push.Want{}, ""}, {"p", push.Want{Components: []string{"c01", "g2"}, Incident: "i0"}, ""},
 		{"q", push.Want{}, "page"}, {"p", push.Want{Components: []string{"c01", "another"}}, "components[1]"},
-		{"p", push.Want{Components: []string{"c03"}}, "components[0]"}, {"p", push.Want{Incident: "draft"}, "incident"},
+		{"p", push.Want{Components: []string{"c03"}}, "components[0]"}, {"p", push.Want{Incident: "draft"}, "incident"}, {"p", push.Want{Incident: st.r.Maintenances[0].ID}, ""},
 	} {
 		err := s.CheckWant(c.page, &c.want)
 		var field *status.FieldError

@@ -163,6 +163,9 @@ func (v *Visits) subscribe(w http.ResponseWriter, r *http.Request, at page.Visit
 		return
 	}
 	s := visitor.Subscriber{PageID: at.PageID, Channel: c, Language: l.Tag, Want: wanted(r.PostForm)}
+	if s.Want.Incident != "" && len(s.Want.Kinds) == 0 {
+		s.Want.Kinds = append(push.DefaultKinds(), push.Maintenance) // all about it, which may be a maintenance
+	}
 	if s.Address = r.PostForm.Get("email"); c == visitor.Webhook {
 		s.Address = r.PostForm.Get("url")
 		s.Secret = make([]byte, visitor.SecretSize)
