@@ -126,6 +126,9 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 }
 
 func (t *tx) writeObjects(ctx context.Context, c *dispatch.Changes) error {
+	if len(c.Objects) > 0 { // a downtime may have begun that no frame tells of
+		t.wake(topicLive)
+	}
 	open := map[string]string{} // object to its open alert, "" for none
 	for i := range c.Alerts {
 		a := &c.Alerts[i]

@@ -351,6 +351,11 @@ func TestWakes(t *testing.T) {
 		expect(1, 0, 0)
 		write(t, db, problem(2, "u1"))
 		expect(1, 1, 0)
+		// A downtime without an alert: pages may show it, and no tab has anything new.
+		c := problem(3)
+		c.Alerts, c.Events, c.Live = nil, nil, nil
+		write(t, db, c)
+		expect(1, 0, 0)
 		before := db.ConfigVersion()
 		ok(t, db.SaveUser(t.Context(), auth.User{ID: "u1", Name: "ann"}))
 		expect(0, 0, 1)

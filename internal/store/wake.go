@@ -64,8 +64,8 @@ func (w *wakes) raise(version int64) bool {
 	}
 }
 
-// OnWake has f called after every commit that wrote rows of the topic: "live",
-// "delivery" (something to send; "delivery/engine" by that channel alone), "push" (a publication, a piece of one or
+// OnWake has f called after every commit that wrote rows of the topic: "live"
+// (frames for tabs, or objects), "delivery" (something to send; "delivery/engine" by that channel alone), "push" (a publication, a piece of one or
 // retries to send), "visitor" (the same by e-mail or webhook), "page" (what
 // visitors see of a public page) or "config". On PostgreSQL also when another
 // node did, some milliseconds later; several may become one call. A call may
