@@ -177,7 +177,7 @@ func auditDoes(what string) string {
 		"maintenance.verifying": "went on to verify", "maintenance.scheduled": "scheduled the maintenance", "maintenance.update.change": "corrected an update of",
 		"component.create": "made the component", "component.change": "changed the component", "component.state": "set the state of", "component.delete": "deleted the component",
 		"group.create": "made the group", "group.change": "changed the group", "group.delete": "deleted the group",
-		"page.create": "made the page", "page.change": "changed the page", "page.delete": "deleted the page", "page.order": "put in another order", "page.logo": "changed the logo of",
+		"page.create": "made the page", "page.change": "changed the page", "page.delete": "deleted the page", "page.order": "put in another order", "page.logo": "changed the logo of", "page.import": "imported the page",
 		"component.follow": "gave back to its alerts", "page.triggers": "changed what visitors are told of on", "maintenance.delete": "deleted the maintenance",
 		"series.save": "changed the series", "series.delete": "ended the series", "template.save": "saved the template", "template.delete": "deleted the template",
 	}
