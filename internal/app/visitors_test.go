@@ -253,3 +253,69 @@ func TestWhoMayNotSeeAPageMayNotSubscribeToIt(t *testing.T) {
 		t.Error("it tells the name of a page that may not be seen")
 	}
 }
+
+func TestLinksOfLettersStayGoodWhereverThePageGoes(t *testing.T) {
+	sink := mailsink.New(t, mailsink.Options{})
+	h := startHub(t)
+	key := h.mails(sink)
+	h.publicPage("main", "API")
+	got := h.call("POST", "/api/v1/status/pages", key, `{"slug":"shop","name":"The shop","zone":"UTC"}`)
+	says(t, got, http.StatusCreated)
+	page := got.field(t, "id")
+	says(t, h.form("/s/shop/subscribe/email", url.Values{"email": {"a@example.org"}}), http.StatusOK)
+	letter := sink.Await(t, 1)[0]
+	confirm, end := linkIn(t, letter, h, "/subscribe/confirm"), linkIn(t, letter, h, "/unsubscribe")
+	says(t, h.call("PUT", "/api/v1/status/pages/"+page, key, `{"slug":"store","name":"The store","zone":"UTC"}`), http.StatusOK)
+	for late := time.Now().Add(10 * time.Second); h.call("GET", "/s/store/", nil, "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the page never gets its new address")
+		}
+	}
+	says(t, h.form(confirm, url.Values{}), http.StatusOK)
+	says(t, h.call("GET", end, nil, ""), http.StatusOK)
+	// A mail provider's POST in a form that cannot be read is a POST all the same.
+	says(t, h.call("POST", end, nil, "List-Unsubscribe=One-Click", "Content-Type", "multipart/form-data"), http.StatusOK)
+	if n, err := h.app.Store().VisitorCounts(t.Context(), page); err != nil || len(n) != 0 {
+		t.Fatalf("counts are %v %v", n, err)
+	}
+	says(t, h.call("POST", "/s/shop/unsubscribe/"+strings.Repeat("A", 55), nil, ""), http.StatusNotFound)
+}
+
+func TestAMailboxIsNotAskedOftenHoweverItIsWritten(t *testing.T) {
+	sink := mailsink.New(t, mailsink.Options{})
+	h := startHub(t)
+	h.mails(sink)
+	page, _ := h.publicPage("main", "API")
+	for _, to := range []string{"mi.ra@example.org", "mira+1@example.org", "m.ira+2@EXAMPLE.org", "mira+3@example.org", "mira+4@example.org", "other@example.org"} {
+		says(t, h.form("/subscribe/email", url.Values{"email": {to}}), http.StatusOK, "Nearly done")
+	}
+	if n, err := h.app.Store().VisitorCounts(t.Context(), page); err != nil || n[0].Waiting != 4 {
+		t.Fatalf("counts are %v %v, want three of one mailbox and another one", n, err)
+	}
+}
+
+func TestOneIncidentIsFollowedWithoutJavaScript(t *testing.T) {
+	sink := mailsink.New(t, mailsink.Options{})
+	h := startHub(t)
+	key := h.mails(sink)
+	page, components := h.publicPage("main", "API")
+	got := h.call("POST", "/api/v1/status/incidents", key, fmt.Sprintf(`{"page":%q,"title":"API is slow","impact":"major","body":"b","components":[%q]}`, page, components[0]))
+	says(t, got, http.StatusCreated)
+	id := got.field(t, "id")
+	field := `name="incident" value="` + id + `"`
+	for late := time.Now().Add(10 * time.Second); !strings.Contains(h.call("GET", "/", nil, "").body, "API is slow"); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the page never shows the incident")
+		}
+	}
+	says(t, h.call("GET", "/incidents/"+id, nil, ""), http.StatusOK, field, `action="/subscribe/email"`)
+	says(t, h.form("/subscribe/email", url.Values{"email": {"a@example.org"}, "incident": {id}}), http.StatusOK)
+	says(t, h.form(linkIn(t, sink.Await(t, 1)[0], h, "/subscribe/confirm"), url.Values{}), http.StatusOK)
+	says(t, h.call("POST", "/api/v1/status/incidents", key, fmt.Sprintf(`{"page":%q,"title":"Another","impact":"major","body":"b"}`, page)), http.StatusCreated)
+	long := strings.Repeat("We know **why**. ", 60)
+	says(t, h.call("POST", "/api/v1/status/incidents/"+id+"/updates", key, fmt.Sprintf(`{"phase":"identified","body":%q}`, long)), http.StatusCreated)
+	news := sink.Await(t, 2)[1]
+	if !strings.Contains(news.Subject(), "API is slow") || strings.Count(news.HTML, "<strong>why</strong>") != 60 || strings.Count(news.Text, "We know why.") != 60 {
+		t.Fatalf("letter is %q %s", news.Subject(), news.Text)
+	}
+}

@@ -97,6 +97,12 @@ func CheckHost(host string, allow []netip.Prefix) error {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return CheckAddr(a, allow)
 	}
+	for i := range len(host) {
+		if c := host[i]; c <= ' ' || c >= 0x7f || c == '%' {
+			// Full-width digits and their like become others before they are dialled.
+			return fmt.Errorf("%w: %q is not written in plain letters", ErrForbidden, host)
+		}
+	}
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	switch {

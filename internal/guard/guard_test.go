@@ -50,6 +50,7 @@ func TestHostsOfWhichOnlyTheNameIsKnown(t *testing.T) {
 	for host, open := range map[string]bool{
 		"example.org": true, "example.org.": true, "93.184.216.34": true,
 		"127.0.0.1": false, "::1": false, "2130706433": false, "0x7f.1": false, "0X7F000001": false, "0177.0.0.1": false, "1.2.3": false,
+		"１２７.0.0.１": false, "ⓛocalhost": false, "a b": false, "fe80::1%eth0": false, "exa%6dple.org": false,
 		"localhost": false, "x.localhost": false, "LOCALHOST.": false, "": false,
 	} {
 		if err := guard.CheckHost(host, nil); (err == nil) != open {

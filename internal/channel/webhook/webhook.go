@@ -13,6 +13,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -74,7 +75,7 @@ func New(o Options) *Poster {
 		Transport: &http.Transport{
 			Proxy: func(*http.Request) (*url.URL, error) { return o.Proxy(), nil },
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				if via := o.Proxy(); via != nil && address == via.Host {
+				if via := o.Proxy(); via != nil && address == dialled(via) {
 					return direct.DialContext(ctx, network, address) // the administrator's own
 				}
 				return guarded.DialContext(ctx, network, address)
@@ -84,6 +85,16 @@ func New(o Options) *Poster {
 		},
 	}
 	return p
+}
+
+// dialled is the address at which a proxy is dialled: a port may be left out of its
+// URL.
+func dialled(via *url.URL) string {
+	if via.Port() != "" {
+		return via.Host
+	}
+	port := map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[via.Scheme]
+	return net.JoinHostPort(via.Hostname(), cmp.Or(port, "80"))
 }
 
 // Close ends the connections that are idle.

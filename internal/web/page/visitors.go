@@ -17,6 +17,7 @@ type Ways struct{ Email, Webhook bool }
 type Visit struct {
 	PageID string
 	Base   string // of the page: "" or "/s/SLUG"
+	URL    string // of the page, with its host
 	Path   string // below it
 	May    bool   // see the page
 	W      *words.Language
@@ -32,12 +33,25 @@ func (s *Site) Visit(r *http.Request) (Visit, bool) {
 	if set == nil {
 		return Visit{}, false
 	}
-	v := Visit{PageID: set.page.ID, Base: set.at.Base, Path: path, W: set.language, set: set}
+	return s.visit(set, path, r), true
+}
+
+// VisitOf is Visit for a page that is known by its id, wherever it stands by now.
+func (s *Site) VisitOf(pageID string, r *http.Request) (Visit, bool) {
+	set := s.made.Load().byID[pageID]
+	if set == nil {
+		return Visit{}, false
+	}
+	return s.visit(set, "", r), true
+}
+
+func (s *Site) visit(set *pageSet, path string, r *http.Request) Visit {
+	v := Visit{PageID: set.page.ID, Base: set.at.Base, URL: set.at.URL, Path: path, W: set.language, set: set}
 	v.May = !set.at.Private || s.gate.allows(set, r)
 	if accept := r.Header.Get("Accept-Language"); accept != "" {
 		v.W = s.renderer.languages.Accept(accept, set.page.Language)
 	}
-	return v, true
+	return v
 }
 
 // In answers the visit in a language that a form named.

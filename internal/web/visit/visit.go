@@ -59,6 +59,7 @@ type Visits struct {
 	cross   *http.CrossOriginProtection
 	asking  *limiter // by who asks
 	asked   *limiter // by the address that is asked
+	hosts   *limiter // by the host of the webhook that is asked
 	guesses *limiter // links that are none, by who opens them
 }
 
@@ -73,6 +74,7 @@ func New(o Options) *Visits {
 		o.Now = time.Now
 	}
 	return &Visits{o: o, cross: http.NewCrossOriginProtection(), asking: newLimiter(6, 20*time.Second), asked: newLimiter(3, 6*time.Hour),
+		hosts:   newLimiter(10, time.Minute),
 		guesses: newLimiter(20, 6*time.Second)}
 }
 
@@ -82,14 +84,13 @@ func (v *Visits) Handle(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	at, ok := v.o.Site.Visit(r)
-	if !ok {
-		return false
-	}
-	what, token, _ := strings.Cut(strings.TrimPrefix(at.Path, "subscribe/"), "/")
-	if rest, ok := strings.CutPrefix(at.Path, "unsubscribe/"); ok {
-		what, token = "unsubscribe", rest
-	} else if !strings.HasPrefix(at.Path, "subscribe/") {
-		return false
+	what, token, found := v.names(at.Path)
+	if !ok || !found {
+		// A page moves, and may leave its host, its name or the first place to another
+		// one: the links in letters stay good.
+		if at, what, token, ok = v.moved(r); !ok {
+			return false
+		}
 	}
 	if what != "unsubscribe" && !at.May {
 		return false // the page's gate answers
@@ -102,7 +103,8 @@ func (v *Visits) Handle(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if post {
 		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
-		if err := parse(r); err != nil {
+		// Unsubscribing needs nothing of what is sent with it.
+		if err := parse(r); err != nil && what != "unsubscribe" {
 			v.o.Site.Say(w, r, at, page.Saying{Status: http.StatusBadRequest, Heading: at.W.T("link_over_title"), Text: at.W.T("link_over_about"), Back: true})
 			return true
 		}
@@ -133,6 +135,39 @@ func (v *Visits) Handle(w http.ResponseWriter, r *http.Request) bool {
 	}
 	return true
 }
+
+// names takes a path below a page apart; false when it is none of these.
+func (v *Visits) names(path string) (what, token string, ok bool) {
+	if rest, ok := strings.CutPrefix(path, "unsubscribe/"); ok {
+		return "unsubscribe", rest, true
+	}
+	rest, ok := strings.CutPrefix(path, "subscribe/")
+	what, token, _ = strings.Cut(rest, "/")
+	return what, token, ok
+}
+
+// moved answers for a link below an address where no page is any more.
+func (v *Visits) moved(r *http.Request) (at page.Visit, what, token string, ok bool) {
+	path := r.URL.Path
+	for _, mark := range []string{"/subscribe/confirm/", "/subscribe/manage/", "/unsubscribe/"} {
+		if i := strings.LastIndex(path, mark); i >= 0 {
+			what, token, _ = v.names(path[i+1:])
+		}
+	}
+	p, known := purposes[what]
+	id, err := v.o.Tokens.Check(p, token, v.o.Now())
+	if !known || err != nil {
+		return at, what, token, false
+	}
+	s, err := v.o.Store.Subscriber(r.Context(), id)
+	if err != nil {
+		return at, what, token, false
+	}
+	at, ok = v.o.Site.VisitOf(s.PageID, r)
+	return at, what, token, ok
+}
+
+var purposes = map[string]visitor.Purpose{"confirm": visitor.Confirm, "manage": visitor.Manage, "unsubscribe": visitor.Unsubscribe}
 
 // parse reads a form of either kind: those who unsubscribe with one click may send
 // it as multipart/form-data.
@@ -185,8 +220,7 @@ func (v *Visits) subscribe(w http.ResponseWriter, r *http.Request, at page.Visit
 		return
 	}
 	// An address that is asked too often is left alone, and nobody is told so.
-	sum := sha256.Sum256([]byte(strings.ToLower(s.Address)))
-	if v.asked.take(at.PageID+hex.EncodeToString(sum[:]), v.o.Now()) == 0 {
+	if v.spares(at.PageID, &s) {
 		if err := v.o.Store.Subscribe(r.Context(), s); err != nil {
 			if !errors.Is(err, visitor.ErrFull) {
 				v.o.Log.Error("subscriber not kept", "page_id", at.PageID, "channel", string(c), "error", err)
@@ -200,6 +234,23 @@ func (v *Visits) subscribe(w http.ResponseWriter, r *http.Request, at page.Visit
 		say.Secret = v.o.Secret(s.Secret)
 	}
 	v.o.Site.Say(w, r, at, say)
+}
+
+// spares says whether an address may be asked once more. It is counted by the
+// mailbox, whatever is written behind a + or between dots, and for a webhook by its
+// host as well: else a thousand ways to write an address would be a thousand messages
+// to whoever is behind it.
+func (v *Visits) spares(pageID string, s *visitor.Subscriber) bool {
+	key := strings.ToLower(s.Address)
+	if s.Channel == visitor.Email {
+		local, domain, _ := strings.Cut(key, "@")
+		local, _, _ = strings.Cut(local, "+")
+		key = strings.ReplaceAll(local, ".", "") + "@" + domain
+	} else if u, err := url.Parse(s.Address); err == nil && v.hosts.take(strings.ToLower(u.Hostname()), v.o.Now()) > 0 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(key))
+	return v.asked.take(pageID+hex.EncodeToString(sum[:]), v.o.Now()) == 0
 }
 
 // wanted is what a form says. Nothing chosen is everything.
@@ -235,6 +286,13 @@ func (v *Visits) of(w http.ResponseWriter, r *http.Request, at page.Visit, p vis
 	switch {
 	case err == nil && s.PageID == at.PageID:
 		return s, true
+	case err == nil && r.Method != http.MethodPost:
+		if there, ok := v.o.Site.VisitOf(s.PageID, r); ok {
+			what := map[visitor.Purpose]string{visitor.Confirm: "confirm", visitor.Manage: "manage"}[p]
+			http.Redirect(w, r, there.URL+"/subscribe/"+what+"/"+token, http.StatusSeeOther)
+			break
+		}
+		v.over(w, r, at)
 	case err == nil, errors.Is(err, fault.ErrNotFound), errors.Is(err, visitor.ErrTokenExpired):
 		v.over(w, r, at)
 	case errors.Is(err, visitor.ErrToken):
