@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,44 +141,23 @@ func (db *DB) StatusDays(ctx context.Context, pageID, from, to string) (map[stri
 }
 
 func (t *pageTx) SaveDays(ctx context.Context, days []status.Day) error {
-	type key struct{ component, month string }
-	months := map[key][]*status.Day{}
-	for i := range days {
-		k := key{days[i].ComponentID, days[i].Date[:7]}
-		months[k] = append(months[k], &days[i])
+	if err := t.putDays(ctx, days); err != nil {
+		return err
 	}
-	for k, list := range months {
-		text, err := one(ctx, t, scanText, "SELECT COALESCE((SELECT days FROM component_days WHERE component_id = $1 AND month = $2), '')", k.component, k.month)
-		if err != nil {
-			return fmt.Errorf("read closed days: %w", err)
-		}
-		have, err := new(dayReader).read(k.component, k.month, text, nil)
-		if err != nil {
-			return err
-		}
-		byDate := make(map[string]*status.Day, len(have)+len(list))
-		for i := range have {
-			byDate[have[i].Date] = &have[i]
-		}
-		for _, d := range list {
-			byDate[d.Date] = d
-		}
-		b := make([]byte, 0, 16*len(byDate))
-		for _, date := range slices.Sorted(maps.Keys(byDate)) {
-			b = appendDay(b, byDate[date])
-		}
-		_, err = t.exec(ctx, `INSERT INTO component_days (component_id, month, page_id, days) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (component_id, month) DO UPDATE SET days = excluded.days`, k.component, k.month, t.held.ID, string(b))
-		if err != nil {
-			return fmt.Errorf("write closed days: %w", err)
-		}
+	return t.touchDays(ctx)
+}
+
+// touchDays says that the closed days of the page are others now, see keptDays.
+func (t *pageTx) touchDays(ctx context.Context) error {
+	if _, err := t.exec(ctx, "UPDATE page SET days = days + 1 WHERE id = $1", t.held.ID); err != nil {
+		return fmt.Errorf("write closed days: %w", err)
 	}
 	return nil
 }
 
 func (t *pageTx) Close(ctx context.Context, date string) error {
 	t.held.closed = date
-	_, err := t.exec(ctx, "UPDATE page SET closed = $2 WHERE id = $1", t.held.ID, date)
+	_, err := t.exec(ctx, "UPDATE page SET closed = $2, days = days + 1 WHERE id = $1", t.held.ID, date)
 	if err != nil {
 		return fmt.Errorf("close the days of page %s: %w", t.held.Slug, err)
 	}
@@ -239,19 +217,8 @@ func (t *pageTx) Intervals(ctx context.Context, componentID string, from time.Ti
 
 func (t *pageTx) PutIntervals(ctx context.Context, componentID string, from time.Time, list []status.Interval) error {
 	_, err := t.exec(ctx, "DELETE FROM component_interval WHERE component_id = $1 AND begins >= $2", componentID, millis(from))
-	for _, i := range list {
-		if err != nil {
-			break
-		}
-		ends := int64(forever)
-		if !i.End.IsZero() {
-			ends = millis(i.End)
-		}
-		if millis(i.Start) < millis(from) {
-			return fmt.Errorf("write intervals of component %s: one begins before those that are replaced", componentID)
-		}
-		_, err = t.exec(ctx, "INSERT INTO component_interval (component_id, begins, ends, state, author, page_id) VALUES ($1, $2, $3, $4, $5, $6)",
-			componentID, millis(i.Start), ends, string(i.State), cleaned(i.By, mostName), t.held.ID)
+	if err == nil {
+		err = t.addIntervals(ctx, componentID, from, list)
 	}
 	if err == nil {
 		// The one that lasts into them ends where the first begins.

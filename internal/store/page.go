@@ -21,19 +21,21 @@ type page struct {
 	Networks []string        `json:"networks,omitempty"`
 }
 
-const pageColumns = "p.id, p.slug, p.host, p.main, p.name, p.body, p.password_hash, p.version, p.created, p.closed, p.kept"
+const pageColumns = "p.id, p.slug, p.host, p.main, p.name, p.body, p.password_hash, p.version, p.created, p.closed, p.kept, p.days"
 
-// pageRow is a page with how far its days are closed and its intervals kept.
+// pageRow is a page with how far its days are closed and its intervals kept. days
+// is another one whenever closed days are.
 type pageRow struct {
 	status.Page
 	closed string
 	kept   int64
+	days   int64
 }
 
 func scanPage(s scanner) (r pageRow, err error) {
 	var body string
 	var created int64
-	err = s.Scan(&r.ID, &r.Slug, &r.Host, &r.Main, &r.Name, &body, &r.Private.PasswordHash, &r.Version, &created, &r.closed, &r.kept)
+	err = s.Scan(&r.ID, &r.Slug, &r.Host, &r.Main, &r.Name, &body, &r.Private.PasswordHash, &r.Version, &created, &r.closed, &r.kept, &r.days)
 	if err != nil {
 		return r, err
 	}
@@ -80,11 +82,11 @@ func (t *pageTx) SavePage(ctx context.Context, p *status.Page) error {
 			return fmt.Errorf("save page %q: %w", p.Slug, err)
 		}
 	}
-	_, err := t.exec(ctx, `INSERT INTO page (id, slug, host, main, name, body, password_hash, version, closed, kept, created)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', 0, $8) ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, host = excluded.host,
+	_, err := t.exec(ctx, `INSERT INTO page (id, slug, host, main, name, body, password_hash, version, closed, kept, days, created)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', 0, $8, $9) ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, host = excluded.host,
 		main = excluded.main, name = excluded.name, body = excluded.body, password_hash = excluded.password_hash`,
 		p.ID, p.Slug, p.Host, p.Main, p.Name, encodeJSON(page{p.About, p.Language, p.Zone, p.Accent, p.Logo, p.Support, p.Triggers,
-			p.Private.SignedIn, p.Private.Networks}), p.Private.PasswordHash, millis(p.Created))
+			p.Private.SignedIn, p.Private.Networks}), p.Private.PasswordHash, millis(t.now), millis(p.Created)) // days begins where no page before it was
 	t.wake(topicPage)
 	if t.held.ID == "" {
 		t.held.Page = *p // what is saved after it belongs to it
@@ -212,5 +214,8 @@ func (t *pageTx) SaveComponent(ctx context.Context, c *status.Component) error {
 }
 
 func (t *pageTx) DeleteComponent(ctx context.Context, id string) error {
-	return t.drop(ctx, "component", "component", id)
+	if err := t.drop(ctx, "component", "component", id); err != nil {
+		return err
+	}
+	return t.touchDays(ctx)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"tocsin/internal/status"
@@ -51,15 +52,8 @@ func (db *DB) StatusRecordAt(ctx context.Context, pageID string, now time.Time) 
 		zone = time.UTC // was checked when it was stored; this machine may know fewer
 	}
 	first := now.In(zone).AddDate(0, 0, 1-status.BarDays)
-	if r.Days, err = readDays(ctx, db.reads, pageID, first.Format("2006-01"), "9999-12"); err != nil {
+	if r.Days, err = db.closings.read(ctx, db.reads, &p, first.Format("2006-01")); err != nil {
 		return r, err
-	}
-	for id, list := range r.Days {
-		// Days that are to be closed anew are told from intervals meanwhile.
-		for len(list) > 0 && list[len(list)-1].Date > p.closed {
-			list = list[:len(list)-1]
-		}
-		r.Days[id] = list
 	}
 	open := first.AddDate(0, 0, -1)
 	if p.closed != "" {
@@ -73,4 +67,62 @@ func (db *DB) StatusRecordAt(ctx context.Context, pageID string, now time.Time) 
 	}
 	r.Intervals, err = readIntervals(ctx, db.reads, pageID, "", open)
 	return r, err
+}
+
+// keptDays are the closed days that pages were last told with. A page of 1,000
+// components has 90,000 of them, which is most of what is read of it, and they
+// change once a day.
+type keptDays struct {
+	mu   sync.Mutex
+	of   map[string]pageDays // by page
+	held int                 // days in all
+}
+
+type pageDays struct {
+	days  int64  // of the page, when they were read
+	from  string // month
+	list  map[string][]status.Day
+	count int
+}
+
+// mostDays is how many days are kept, some 60 bytes each.
+const mostDays = 500_000
+
+// read answers the days of a page from a month on, up to the last one that is
+// closed. Nobody changes what is answered.
+func (k *keptDays) read(ctx context.Context, q querier, p *pageRow, from string) (map[string][]status.Day, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	have, known := k.of[p.ID]
+	if known && have.days == p.days && have.from == from {
+		return have.list, nil
+	}
+	// They are at least as new as p: when they are newer, the next one who reads p
+	// finds that out.
+	list, err := readDays(ctx, q, p.ID, from, "9999-12")
+	if err != nil {
+		return nil, err
+	}
+	count := 0
+	for id, days := range list {
+		// Days that are to be closed anew are told from intervals meanwhile.
+		for len(days) > 0 && days[len(days)-1].Date > p.closed {
+			days = days[:len(days)-1]
+		}
+		list[id] = days
+		count += cap(days)
+	}
+	delete(k.of, p.ID)
+	k.held -= have.count
+	if k.held+count > mostDays {
+		k.of, k.held = nil, 0
+	}
+	if count <= mostDays {
+		if k.of == nil {
+			k.of = map[string]pageDays{}
+		}
+		k.of[p.ID] = pageDays{p.days, from, list, count}
+		k.held += count
+	}
+	return list, nil
 }

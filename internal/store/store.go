@@ -48,6 +48,7 @@ type DB struct {
 	lock     *fileLock // of Exclusive on SQLite
 	t        tables
 	settings keptSettings
+	closings keptDays
 	recall   *recall // of the hub that serves from SQLite; else nil
 	wakes    wakes
 	stop     context.CancelFunc

@@ -31,6 +31,7 @@ CREATE TABLE page (
     password_hash TEXT NOT NULL,
     version       BIGINT NOT NULL,
     closed        TEXT NOT NULL,
+    days          BIGINT NOT NULL, -- rises whenever closed days are written
     kept          BIGINT NOT NULL,
     created       BIGINT NOT NULL
 );
