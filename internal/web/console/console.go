@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -154,7 +155,13 @@ func (c *console) guard(scope auth.Scope, most int64, p page) http.HandlerFunc {
 		v := &visit{Request: r, who: who, now: c.Now()}
 		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, most)
-			if err := r.ParseForm(); err != nil || !web.Legible(r.PostForm) {
+			err := r.ParseForm()
+			var large *http.MaxBytesError
+			if errors.As(err, &large) {
+				c.fail(w, v, http.StatusRequestEntityTooLarge, "That is too long", "A form may have "+strconv.FormatInt(most>>10, 10)+" KiB. Go back, make it shorter, and send it again.")
+				return
+			}
+			if err != nil || !web.Legible(r.PostForm) {
 				c.fail(w, v, http.StatusBadRequest, "That form could not be read", "Go back and send it again.")
 				return
 			}

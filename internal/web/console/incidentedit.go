@@ -138,7 +138,11 @@ func (w *writing) states() (groups []statesGroup, n int) {
 			if w.mode != writeUpdate || !slices.Contains(w.stored.Components, c.ID) {
 				row.Options = append(row.Options, option{"", "Not affected", was == ""})
 			}
-			row.Options = append(row.Options, option{affected, "Affected, stays as it is", was == affected})
+			stays := "Affected, stays as it is"
+			if w.mode == writeUpdate { // all of them may work again by a tick above
+				stays = "Affected, no change here"
+			}
+			row.Options = append(row.Options, option{affected, stays, was == affected})
 			for _, s := range handStates() {
 				row.Options = append(row.Options, option{string(s), doing(s).Word, was == string(s)})
 			}

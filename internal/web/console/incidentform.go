@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -61,12 +60,7 @@ func (w *writing) time(name string, was time.Time) (time.Time, error) {
 	if !was.IsZero() && s == w.local(was) {
 		return was, nil
 	}
-	for _, layout := range []string{inputTime, inputTime + ":05", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, s, w.zone); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, &status.FieldError{Field: name, Problem: fmt.Sprintf("“%s” is no time", excerpt(s, 40)), Mend: "write a day and a time, as in 2026-11-22T09:30"}
+	return wall(name, s, w.zone)
 }
 
 // last is the stored update that is written anew, or that a new one follows; nil

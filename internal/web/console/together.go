@@ -31,6 +31,9 @@ type clash struct {
 	Trail    string    // address of the audit trail
 }
 
+// yourself is who it was when it was whoever is told of it.
+const yourself = "You yourself, in another window,"
+
 func (c *clash) Error() string { return c.Who + " " + c.Did + " meanwhile" }
 
 // seenAs is a short name of what a form shows, the same for the same. Nothing to
@@ -102,7 +105,7 @@ func (c *console) clashOf(v *visit, pageID, subject string) *clash {
 			continue // is nothing of a form
 		}
 		if out.Who, out.At = l.By, l.At; l.UserID == v.who.UserID {
-			out.Who = "You yourself, in another window,"
+			out.Who = yourself
 		}
 		break
 	}
@@ -138,6 +141,9 @@ func saidMeanwhile(v *visit, list []status.Update, n publish.Note, looks func(st
 		Next: "Yours is not published yet; it stands below. Publish it again if it still holds."}
 	if since, _ := strconv.ParseInt(drawn, 36, 64); u.Posted.UnixMilli() < since {
 		out.Who, out.Did, out.At, out.Says = "Somebody", "took back an update", time.Time{}, ""
+	}
+	if out.Who == v.who.Label() {
+		out.Who = yourself
 	}
 	if incidentOver(u.Phase) && !incidentOver(n.Phase) {
 		out.Next += " It opens it again."

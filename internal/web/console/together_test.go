@@ -340,3 +340,16 @@ func TestTheFirstPageIsTheMainOne(t *testing.T) {
 		t.Error("it is asked what cannot be chosen")
 	}
 }
+
+func TestATimeThatTheClocksLeaveOutIsNoTimeOfAnIncident(t *testing.T) {
+	n := newNewsroom(t)
+	in := with(n.as("operator").filled("/console/incidents/new", "/console/incidents/new"), "title", "Late", "body", "b", "started", "2026-03-29T02:30", "step", "publish")
+	res, body := n.as("operator").post("/console/incidents/new", in)
+	wants(t, res, body, http.StatusUnprocessableEntity, "the clocks go forward")
+}
+
+func TestAFormThatIsTooLargeIsSaidToBe(t *testing.T) {
+	n := newNewsroom(t)
+	res, body := n.as("operator").post("/console/incidents/new", url.Values{"body": {strings.Repeat("x", 300<<10)}})
+	wants(t, res, body, http.StatusRequestEntityTooLarge, "too long", "256 KiB")
+}
