@@ -63,6 +63,8 @@ type Tx interface {
 	// Raise says that visitors see something else from now on.
 	Raise(ctx context.Context) error
 	Audit(ctx context.Context, a Audit) error
+	// Audits writes many lines at once.
+	Audits(ctx context.Context, list []Audit) error
 	// Publish has visitors told.
 	Publish(ctx context.Context, p push.Publication, to Audience) error
 

@@ -390,9 +390,15 @@ func (im *importer) putAudit() error {
 	if err != nil {
 		return err
 	}
+	const most = 10 * some
+	lines := make([]Audit, 0, min(most, len(list)))
 	for i := range list {
-		if i%(10*some) == 0 {
+		if i%most == 0 {
 			im.progress("audit trail", i, len(list))
+			if err := im.tx.Audits(im.ctx, lines); err != nil {
+				return err
+			}
+			lines = lines[:0]
 		}
 		a, id := &list[i], list[i].ID
 		switch holder := held[id]; {
@@ -401,14 +407,11 @@ func (im *importer) putAudit() error {
 		case holder != "":
 			id = im.lineID(a)
 		}
-		err := im.tx.Audit(im.ctx, Audit{ID: id, PageID: im.page.ID, At: a.At.UTC().Truncate(time.Millisecond), UserID: a.UserID, By: a.By, What: a.What,
+		lines = append(lines, Audit{ID: id, PageID: im.page.ID, At: a.At.UTC().Truncate(time.Millisecond), UserID: a.UserID, By: a.By, What: a.What,
 			SubjectID: a.SubjectID, Name: a.Name, Before: transfer.Compact(a.Before), After: transfer.Compact(a.After)})
-		if err != nil {
-			return err
-		}
 		im.out.Audit++
 	}
-	return nil
+	return im.tx.Audits(im.ctx, lines)
 }
 
 // lineID is the id of a line of the audit trail whose own is another page's. Such

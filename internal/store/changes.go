@@ -23,6 +23,7 @@ type tables struct {
 	post, button                                  bulk
 	subscription, follow, note                    bulk
 	retry, advanceRetry                           bulk
+	days, interval, audit                         bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -98,6 +99,9 @@ func newTables(d dialect) tables {
 		retry: newInsert(d, "publication_retry", "id, attempt, due, detail", " ON CONFLICT (id) DO NOTHING"),
 		advanceRetry: newUpdate(d, "UPDATE publication_retry SET due = v.column3, detail = v.column4", 4, "publication_retry.id",
 			" AND publication_retry.attempt = v.column2 RETURNING publication_retry.id"),
+		days:     newInsert(d, "component_days", "component_id, month, page_id, days", " ON CONFLICT (component_id, month) DO UPDATE SET days = excluded.days"),
+		interval: newInsert(d, "component_interval", "component_id, begins, ends, state, author, page_id", ""),
+		audit:    newInsert(d, "page_audit", auditColumns, ""),
 	}
 }
 
