@@ -254,6 +254,16 @@ func TestWhoMayNotSeeAPageMayNotSubscribeToIt(t *testing.T) {
 	}
 }
 
+// shown waits until a page is served.
+func (h *hub) shown(path string) {
+	h.Helper()
+	for late := time.Now().Add(10 * time.Second); h.call("GET", path, nil, "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(late) {
+			h.Fatalf("there is never a page at %s", path)
+		}
+	}
+}
+
 func TestLinksOfLettersStayGoodWhereverThePageGoes(t *testing.T) {
 	sink := mailsink.New(t, mailsink.Options{})
 	h := startHub(t)
@@ -262,15 +272,12 @@ func TestLinksOfLettersStayGoodWhereverThePageGoes(t *testing.T) {
 	got := h.call("POST", "/api/v1/status/pages", key, `{"slug":"shop","name":"The shop","zone":"UTC"}`)
 	says(t, got, http.StatusCreated)
 	page := got.field(t, "id")
+	h.shown("/s/shop/")
 	says(t, h.form("/s/shop/subscribe/email", url.Values{"email": {"a@example.org"}}), http.StatusOK)
 	letter := sink.Await(t, 1)[0]
 	confirm, end := linkIn(t, letter, h, "/subscribe/confirm"), linkIn(t, letter, h, "/unsubscribe")
 	says(t, h.call("PUT", "/api/v1/status/pages/"+page, key, `{"slug":"store","name":"The store","zone":"UTC"}`), http.StatusOK)
-	for late := time.Now().Add(10 * time.Second); h.call("GET", "/s/store/", nil, "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal("the page never gets its new address")
-		}
-	}
+	h.shown("/s/store/")
 	says(t, h.form(confirm, url.Values{}), http.StatusOK)
 	says(t, h.call("GET", end, nil, ""), http.StatusOK)
 	// A mail provider's POST in a form that cannot be read is a POST all the same.
