@@ -48,6 +48,7 @@ const mostAnswer = 4 << 10
 type Poster struct {
 	o      Options
 	client *http.Client
+	slow   slow
 }
 
 // New makes a Poster.
@@ -64,7 +65,7 @@ func New(o Options) *Poster {
 	if o.Proxy == nil {
 		o.Proxy = func() *url.URL { return nil }
 	}
-	p := &Poster{o: o}
+	p := &Poster{o: o, slow: slow{sites: map[string]*lag{}}}
 	guarded := &net.Dialer{Timeout: o.Timeout, Control: func(_, address string, _ syscall.RawConn) error {
 		return guard.CheckDial(address, o.Private) //nolint:wrapcheck // ErrForbidden, with the address
 	}}
@@ -136,6 +137,9 @@ func (p *Poster) Post(ctx context.Context, q Request) Result {
 	if err := p.allowed(u); err != nil {
 		return Result{Verdict: Later, Detail: "the address is not a public one"}
 	}
+	if wait := p.slow.wait(u.Hostname(), p.o.Now()); wait > 0 {
+		return Result{Verdict: Later, After: wait, Detail: "others at its host did not answer in time"}
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, q.URL, bytes.NewReader(q.Body))
 	if err != nil {
 		return Result{Verdict: Later, Detail: "the address is no web address"}
@@ -148,10 +152,15 @@ func (p *Poster) Post(ctx context.Context, q Request) Result {
 	r.Header.Set("Webhook-Signature", Sign(q.Secret, q.ID, now, q.Body))
 	answer, err := p.client.Do(r)
 	if err != nil {
+		var t interface{ Timeout() bool }
+		if errors.As(err, &t) && t.Timeout() {
+			p.slow.note(u.Hostname(), false, p.o.Now())
+		}
 		return Result{Verdict: Later, Detail: reason(err)}
 	}
 	defer func() { _ = answer.Body.Close() }() // nothing new can come of it
-	body, _ := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
+	p.slow.note(u.Hostname(), err == nil, p.o.Now()) // an answer that drips is none in time
 	res := Result{Status: answer.StatusCode, Body: body, Detail: "answered " + strconv.Itoa(answer.StatusCode)}
 	switch {
 	case answer.StatusCode/100 == 2:

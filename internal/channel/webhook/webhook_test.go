@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +85,44 @@ func TestAnswers(t *testing.T) {
 	}
 	if elsewhere {
 		t.Error("a redirect was followed")
+	}
+}
+
+func TestASiteThatNeverAnswersHoldsUpNobody(t *testing.T) {
+	var calls atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if calls.Add(1); r.URL.Path != "/quick" {
+			_, _ = io.Copy(io.Discard, r.Body) // else nobody hears that the other side is gone
+			<-r.Context().Done()
+		}
+	}))
+	defer s.Close()
+	clock := time.Now()
+	p := webhook.New(webhook.Options{Private: own(), Timeout: 30 * time.Millisecond, Now: func() time.Time { return clock }})
+	defer p.Close()
+	post := func(path string) webhook.Result {
+		return p.Post(t.Context(), webhook.Request{URL: s.URL + path, ID: "m", Body: []byte("{}")})
+	}
+	for i := range 100 {
+		if i%3 == 0 {
+			post("/quick")
+		} else if r := post("/hangs"); r.Verdict != webhook.Later {
+			t.Fatalf("result is %+v", r)
+		}
+	}
+	if n := calls.Load(); n > 10 {
+		t.Fatalf("%d of 100 were waited for", n)
+	}
+	if r := post("/quick"); r.Verdict != webhook.Later || r.After <= 0 {
+		t.Fatalf("result is %+v", r)
+	}
+	clock = clock.Add(2 * time.Minute)
+	for range 8 {
+		post("/quick") // it is tried again, and well
+		clock = clock.Add(2 * time.Minute)
+	}
+	if r := post("/quick"); r.Verdict != webhook.Sent {
+		t.Fatalf("result is %+v", r)
 	}
 }
 
