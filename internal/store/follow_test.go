@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/fault"
+	desk "tocsin/internal/publish"
 	"tocsin/internal/push"
+	"tocsin/internal/status"
 	"tocsin/internal/store"
 )
 
@@ -146,5 +149,42 @@ func TestOneBrowserFollowsSeveralPages(t *testing.T) {
 			}
 			same(t, "pages", len(stored(t, db, 6).Pages), push.MaxFollows)
 		})
+	})
+}
+
+func TestWhatIsOverIsNotFollowedForEver(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx := t.Context()
+		savePage(t, db, publicPage("main"))
+		now, long := time.Now().Truncate(time.Millisecond), 40*24*time.Hour
+		change(t, db, "main", func(ctx context.Context, tx desk.Tx) error {
+			return errors.Join(
+				tx.SaveIncident(ctx, &status.Incident{ID: "open", Title: "a", Phase: status.Identified, Started: now.Add(-long), Created: now}),
+				tx.SaveIncident(ctx, &status.Incident{ID: "fresh", Title: "b", Phase: status.Resolved, Started: now.Add(-long), ResolvedAt: now, Created: now}),
+				tx.SaveIncident(ctx, &status.Incident{ID: "over", Title: "c", Phase: status.Resolved, Started: now.Add(-long), ResolvedAt: now.Add(-long), Created: now}))
+		})
+		wants := map[int][]push.Want{
+			1: {{Incident: "over"}},
+			2: {{}, {Incident: "over"}, {Incident: "fresh"}, {Incident: "open"}},
+			3: {{MinImpact: push.ImpactMajor}},
+			4: {{Incident: "never was"}, {Incident: "open"}},
+			5: {{Incident: "over"}, {Incident: "never was"}},
+		}
+		for n := range 6 {
+			for _, w := range wants[n] {
+				s := device(n)
+				s.Pages = follow("main", w)
+				save(t, db, s)
+			}
+		}
+		ok(t, db.PruneVisitors(ctx))
+		for n, want := range map[int][]push.Want{2: {{}, {Incident: "fresh"}, {Incident: "open"}}, 3: {{MinImpact: push.ImpactMajor}}, 4: {{Incident: "open"}}} {
+			if d := cmp.Diff([]push.Follow{{PageID: "main", Wants: want}}, stored(t, db, n).Pages); d != "" {
+				t.Errorf("device %d: %s", n, d)
+			}
+		}
+		left, err := db.CountSubscriptions(ctx, "main")
+		ok(t, err)
+		same(t, "devices that follow the page", left, 3)
 	})
 }

@@ -322,9 +322,13 @@ func (db *DB) EndedVisitors(ctx context.Context, pageID string, limit int) ([]vi
 	return list, nil
 }
 
-// PruneVisitors forgets addresses that did not answer for 48 hours, and what was
-// kept of publications and ended subscribers for 30 days.
+// PruneVisitors forgets addresses that did not answer for 48 hours, what was
+// kept of publications and ended subscribers for 30 days, and who followed one
+// incident or maintenance, by whatever channel, that has been over for as long.
 func (db *DB) PruneVisitors(ctx context.Context) error {
+	if err := db.pruneFollows(ctx); err != nil {
+		return fmt.Errorf("forget what devices wanted of what is over: %w", err)
+	}
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		now, err := db.now(ctx, w)
 		if err != nil {
@@ -365,13 +369,9 @@ func (w *work) pruneFollowers(ctx context.Context, old int64) error {
 	for i := range list {
 		id := list[i].Want.Incident
 		if _, known := over[id]; !known {
-			var open int
-			err := w.row(ctx, `SELECT (SELECT count(*) FROM incident WHERE id = $1 AND (ended = 0 OR ended >= $2)) +
-				(SELECT count(*) FROM maintenance WHERE id = $1 AND (ended = 0 OR ended >= $2))`, []any{id, old}, &open)
-			if err != nil {
+			if over[id], err = isOver(ctx, w, id, old); err != nil {
 				return err
 			}
-			over[id] = open == 0
 		}
 		if !over[id] {
 			continue
