@@ -196,3 +196,29 @@ func TestWhoFollowsThePageAndOneIncidentOfItIsToldOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestAPageThatIsDeletedWhileItsVisitorsAreToldEndsThat(t *testing.T) {
+	db := prepared(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go ends(ctx, db, cancel)
+	var mu sync.Mutex
+	var told int
+	clock := time.Now().Add(-time.Minute)
+	run(ctx, t, db, func(context.Context, mail.Letter) mail.Result {
+		mu.Lock()
+		defer mu.Unlock()
+		if told++; told == 1 {
+			must(t, db.ChangePage(context.WithoutCancel(ctx), "main", func(ctx context.Context, tx publish.Tx) error { return tx.DeletePage(ctx) }))
+			clock = time.Now()
+		}
+		return mail.Result{Verdict: mail.Later, Detail: "busy"}
+	}, func(o *tell.Options) {
+		o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return clock }
+	})
+	_, g, _, err := db.Publications(t.Context(), 1, "")
+	must(t, err)
+	if told > 8 || !g[0].Channels["email"].Done {
+		t.Fatalf("%d were told, progress is %+v", told, g[0].Channels["email"])
+	}
+}

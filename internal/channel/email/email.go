@@ -324,6 +324,7 @@ func (s *Sender) dial(ctx context.Context, set *mail.Settings) (*line, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // words says what it was
 		}
+		c = &bounded{Conn: c, left: mostHeard}
 		n.conn = c
 		if set.Security != mail.TLS {
 			return c, nil
@@ -358,6 +359,27 @@ func (s *Sender) dial(ctx context.Context, set *mail.Settings) (*line, error) {
 		return nil, err //nolint:wrapcheck // words says what it was
 	}
 	return n, nil
+}
+
+// mostHeard is how many bytes a server may say on one connection: an answer has
+// some hundreds, and a line of it is kept whole.
+const mostHeard = 1 << 20
+
+// bounded is a connection that ends when the other side says too much.
+type bounded struct {
+	net.Conn
+	left int
+}
+
+var errTalks = errors.New("the server does not stop talking")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTalks
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err //nolint:wrapcheck // a net.Conn's own
 }
 
 // words says what keeps us from sending, with the mend.

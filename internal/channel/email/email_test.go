@@ -75,7 +75,7 @@ func TestALetterArrivesAsItWasWritten(t *testing.T) {
 				t.Fatalf("from is %v %v", from, err)
 			}
 			for key, want := range map[string]string{
-				"Message-Id": "<p1.s1@tocsin.example.org>", "References": "<i1@tocsin.example.org>", "List-Unsubscribe": "<https://status.example.org/unsubscribe/abc>",
+				"Message-Id": "<p1.s1@tocsin.example.org>", "References": "<i1@tocsin.example.org>", "In-Reply-To": "<i1@tocsin.example.org>", "List-Unsubscribe": "<https://status.example.org/unsubscribe/abc>",
 				"List-Unsubscribe-Post": "List-Unsubscribe=One-Click", "Auto-Submitted": "auto-generated", "Content-Language": "de",
 				"Date": "Sun, 22 Nov 2026 08:00:00 +0000",
 			} {

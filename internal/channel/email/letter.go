@@ -153,7 +153,9 @@ func compose(set *mail.Settings, l *mail.Letter, now time.Time) (*gomail.Msg, er
 		m.SetMessageIDWithValue(oneLine(l.ID) + "@" + domain)
 	}
 	if l.Thread != "" {
-		m.SetGenHeader("References", "<"+oneLine(l.Thread)+"@"+domain+">")
+		root := "<" + oneLine(l.Thread) + "@" + domain + ">"
+		m.SetGenHeader("References", root)
+		m.SetGenHeader("In-Reply-To", root) // some go by this one alone
 	}
 	if l.Language != "" {
 		m.SetGenHeader("Content-Language", oneLine(l.Language))
