@@ -49,14 +49,25 @@ func (d *Desk) SavePage(ctx context.Context, who Who, p status.Page) (status.Pag
 				return p, err
 			}
 		}
+		wanted := p.Main
 		p.Main = p.Main || len(pages) == 0
-		_, err = d.begin(ctx, "", who, true, func(j *job) error {
+		create := func(j *job) error {
 			p.Created, p.Version = j.now, 1
 			if err := j.tx.SavePage(ctx, &p); err != nil {
 				return err
 			}
 			return j.audit("page.create", p.ID, p.Name, nil, &p)
-		})
+		}
+		if _, err = d.begin(ctx, "", who, true, create); !errors.Is(err, fault.ErrTaken) || p.ID != MainPage {
+			return p, err
+		}
+		// Somebody made the first page a moment before; or its address is taken, then
+		// this one is refused as well.
+		p.Main = wanted
+		if p.ID, err = newID(); err != nil {
+			return p, err
+		}
+		_, err = d.begin(ctx, "", who, true, create)
 		return p, err
 	}
 	_, err = d.change(ctx, p.ID, who, true, func(j *job) error {

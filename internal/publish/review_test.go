@@ -2,9 +2,11 @@ package publish_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -311,5 +313,24 @@ func TestAnExportOfAnotherZoneCountsEveryHourOnce(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+func TestTwoPeopleWhoMakeTheFirstPageAtOnceMakeTwo(t *testing.T) {
+	hubs(t, func(t *testing.T, fresh func() *rig) {
+		r := fresh()
+		var all sync.WaitGroup
+		errs := make([]error, 2)
+		for n := range errs {
+			all.Go(func() {
+				_, errs[n] = r.desk.SavePage(t.Context(), mira, status.Page{Slug: fmt.Sprintf("page-%d", n), Name: "Page", Zone: "UTC"})
+			})
+		}
+		all.Wait()
+		must(t, errors.Join(errs...))
+		pages, err := r.db.StatusPages(t.Context())
+		must(t, err)
+		same(t, "pages", len(pages), 2)
+		same(t, "main ones", pages[0].Main != pages[1].Main, true)
 	})
 }

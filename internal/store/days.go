@@ -249,7 +249,7 @@ func (db *DB) PruneStatus(ctx context.Context, before time.Time, limit int) (int
 			}
 			total += n
 		}
-		n, err := w.exec(ctx, "DELETE FROM page_audit WHERE "+db.d.among("id", "SELECT id FROM page_audit WHERE happened < $1 ORDER BY id LIMIT $2"), millis(before), int64(limit))
+		n, err := w.exec(ctx, "DELETE FROM page_audit WHERE "+db.d.among("id", "SELECT id FROM page_audit WHERE happened < $1 ORDER BY happened LIMIT $2"), millis(before), int64(limit))
 		total += int(n)
 		return err
 	})

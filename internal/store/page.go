@@ -82,9 +82,14 @@ func (t *pageTx) SavePage(ctx context.Context, p *status.Page) error {
 			return fmt.Errorf("save page %q: %w", p.Slug, err)
 		}
 	}
+	// A new one takes nobody's place: two people may make the first page at once.
+	change := ` ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, host = excluded.host,
+		main = excluded.main, name = excluded.name, body = excluded.body, password_hash = excluded.password_hash`
+	if t.held.ID == "" {
+		change = ""
+	}
 	_, err := t.exec(ctx, `INSERT INTO page (id, slug, host, main, name, body, password_hash, version, closed, kept, days, created)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', 0, $8, $9) ON CONFLICT (id) DO UPDATE SET slug = excluded.slug, host = excluded.host,
-		main = excluded.main, name = excluded.name, body = excluded.body, password_hash = excluded.password_hash`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, '', 0, $8, $9)`+change,
 		p.ID, p.Slug, p.Host, p.Main, p.Name, encodeJSON(page{p.About, p.Language, p.Zone, p.Accent, p.Logo, p.Support, p.Triggers,
 			p.Private.SignedIn, p.Private.Networks}), p.Private.PasswordHash, millis(t.now), millis(p.Created)) // days begins where no page before it was
 	t.wake(topicPage)

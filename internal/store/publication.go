@@ -88,9 +88,9 @@ func (w *work) addPublication(ctx context.Context, p push.Publication, expected 
 	}
 	w.wake(topicPush)
 	_, err = w.exec(ctx, `INSERT INTO publication (id, page_id, body, created, expires, taken, until_id, expected, position,
-		pieces, planned, sent, gone, failed, expired, ended, finished)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0, 0, 0, 0, $10)`,
-		p.ID, p.PageID, body, millis(created), millis(p.Expires), millis(now), until, expected, expected == 0, millis(finished))
+		pieces, planned, sent, gone, failed, expired, ended, finished, topic)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 0, $9, 0, 0, 0, 0, 0, $10, $11)`,
+		p.ID, p.PageID, body, millis(created), millis(p.Expires), millis(now), until, expected, expected == 0, millis(finished), p.Topic)
 	if err != nil {
 		return taken(err, "publication", p.ID)
 	}
@@ -176,25 +176,12 @@ func (db *DB) Publications(ctx context.Context, limit int, after string) ([]push
 // PublicationsAbout lists those of a page that have a topic, the newest first, each
 // with how far it is. The topic is the id of an incident or a maintenance.
 func (db *DB) PublicationsAbout(ctx context.Context, pageID, topic string, limit int) ([]push.Publication, []push.Progress, error) {
-	if !idShaped(topic) {
-		return nil, nil, nil
-	}
-	items, progress, err := db.publications(ctx, `WHERE page_id = $1 AND body LIKE $2 ORDER BY id DESC LIMIT $3`,
-		pageID, `%"topic":"`+topic+`"%`, int64(pageLimit(limit)))
+	items, progress, err := db.publications(ctx, "WHERE page_id = $1 AND topic = $2 AND topic <> '' ORDER BY id DESC LIMIT $3",
+		pageID, topic, int64(pageLimit(limit)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the publications about %s: %w", topic, err)
 	}
 	return items, progress, nil
-}
-
-// idShaped says whether a text is one of our ids, and so no pattern.
-func idShaped(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && r != '-' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }
 
 // publications answers some of them, each with how far it is.

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,15 +41,22 @@ func (db *DB) StatusRecordAt(ctx context.Context, pageID string, now time.Time) 
 	// A day more: the page's day began before ours.
 	past := millis(now.AddDate(0, 0, -status.PastDays-1))
 	r.Incidents, err = readIncidents(ctx, db.reads, db.d, false,
-		"page_id = $1 AND (ended = 0 OR ended >= $2) AND NOT draft ORDER BY started DESC, id DESC LIMIT $3", pageID, past, int64(mostOpen))
+		"page_id = $1 AND (ended = 0 OR ended >= $2) AND NOT draft ORDER BY CASE WHEN ended = 0 THEN 0 ELSE 1 END, started DESC, id DESC LIMIT $3", pageID, past, int64(mostOpen))
 	if err != nil {
 		return r, err
 	}
 	r.Maintenances, err = readMaintenances(ctx, db.reads, db.d,
-		"page_id = $1 AND (ended = 0 OR ended >= $2) AND phase <> 'cancelled' ORDER BY begins, id LIMIT $3", pageID, past, int64(mostOpen))
+		"page_id = $1 AND (ended = 0 OR ended >= $2) AND phase <> 'cancelled' ORDER BY CASE WHEN ended = 0 THEN 0 ELSE 1 END, begins DESC, id LIMIT $3", pageID, past, int64(mostOpen))
 	if err != nil {
 		return r, err
 	}
+	// What is open comes first, so that however much ended lately leaves none of it out.
+	slices.SortStableFunc(r.Incidents, func(a, b status.Incident) int {
+		return cmp.Or(b.Started.Compare(a.Started), strings.Compare(b.ID, a.ID))
+	})
+	slices.SortStableFunc(r.Maintenances, func(a, b status.Maintenance) int {
+		return cmp.Or(a.Start.Compare(b.Start), strings.Compare(a.ID, b.ID))
+	})
 	zone, err := time.LoadLocation(p.Zone)
 	if err != nil {
 		zone = time.UTC // was checked when it was stored; this machine may know fewer

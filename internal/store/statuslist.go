@@ -19,7 +19,7 @@ func (db *DB) StatusIncidents(ctx context.Context, f publish.IncidentFilter) (li
 	case publish.Open:
 		c.add("ended = 0 AND NOT draft")
 	case publish.Over:
-		c.add("ended > 0 AND NOT draft")
+		c.add("ended <> 0 AND NOT draft") // no range: by that index SQLite would sort them all
 	case publish.Drafts:
 		c.add("draft")
 	}
@@ -49,7 +49,7 @@ func (db *DB) StatusMaintenances(ctx context.Context, f publish.MaintenanceFilte
 	case publish.Open:
 		c.add("ended = 0")
 	case publish.Over:
-		c.add("ended > 0")
+		c.add("ended <> 0")
 	case publish.Upcoming:
 		c.add("phase = 'scheduled'")
 	case publish.Active:

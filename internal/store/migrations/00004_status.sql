@@ -211,3 +211,8 @@ CREATE TABLE page_audit (
 );
 CREATE INDEX page_audit_page ON page_audit (page_id, id);
 CREATE INDEX page_audit_subject ON page_audit (subject_id, id);
+CREATE INDEX page_audit_happened ON page_audit (happened);
+
+-- The incident or maintenance that a publication is about.
+ALTER TABLE publication ADD COLUMN topic TEXT NOT NULL DEFAULT '';
+CREATE INDEX publication_topic ON publication (page_id, topic, id) WHERE topic <> '';
