@@ -409,7 +409,7 @@ func published(what string, t publish.Told, silent bool) string {
 	case len(t.Publications) == 0:
 		return what + " Visitors are not told of this kind of change: see the triggers under Settings → Notifications."
 	}
-	return what + " Visitors are being told: below stands how far that is."
+	return what + " Whoever asked for it is being told: below stands how far that is."
 }
 
 func (c *console) draft(rw http.ResponseWriter, v *visit) error {

@@ -72,7 +72,7 @@ func phaseOptions(chosen status.Phase) []option {
 
 func impactOptions(chosen status.Impact) []option {
 	means := map[status.Impact]string{
-		status.ImpactNone: "None: nobody notices", status.ImpactMinor: "Minor: slower, or some of it fails",
+		status.ImpactNone: "None: nobody notices", status.ImpactMinor: "Minor: slow, or fails at times",
 		status.ImpactMajor: "Major: much of it fails", status.ImpactCritical: "Critical: nothing works",
 	}
 	var out []option

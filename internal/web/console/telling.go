@@ -87,9 +87,13 @@ func (c *console) triggerPages(ctx context.Context) ([]triggerPage, error) {
 }
 
 func (c *console) setTriggers(w http.ResponseWriter, v *visit) error {
-	on := map[string]bool{}
+	// Only what was switched is changed: somebody else may have switched another.
+	on, was := map[string]bool{}, v.PostForm["was"]
 	for _, k := range triggerWords() {
-		on[string(k.Kind)] = v.PostForm.Get(string(k.Kind)) != ""
+		now := v.PostForm.Get(string(k.Kind)) != ""
+		if len(was) == 0 || now != slices.Contains(was, string(k.Kind)) {
+			on[string(k.Kind)] = now
+		}
 	}
 	p, err := c.Desk.SetTriggers(v.Context(), v.author(), v.PathValue("id"), on)
 	if err != nil {
@@ -97,7 +101,7 @@ func (c *console) setTriggers(w http.ResponseWriter, v *visit) error {
 	}
 	var told []string
 	for _, k := range triggerWords() {
-		if on[string(k.Kind)] {
+		if publish.Triggered(&p, k.Kind) {
 			told = append(told, k.Word)
 		}
 	}

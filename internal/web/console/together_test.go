@@ -353,3 +353,33 @@ func TestAFormThatIsTooLargeIsSaidToBe(t *testing.T) {
 	res, body := n.as("operator").post("/console/incidents/new", url.Values{"body": {strings.Repeat("x", 300<<10)}})
 	wants(t, res, body, http.StatusRequestEntityTooLarge, "too long", "256 KiB")
 }
+
+func TestTriggersThatTwoSwitchAreBothSwitched(t *testing.T) {
+	h := newCity(t)
+	v := h.as("admin")
+	at := "/console/settings/notifications/triggers/" + h.page.ID
+	one, two := v.filled("/console/settings/notifications", at), v.filled("/console/settings/notifications", at)
+	two.Del("incident_update")
+	for _, in := range []url.Values{with(one, "component_down", "on"), with(two, "maintenance", "on")} {
+		if res, _ := v.post(at, in); res.StatusCode != http.StatusSeeOther {
+			t.Fatalf("answered %d", res.StatusCode)
+		}
+	}
+	got := v.filled("/console/settings/notifications", at)
+	if !got.Has("component_down") || !got.Has("maintenance") || got.Has("incident_update") || !got.Has("incident_new") {
+		t.Errorf("they are %v", got)
+	}
+	if res, body := v.post(at, two); res.StatusCode != http.StatusSeeOther || !strings.Contains(v.led(t, res), "Component Down") {
+		t.Errorf("what the other one switched is not said: %s", problems(body))
+	}
+}
+
+func TestAPageWithNothingOnItIsNotSaidToWork(t *testing.T) {
+	h := newHub(t)
+	if _, err := h.desk.SavePage(t.Context(), planner, status.Page{Slug: "empty", Name: "Empty", Zone: "UTC", Language: "en"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := h.as("admin").get("/console/pages"); strings.Contains(body, "Operational") || !strings.Contains(body, "Nothing is on it yet") {
+		t.Error("it is said to work")
+	}
+}
