@@ -66,7 +66,7 @@ func (l *lab) load(ctx context.Context, w io.Writer) error {
 		url     string
 		publish bool
 	}{{"nginx, one worker, gzip_static", nginx, false}, {"Tocsin", l.hub.URL + "/", false}, {"Tocsin, an update published every second", l.hub.URL + "/", true}}
-	rates, shares, tails, alone := make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]time.Duration, len(runs))
+	rates, shares, sizes, tails, alone := make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]time.Duration, len(runs))
 	for range l.o.Rounds {
 		for i, r := range runs {
 			one, err := l.firstByte(ctx, r.url, 500)
@@ -80,17 +80,18 @@ func (l *lab) load(ctx context.Context, w io.Writer) error {
 			}
 			rates[i] = append(rates[i], res.rate)
 			shares[i] = append(shares[i], res.rate/rates[0][len(rates[0])-1])
+			sizes[i] = append(sizes[i], res.size)
 			tails[i] = append(tails[i], res.p99.Seconds())
 		}
 	}
 	fmt.Fprintf(w, "The page has 50 components, 90 days and 3 open incidents: %s bytes packed. `wrk -t1 -c32` with gzip on one core, the server "+
-		"on another, in turns; each figure is the median of %d runs of %v. wrk's p99 is that of whole answers under this load; the first byte is "+
+		"on another, nginx with one worker on the same one as Tocsin, in turns; each figure is the median of %d runs of %v. wrk's p99 is that of whole answers under this load; the first byte is "+
 		"that of one visitor after the other, who wait for nobody else. The goal is 0.6 of nginx.\n\n", table.Thousands(float64(len(packed))), l.o.Rounds, l.o.For)
-	t := table.Table{Head: []string{"the page", "requests/s", "of nginx", "answer p99 under load", "first byte p50", "first byte p99"}}
+	t := table.Table{Head: []string{"the page", "requests/s", "of nginx", "bytes an answer", "answer p99 under load", "first byte p50", "first byte p99"}}
 	for i, r := range runs {
 		slices.Sort(alone[i])
 		rate, share, tail := median(rates[i]), median(shares[i]), median(tails[i])
-		t.Add(r.name, table.Thousands(rate), fmt.Sprintf("%.2f", share), ms(time.Duration(tail*float64(time.Second))),
+		t.Add(r.name, table.Thousands(rate), fmt.Sprintf("%.2f", share), table.Thousands(median(sizes[i])), ms(time.Duration(tail*float64(time.Second))),
 			fmt.Sprintf("%.2f ms", at(alone[i], 50).Seconds()*1000), fmt.Sprintf("%.2f ms", at(alone[i], 99).Seconds()*1000))
 	}
 	return t.Write(w) //nolint:wrapcheck // says what was tried
@@ -193,10 +194,12 @@ func sparePort() (int, error) {
 // result is what wrk found.
 type result struct {
 	rate float64 // requests a second
+	size float64 // bytes of an answer with its head
 	p99  time.Duration
 }
 
 var (
+	readLine = regexp.MustCompile(`(\d+) requests in [^,]+, ([0-9.]+)([KMG]?B) read`)
 	rateLine = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
 	tailLine = regexp.MustCompile(`99%\s+([0-9.]+[a-z]+)`)
 )
@@ -240,6 +243,14 @@ func (l *lab) wrk(ctx context.Context, url string, publish bool) (r result, err 
 	}
 	if r.rate, err = strconv.ParseFloat(string(rate[1]), 64); err != nil {
 		return r, fmt.Errorf("read what wrk says: %w", err)
+	}
+	if read := readLine.FindSubmatch(out); read != nil {
+		n, err1 := strconv.ParseFloat(string(read[1]), 64)
+		sum, err2 := strconv.ParseFloat(string(read[2]), 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return r, fmt.Errorf("read what wrk says: %w", err)
+		}
+		r.size = sum * map[string]float64{"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}[string(read[3])] / n
 	}
 	r.p99, err = time.ParseDuration(string(tail[1]))
 	return r, err
