@@ -167,7 +167,7 @@ func auditDoes(what string) string {
 	says := map[string]string{
 		"incident.open": "opened the incident", "incident.draft": "drafted the incident", "incident.update": "wrote an update of", "incident.change": "changed the incident",
 		"incident.publish": "published the incident", "incident.discard": "discarded the draft", "incident.delete": "deleted the incident",
-		"incident.postmortem": "wrote the postmortem of", "incident.update.change": "corrected an update of", "incident.grow": "added to the incident",
+		"incident.postmortem": "wrote the postmortem of", "incident.update.change": "corrected an update of", "incident.grow": "added to the incident", "incident.again": "told anew of the incident",
 		"incident.recovered":    "ended the incident",
 		"maintenance.announce":  "announced the maintenance",
 		"maintenance.change":    "changed the maintenance",
