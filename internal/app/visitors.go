@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,14 +21,18 @@ import (
 
 // visitors is telling visitors by e-mail and webhook put together.
 type visitors struct {
-	a        *App
-	settings kept[mail.Settings]
-	mail     *email.Sender
-	hooks    *webhook.Poster
-	tokens   *visitor.Tokens
-	teller   *tell.Teller
-	visits   *visit.Visits   // nil until there is a site
-	posted   [3]atomic.Int64 // by webhook.Verdict
+	a           *App
+	settings    kept[mail.Settings]
+	mail        *email.Sender
+	hooks       *webhook.Poster
+	tokens      *visitor.Tokens
+	teller      *tell.Teller
+	visits      *visit.Visits // nil until there is a site
+	counting    sync.Mutex    // over the two below
+	subscribers int           // by e-mail, as they were counted last
+	counted     time.Time
+
+	posted [3]atomic.Int64 // by webhook.Verdict
 }
 
 // visitorSecret is the name of the secret that visitors' links are made with.
@@ -92,6 +97,12 @@ func (v *visitors) testMail(ctx context.Context, s mail.Settings, to string) (we
 func (v *visitors) facts(ctx context.Context) *health.Mail {
 	s := v.mail.State()
 	m := &health.Mail{Enabled: v.mail.On(ctx), LastOK: s.LastOK, Failing: s.Failing, Problem: s.Problem}
+	v.counting.Lock()
+	defer v.counting.Unlock()
+	if time.Since(v.counted) < countFor {
+		m.Subscribers = v.subscribers
+		return m
+	}
 	counts, err := v.a.db.VisitorCounts(ctx, "")
 	if err != nil {
 		return nil // the database's part says so
@@ -101,8 +112,12 @@ func (v *visitors) facts(ctx context.Context) *health.Mail {
 			m.Subscribers += c.Confirmed
 		}
 	}
+	v.subscribers, v.counted = m.Subscribers, time.Now()
 	return m
 }
+
+// countFor is how long a count of all subscribers is good for: there may be many.
+const countFor = time.Minute
 
 // figures are for Prometheus.
 func (v *visitors) figures(count, gauge func(name, help string, v float64, kv ...string)) {

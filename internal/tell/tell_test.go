@@ -52,6 +52,14 @@ func subscribed(t *testing.T, n int) *store.DB {
 	db, err := store.Open(ctx, store.Options{DataDir: t.TempDir(), Node: "n"})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
+	subscribe(t, db, n)
+	return db
+}
+
+// subscribe makes the page and its subscribers.
+func subscribe(t *testing.T, db *store.DB, n int) {
+	t.Helper()
+	ctx := t.Context()
 	must(t, db.ChangePage(ctx, "", func(ctx context.Context, tx publish.Tx) error {
 		return tx.SavePage(ctx, &status.Page{ID: "main", Slug: "main", Main: true, Name: "Main", Zone: "UTC", Created: time.Now()})
 	}))
@@ -63,7 +71,6 @@ func subscribed(t *testing.T, n int) *store.DB {
 	for _, q := range asked {
 		must(t, db.ConfirmSubscriber(ctx, q.ID))
 	}
-	return db
 }
 
 // publish1 publishes something with a long text.
