@@ -334,3 +334,42 @@ func TestTwoPeopleWhoMakeTheFirstPageAtOnceMakeTwo(t *testing.T) {
 		same(t, "main ones", pages[0].Main != pages[1].Main, true)
 	})
 }
+
+func TestADayOfWhichAPartIsPrunedIsNeverCountedAnew(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		c := r.component("API")
+		for n := range 50 {
+			r.pass(7 * time.Hour)
+			_, err := r.desk.SetComponent(ctx, mira, c.ID, []status.State{status.Major, status.Operational}[n%2], true)
+			must(t, err)
+			r.tick()
+		}
+		_, err := r.db.PruneStatus(ctx, begin.AddDate(0, 0, 8), 500)
+		must(t, err)
+		p := r.record().Page
+		p.Zone = "America/New_York"
+		_, err = r.desk.SavePage(ctx, mira, p)
+		must(t, err)
+		r.tick()
+		before, err := r.db.StatusDays(ctx, r.page.ID, "2026-11-20", "2026-12-08")
+		must(t, err)
+		_, _, err = r.desk.OpenIncident(ctx, mira, publish.Opening{PageID: r.page.ID, Title: "It was long down", Started: begin.AddDate(0, 0, 5),
+			Note: publish.Note{Body: "b", Silent: true, At: begin.AddDate(0, 0, 5), Changes: []status.Change{{ComponentID: c.ID, To: status.Major}}}})
+		must(t, err)
+		after, err := r.db.StatusDays(ctx, r.page.ID, "2026-11-20", "2026-12-08")
+		must(t, err)
+		changed := 0
+		for n, was := range before[c.ID] {
+			now := after[c.ID][n]
+			switch {
+			case was.Date <= "2026-11-27":
+				same(t, was.Date, fmt.Sprint(now), fmt.Sprint(was))
+			case fmt.Sprint(now) != fmt.Sprint(was):
+				changed++
+				same(t, now.Date, now.Seconds[status.Major], 86400)
+			}
+		}
+		same(t, "days after it are counted anew", changed > 2, true)
+	})
+}

@@ -105,6 +105,13 @@ func (j *job) recount(id string, since time.Time) error {
 	if err != nil || !since.Before(open) {
 		return err
 	}
+	if day := dayOf(since, j.zone); day.Before(j.kept) {
+		// Of its first hours nothing is kept any more: the page goes by another zone
+		// than when they were pruned. It stays as it was counted.
+		if _, since, err = status.DayBounds(day.In(j.zone).Format(status.DateFormat), j.zone); err != nil || !since.Before(open) {
+			return err
+		}
+	}
 	found, err := j.tx.Intervals(j.ctx, id, dayOf(since, j.zone))
 	if err != nil {
 		return err
