@@ -22,7 +22,7 @@ func (db *DB) UnnamedObjects(ctx context.Context, sourceID string, limit int) ([
 		WHERE a.rank IN (1, 2) AND o.source_id = $1 AND `+unnamedSQL+" ORDER BY a.since DESC, o.id LIMIT $2", sourceID, int64(limit))
 	if err == nil && len(list) < limit {
 		var rest []alert.Object
-		rest, err = collect(ctx, db.reads, scanObject, "SELECT "+objectColumns+" FROM object o WHERE o.source_id = $1 AND o.alert_id = '' AND "+
+		rest, err = collect(ctx, db.reads, scanObject, "SELECT "+objectColumns+" FROM object o WHERE o.source_id = $1 AND o.alert_id IN ('', '"+keepAlert+"') AND "+
 			unnamedSQL+" ORDER BY o.changed DESC, o.id LIMIT $2", sourceID, int64(limit-len(list)))
 		list = append(list, rest...)
 	}

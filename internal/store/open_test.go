@@ -354,8 +354,14 @@ func TestWakes(t *testing.T) {
 		// A downtime without an alert: pages may show it, and no tab has anything new.
 		c := problem(3)
 		c.Alerts, c.Events, c.Live = nil, nil, nil
+		c.Objects[0].Downtime = true
 		write(t, db, c)
 		expect(1, 0, 0)
+		in, err := db.Troubles(t.Context())
+		ok(t, err)
+		if len(in) == 0 || in[len(in)-1].AlertID != "" || in[len(in)-1].Object.ID != c.Objects[0].ID {
+			t.Errorf("the downtime of an object that never had an alert is not seen: %v", in)
+		}
 		before := db.ConfigVersion()
 		ok(t, db.SaveUser(t.Context(), auth.User{ID: "u1", Name: "ann"}))
 		expect(0, 0, 1)

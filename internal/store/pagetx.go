@@ -224,7 +224,7 @@ func (t *pageTx) SaveWatch(ctx context.Context, componentID string, w publish.Wa
 // troubleSQL answers open alerts with their objects, and objects that are in a
 // downtime without one.
 const troubleSQL = "SELECT " + objectColumns + `, a.id, a.state, a.since FROM alert a JOIN object o ON o.id = a.object_id WHERE a.rank IN (1, 2)
-	UNION ALL SELECT ` + objectColumns + ", '', o.state, o.changed FROM object o WHERE o.downtime AND o.alert_id = ''"
+	UNION ALL SELECT ` + objectColumns + ", '', o.state, o.changed FROM object o WHERE o.downtime AND o.alert_id IN ('', '" + keepAlert + "')"
 
 func readTroubles(ctx context.Context, q querier) ([]publish.Trouble, error) {
 	list, err := collect(ctx, q, func(s scanner) (t publish.Trouble, err error) {
