@@ -105,19 +105,21 @@ func TestTheEnginesOwnRepetitionIsTold(t *testing.T) {
 // again.
 func TestARequestThatIsTakenTwiceIsToldOnce(t *testing.T) {
 	for _, version := range []string{"0.25", "0.34"} {
-		onEach(t, func(t *testing.T, db *store.DB) {
-			two := sent(t, version)[0]
-			g := newGroups(t, db)
-			g.now = g.now.Add(58 * time.Second)
-			g.take(t, 0, two)
-			for _, r := range g.take(t, time.Second, two) {
-				if !r.Duplicate || r.Deliveries != 0 {
-					t.Errorf("%s, at once: %+v", version, r)
+		t.Run(version, func(t *testing.T) {
+			onEach(t, func(t *testing.T, db *store.DB) {
+				two := sent(t, version)[0]
+				g := newGroups(t, db)
+				g.now = g.now.Add(58 * time.Second)
+				g.take(t, 0, two)
+				for _, r := range g.take(t, time.Second, two) {
+					if !r.Duplicate || r.Deliveries != 0 {
+						t.Errorf("at once: %+v", r)
+					}
 				}
-			}
-			for _, r := range g.take(t, 3*time.Second, two) { // in the next minute
-				g.told(t, r, alert.Repeated, false, quiet)
-			}
+				for _, r := range g.take(t, 3*time.Second, two) { // in the next minute
+					g.told(t, r, alert.Repeated, false, quiet)
+				}
+			})
 		})
 	}
 }

@@ -54,11 +54,14 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// onEach runs a test on both databases, each with a store of its own.
+// onEach runs a test on both databases at once, each with a store of its own:
+// much of the time goes by until PostgreSQL has made and dropped its. They run
+// when the test that called it has come to its end.
 func onEach(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
 	for _, e := range engines() {
 		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
 			db, err := store.Open(t.Context(), store.Options{URL: e.url(t), Node: "test"})
 			must(t, err)
 			t.Cleanup(func() { must(t, db.Close()) })

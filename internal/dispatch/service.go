@@ -59,6 +59,16 @@ type Service struct {
 	figures figures
 }
 
+// Random numbers are drawn 16 ids at a time instead of with a system call each.
+// It holds for all of the program and is no safe thing to change while ids are
+// made, so it is said before anything runs.
+var _ = drawMany()
+
+func drawMany() bool {
+	uuid.EnableRandPool()
+	return true
+}
+
 // New makes a Service. It does nothing before Run.
 func New(st Store, o Options) *Service {
 	if o.MaxGroup <= 0 {
@@ -68,9 +78,6 @@ func New(st Store, o Options) *Service {
 		o.Queue = 8192
 	}
 	if o.NewID == nil {
-		// Random numbers are drawn 16 ids at a time instead of with a system
-		// call each.
-		uuid.EnableRandPool()
 		o.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
 	if o.Log == nil {
