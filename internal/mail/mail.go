@@ -12,8 +12,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-
 	"tocsin/internal/config"
 )
 
@@ -159,12 +157,6 @@ func Address(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	local, domain, ok := strings.Cut(text, "@")
 	domain = strings.ToLower(domain)
-	if strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
-		// Of a domain in letters of all the world every program knows this form.
-		if plain, err := idna.Lookup.ToASCII(domain); err == nil {
-			domain, text = plain, local+"@"+plain
-		}
-	}
 	switch {
 	case text == "":
 		return "", fmt.Errorf("is empty")

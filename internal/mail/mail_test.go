@@ -11,8 +11,7 @@ func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{
 		" Mira@Example.ORG ":      "Mira@example.org",
 		"mira+status@example.org": "mira+status@example.org",
-		"mira@münchen.example":    "mira@xn--mnchen-3ya.example",
-		"mira@BÜCHER.example":     "mira@xn--bcher-kva.example",
+		"mira@münchen.example":    "",
 		"":                        "", "mira": "", "@example.org": "", "mira@": "", "mira@localhost": "", "mira@example.org.": "",
 		"mira@127.0.0.1": "", "mira@[127.0.0.1]": "", "mira@１２７.0.0.1": "", "mira@a@b.example": "", "mira@exa mple.org": "",
 		`"mira b"@example.org`: "", `"mira@x"@example.org`: "", "Mira <mira@example.org>": "", "mira@example.org\r\nBcc: x@example.org": "",

@@ -17,7 +17,6 @@ type Ways struct{ Email, Webhook bool }
 type Visit struct {
 	PageID string
 	Base   string // of the page: "" or "/s/SLUG"
-	URL    string // of the page, with its host
 	Path   string // below it
 	May    bool   // see the page
 	W      *words.Language
@@ -46,7 +45,7 @@ func (s *Site) VisitOf(pageID string, r *http.Request) (Visit, bool) {
 }
 
 func (s *Site) visit(set *pageSet, path string, r *http.Request) Visit {
-	v := Visit{PageID: set.page.ID, Base: set.at.Base, URL: set.at.URL, Path: path, W: set.language, set: set}
+	v := Visit{PageID: set.page.ID, Base: set.at.Base, Path: path, W: set.language, set: set}
 	v.May = !set.at.Private || s.gate.allows(set, r)
 	if accept := r.Header.Get("Accept-Language"); accept != "" {
 		v.W = s.renderer.languages.Accept(accept, set.page.Language)

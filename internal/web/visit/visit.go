@@ -26,6 +26,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"tocsin/internal/fault"
 	"tocsin/internal/push"
 	"tocsin/internal/visitor"
@@ -201,7 +203,7 @@ func (v *Visits) subscribe(w http.ResponseWriter, r *http.Request, at page.Visit
 	if s.Want.Incident != "" && len(s.Want.Kinds) == 0 {
 		s.Want.Kinds = append(push.DefaultKinds(), push.Maintenance) // all about it, which may be a maintenance
 	}
-	if s.Address = r.PostForm.Get("email"); c == visitor.Webhook {
+	if s.Address = spelled(r.PostForm.Get("email")); c == visitor.Webhook {
 		s.Address = r.PostForm.Get("url")
 		s.Secret = make([]byte, visitor.SecretSize)
 		_, _ = rand.Read(s.Secret) // it never fails
@@ -234,6 +236,16 @@ func (v *Visits) subscribe(w http.ResponseWriter, r *http.Request, at page.Visit
 		say.Secret = v.o.Secret(s.Secret)
 	}
 	v.o.Site.Say(w, r, at, say)
+}
+
+// spelled is an address with its domain in the letters that every program knows,
+// whichever of the world's it was written in.
+func spelled(address string) string {
+	local, domain, ok := strings.Cut(strings.TrimSpace(address), "@")
+	if plain, err := idna.Lookup.ToASCII(domain); ok && err == nil {
+		return local + "@" + plain
+	}
+	return address
 }
 
 // spares says whether an address may be asked once more. It is counted by the
@@ -275,25 +287,27 @@ func distinct(list []string) []string {
 	return out
 }
 
-// of answers the subscriber of a link, of this page; false when it has answered
-// that the link does nothing.
-func (v *Visits) of(w http.ResponseWriter, r *http.Request, at page.Visit, p visitor.Purpose, token string) (visitor.Subscriber, bool) {
+// of answers the subscriber of a link, and the page that it is of; false when it has
+// answered that the link does nothing.
+func (v *Visits) of(w http.ResponseWriter, r *http.Request, at page.Visit, p visitor.Purpose, token string) (visitor.Subscriber, page.Visit, bool) {
 	id, err := v.o.Tokens.Check(p, token, v.o.Now())
 	var s visitor.Subscriber
 	if err == nil {
 		s, err = v.o.Store.Subscriber(r.Context(), id)
 	}
-	switch {
-	case err == nil && s.PageID == at.PageID:
-		return s, true
-	case err == nil && r.Method != http.MethodPost:
-		if there, ok := v.o.Site.VisitOf(s.PageID, r); ok {
-			what := map[visitor.Purpose]string{visitor.Confirm: "confirm", visitor.Manage: "manage"}[p]
-			http.Redirect(w, r, there.URL+"/subscribe/"+what+"/"+token, http.StatusSeeOther)
-			break
+	if err == nil && s.PageID != at.PageID {
+		// Another page stands there by now.
+		there, ok := v.o.Site.VisitOf(s.PageID, r)
+		if !ok || !there.May {
+			v.over(w, r, at)
+			return s, at, false
 		}
-		v.over(w, r, at)
-	case err == nil, errors.Is(err, fault.ErrNotFound), errors.Is(err, visitor.ErrTokenExpired):
+		at = v.o.Site.In(there, at.W.Tag)
+	}
+	switch {
+	case err == nil:
+		return s, at, true
+	case errors.Is(err, fault.ErrNotFound), errors.Is(err, visitor.ErrTokenExpired):
 		v.over(w, r, at)
 	case errors.Is(err, visitor.ErrToken):
 		if wait := v.guesses.take(place(r.RemoteAddr), v.o.Now()); wait > 0 {
@@ -305,7 +319,7 @@ func (v *Visits) of(w http.ResponseWriter, r *http.Request, at page.Visit, p vis
 	default:
 		v.failed(w, r, at, err)
 	}
-	return s, false
+	return s, at, false
 }
 
 func (v *Visits) over(w http.ResponseWriter, r *http.Request, at page.Visit) {
@@ -319,7 +333,7 @@ func (v *Visits) failed(w http.ResponseWriter, r *http.Request, at page.Visit, e
 }
 
 func (v *Visits) confirm(w http.ResponseWriter, r *http.Request, at page.Visit, token string) {
-	s, ok := v.of(w, r, at, visitor.Confirm, token)
+	s, at, ok := v.of(w, r, at, visitor.Confirm, token)
 	if !ok {
 		return
 	}
@@ -339,7 +353,7 @@ func (v *Visits) confirm(w http.ResponseWriter, r *http.Request, at page.Visit, 
 }
 
 func (v *Visits) manage(w http.ResponseWriter, r *http.Request, at page.Visit, token string) {
-	s, ok := v.of(w, r, at, visitor.Manage, token)
+	s, at, ok := v.of(w, r, at, visitor.Manage, token)
 	if !ok {
 		return
 	}
