@@ -14,11 +14,6 @@ type Tally struct {
 
 // Add counts a day.
 func (t *Tally) Add(d *Day, weights map[State]int) {
-	if n := d.Seconds[Operational]; len(d.Seconds) == 1 && n > 0 { // as most days are
-		t.known += int64(n)
-		t.down += int64(n) * int64(weights[Operational])
-		return
-	}
 	for s, n := range d.Seconds {
 		if s != NoData {
 			t.known += int64(n)

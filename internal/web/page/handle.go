@@ -78,7 +78,7 @@ type address struct {
 }
 
 // key is what the document at an address is kept under.
-func (a *address) key() string {
+func (a address) key() string {
 	if a.named {
 		return "/" + a.language.Tag + "/" + a.path
 	}

@@ -19,7 +19,7 @@ type lister struct {
 	m *maker
 	b []byte
 
-	daysAgo, today, table, head, uptime []byte // the same for each, marked up
+	daysAgo, today, table, uptime []byte // the same for each, marked up
 }
 
 func newLister(m *maker) *lister {

@@ -152,7 +152,20 @@ type Place struct {
 // Page makes the page itself in a language.
 func (r *Renderer) Page(s status.Snapshot, language *words.Language, zone *time.Location, at Place) ([]byte, error) {
 	m := r.maker(s, language, zone, at)
-	return r.execute("page", m.page())
+	v := m.page()
+	return r.executeInto(make([]byte, 0, weight(v.Groups)), "page", v)
+}
+
+// weight is about how many bytes a page with these groups has.
+func weight(groups []group) int {
+	n := 32 << 10
+	for i := range groups {
+		n += 1<<10 + len(groups[i].Components)
+		for j := range groups[i].Groups {
+			n += 1<<10 + len(groups[i].Groups[j].Components)
+		}
+	}
+	return n
 }
 
 func (r *Renderer) maker(s status.Snapshot, language *words.Language, zone *time.Location, at Place) *maker {
@@ -162,8 +175,12 @@ func (r *Renderer) maker(s status.Snapshot, language *words.Language, zone *time
 }
 
 func (r *Renderer) execute(name string, view any) ([]byte, error) {
-	var b bytes.Buffer
-	if err := r.t.ExecuteTemplate(&b, name, view); err != nil {
+	return r.executeInto(nil, name, view)
+}
+
+func (r *Renderer) executeInto(room []byte, name string, view any) ([]byte, error) {
+	b := bytes.NewBuffer(room)
+	if err := r.t.ExecuteTemplate(b, name, view); err != nil {
 		return nil, fmt.Errorf("make %s: %w", name, err)
 	}
 	return b.Bytes(), nil
