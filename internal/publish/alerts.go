@@ -233,7 +233,8 @@ func rank(i status.Impact) int { return push.Impact(i).Rank() }
 
 // raiseIncident makes an incident of components that got worse, where they ask for
 // one, or lets the one grow that the same storm has made already. A component
-// that a person writes about gets none of its own.
+// that a person writes about gets none of its own, and one that a person is to
+// decide about does not get into what is published without one.
 func (j *job) raiseIncident(worse []moved) error {
 	worse = slices.DeleteFunc(worse, func(m moved) bool { return m.v.incident == "" })
 	if len(worse) == 0 {
@@ -243,7 +244,7 @@ func (j *job) raiseIncident(worse []moved) error {
 	if err != nil {
 		return err
 	}
-	var storm *status.Incident
+	storms := map[bool]*status.Incident{} // by whether nobody is asked
 	for i := range open {
 		n := &open[i]
 		var mine, left []moved
@@ -255,7 +256,7 @@ func (j *job) raiseIncident(worse []moved) error {
 			}
 		}
 		if n.Automatic && len(n.Updates) > 0 && j.now.Sub(n.Updates[len(n.Updates)-1].At) <= j.d.o.Storm {
-			storm = n
+			storms[!n.Draft || !n.PublishAt.IsZero()] = n
 		}
 		if len(mine) == 0 {
 			continue
@@ -274,22 +275,37 @@ func (j *job) raiseIncident(worse []moved) error {
 			return err
 		}
 	}
-	if len(worse) == 0 {
-		return nil
+	for _, alone := range []bool{true, false} {
+		some := slices.DeleteFunc(slices.Clone(worse), func(m moved) bool { return (m.v.incident == "publish") != alone })
+		if len(some) == 0 {
+			continue
+		}
+		if err := j.raise(some, storms[alone], len(open), alone); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// raise has the incident of a storm grow, or makes one. open is how many there are;
+// alone says that nobody is asked before it is published.
+func (j *job) raise(worse []moved, storm *status.Incident, open int, alone bool) error {
 	if storm != nil {
 		return j.growOn(storm, worse)
 	}
-	if len(open) >= MaxOpen {
+	if open >= MaxOpen {
 		return nil
 	}
-	if again, err := j.again(worse); err != nil || again != nil {
-		if err != nil {
-			return err
+	if !alone { // what was to be published and ended first is gone
+		if again, err := j.again(worse); err != nil || again != nil {
+			if err != nil {
+				return err
+			}
+			return j.grow(again, worse, "incident.again", nil)
 		}
-		return j.grow(again, worse, "incident.again", nil)
 	}
 	made := status.Incident{PageID: j.page.ID, Phase: status.Investigating, Impact: status.ImpactMinor, Draft: true, Automatic: true, Created: j.now, Started: j.now}
+	var err error
 	if made.ID, err = newID(); err != nil {
 		return err
 	}

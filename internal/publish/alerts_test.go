@@ -196,6 +196,23 @@ func TestAStormIsOneIncident(t *testing.T) {
 	})
 }
 
+func TestAStormPublishesNothingThatAPersonIsToDecideAbout(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		r.component("Shop", bound("shop", publishes(5)))
+		mail := r.component("Mail", bound("mail", drafts)).ID
+		r.alert("shop", "HTTP", alert.Critical)
+		r.alert("mail", "SMTP", alert.Critical)
+		r.watch()
+		same(t, "drafts", len(r.drafts()), 2)
+		r.pass(5 * time.Minute)
+		r.tick()
+		left := r.drafts()
+		same(t, "drafts", len(left), 1)
+		same(t, "of", fmt.Sprint(left[0].Components), fmt.Sprint([]string{mail}))
+		same(t, "public", r.record().Incidents[0].Title, "Trouble with Shop")
+	})
+}
+
 func TestAnIncidentIsPublishedWhenNobodyActsInTime(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		ctx := t.Context()
