@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -17,6 +18,7 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/channel/webhook"
+	"tocsin/internal/publish"
 	"tocsin/test/mailsink"
 )
 
@@ -285,6 +287,28 @@ func TestLinksOfLettersStayGoodWhereverThePageGoes(t *testing.T) {
 	if n, err := h.app.Store().VisitorCounts(t.Context(), page); err != nil || len(n) != 0 {
 		t.Fatalf("counts are %v %v", n, err)
 	}
+	// The first place is left to another page.
+	says(t, h.form("/subscribe/email", url.Values{"email": {"b@example.org"}}), http.StatusOK)
+	letter = sink.Await(t, 2)[1]
+	pages, err := h.app.Store().StatusPages(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, main := range []bool{true, false} { // there is one at most
+		for i := range pages {
+			if p := pages[i]; p.Main != main {
+				continue
+			} else if err := h.app.Store().ChangePage(t.Context(), p.ID, func(ctx context.Context, tx publish.Tx) error {
+				p := pages[i]
+				p.Main = !main
+				return tx.SavePage(ctx, &p)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.shown("/s/main/")
+	says(t, h.form(linkIn(t, letter, h, "/subscribe/confirm"), url.Values{}), http.StatusOK, "b@example.org", "The main")
 	says(t, h.call("POST", "/s/shop/unsubscribe/"+strings.Repeat("A", 55), nil, ""), http.StatusNotFound)
 }
 
@@ -293,7 +317,7 @@ func TestAMailboxIsNotAskedOftenHoweverItIsWritten(t *testing.T) {
 	h := startHub(t)
 	h.mails(sink)
 	page, _ := h.publicPage("main", "API")
-	for _, to := range []string{"mi.ra@example.org", "mira+1@example.org", "m.ira+2@EXAMPLE.org", "mira+3@example.org", "mira+4@example.org", "other@example.org"} {
+	for _, to := range []string{"mi.ra@example.org", "mira+1@example.org", "m.ira+2@EXAMPLE.org", "mira+3@example.org", "mira+4@example.org", "other@Bücher.example"} {
 		says(t, h.form("/subscribe/email", url.Values{"email": {to}}), http.StatusOK, "Nearly done")
 	}
 	if n, err := h.app.Store().VisitorCounts(t.Context(), page); err != nil || n[0].Waiting != 4 {
