@@ -244,3 +244,65 @@ func BenchmarkHandle(b *testing.B) {
 		})
 	}
 }
+
+// A page that changes all the time is written to the disk now and then, and as it
+// was at the end.
+func TestTheLastStateIsOnDiskAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	at := now
+	st := &shelf{r: company()}
+	st.r.Page.Main, st.r.Page.Slug, st.r.Page.Zone, st.r.Page.Version = true, "main", "Europe/Berlin", 1
+	o := page.Options{Dir: dir, Now: func() time.Time { return at }}
+	s, err := page.NewSite(st, markdown.New(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := func() string {
+		t.Helper()
+		again, err := page.NewSite(&shelf{away: errors.New("away")}, markdown.New(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		again.Handle(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		for _, title := range []string{"First title", "Second title", "Third title"} {
+			if strings.Contains(w.Body.String(), title) {
+				return title
+			}
+		}
+		return ""
+	}
+	change := func(title string) {
+		t.Helper()
+		st.r.Incidents[0].Title = title
+		st.r.Page.Version++
+		if err := s.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("First title")
+	if got := kept(); got != "First title" {
+		t.Fatalf("on disk is %q", got)
+	}
+	at = at.Add(time.Second)
+	change("Second title")
+	if got := kept(); got != "First title" {
+		t.Errorf("a second later %q is on disk", got)
+	}
+	at = at.Add(10 * time.Second)
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(); got != "Second title" {
+		t.Errorf("some seconds later %q is on disk", got)
+	}
+	change("Third title")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(); got != "Third title" {
+		t.Errorf("at the end %q is on disk", got)
+	}
+}
