@@ -50,10 +50,11 @@ type Hub struct {
 	logMu  sync.Mutex
 }
 
-// Build builds the program into dir and answers its path.
+// Build builds the program into dir and answers its path: without C, as it is
+// shipped, and with paths, so that what `go vet` compiled serves here too.
 func Build(ctx context.Context, dir string) (string, error) {
 	bin := filepath.Join(dir, "tocsin")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, "tocsin/cmd/tocsin")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, "tocsin/cmd/tocsin")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)

@@ -68,7 +68,9 @@ func (h *hub) set(trouble float64) {
 func buildClient(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "client")
-	if out, err := exec.Command("go", "build", "-o", bin, "./client").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", bin, "./client")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the client: %v\n%s", err, out)
 	}
 	return bin
