@@ -129,7 +129,7 @@ func (c *cli) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run everything with a made-up company, to look around",
-		Long:  "Run the hub on an embedded database with sample users, contacts and rules, and a simulated\nmonitoring engine, and a team chat beside. Its data is deleted at the end, unless --data names a folder.",
+		Long:  "Run the hub on an embedded database with sample users, contacts and rules, a simulated\nmonitoring engine, a team chat beside, and a public status page with half a year of history\nthat follows the engine: the address of each is printed. Its data is deleted at the end, unless --data names a folder.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo.Run(cmd.Context(), demo.Options{Listen: listen, DataDir: *c.flags["TOCSIN_DATA"], Out: c.out})
