@@ -228,9 +228,7 @@ func (a *App) open(ctx context.Context) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL, DataDir: a.cfg.DataDir, Node: a.cfg.Node, Exclusive: true, Log: a.log})
+	db, err := a.openOrStandIn(ctx)
 	if err != nil {
 		if a.cfg.Postgres() {
 			return fmt.Errorf("open the database: %w: look at TOCSIN_DATABASE_URL, and whether PostgreSQL runs and lets this user in", err)

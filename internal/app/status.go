@@ -36,10 +36,7 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 		return nil, err //nolint:wrapcheck // says which secret
 	}
 	text := markdown.New()
-	p := &public{text: text}
-	if u, err := url.Parse(a.cfg.BaseURL); err == nil {
-		p.host = strings.ToLower(u.Hostname())
-	}
+	p := &public{text: text, host: hostOf(a.cfg.BaseURL)}
 	p.desk, err = publish.New(a.db, publish.Options{Text: text.Text, Node: a.cfg.Node, Log: a.log})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the constructor's own words
@@ -66,6 +63,15 @@ func newPublic(ctx context.Context, a *App) (*public, error) {
 	a.db.OnWake("page", p.desk.WakeClock)
 	a.db.OnWake("live", p.desk.WakeAlerts)
 	return p, nil
+}
+
+// hostOf is the hub's own host name, in small letters.
+func hostOf(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
 }
 
 // firstLook is for how long a start waits for the pages.

@@ -37,6 +37,7 @@ type Options struct {
 	Dir     string        // where the last records are kept, for a start without database; empty: nowhere
 	Poll    time.Duration // the safety net behind Wake; 1 s
 	Renew   time.Duration // how old a page that nothing changed may get; 1 min
+	Wait    time.Duration // how long the database may take to answer before it counts as away; 5 s
 	Gate    Gate          // who may see pages that are not public
 	// Image answers a page's logo by its id, PNG or JPEG; fault.ErrNotFound. Without
 	// it pages have none.
@@ -92,6 +93,9 @@ func NewSite(store Store, text Markdown, o Options) (*Site, error) {
 	if o.Renew <= 0 {
 		o.Renew = time.Minute
 	}
+	if o.Wait <= 0 {
+		o.Wait = 5 * time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -143,7 +147,7 @@ func (s *Site) Refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.o.Now()
-	pages, err := s.store.StatusPages(ctx)
+	pages, err := patiently(ctx, s.o.Wait, s.store.StatusPages)
 	if err != nil {
 		return s.allStale(fmt.Errorf("list pages: %w", err))
 	}
@@ -156,7 +160,7 @@ func (s *Site) Refresh(ctx context.Context) error {
 			next[p.ID] = known
 			continue
 		}
-		record, err := s.store.StatusRecord(ctx, p.ID)
+		record, err := patiently(ctx, s.o.Wait, func(ctx context.Context) (status.Record, error) { return s.store.StatusRecord(ctx, p.ID) })
 		if err != nil {
 			return s.allStale(fmt.Errorf("read page %s: %w", p.Slug, err))
 		}
@@ -179,6 +183,14 @@ func (s *Site) Refresh(ctx context.Context) error {
 		s.keep(next, now, keepAfter)
 	}
 	return nil
+}
+
+// patiently asks the database for a time: one that takes connections and then says
+// nothing is as good as none, and visitors must be told so.
+func patiently[T any](ctx context.Context, d time.Duration, ask func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return ask(ctx)
 }
 
 // woken says that something changed meanwhile, which is more urgent than what is
