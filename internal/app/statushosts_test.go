@@ -22,7 +22,7 @@ func (h *hub) eventually(what string, ask func() answer, ok func(answer) bool) a
 	h.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for deadline := time.Now().Add(40 * time.Second); ; <-look.C {
+	for deadline := time.Now().Add(20 * time.Second); ; <-look.C {
 		got := ask()
 		if ok(got) {
 			return got

@@ -136,7 +136,7 @@ func TestThePageOutlivesItsDatabaseAndARestart(t *testing.T) {
 
 	gate.shut()
 	h.eventually("it says from when it is", home, old)
-	for _, path := range []string{"/api/v2/summary.json", "/history.atom", "/badge.svg", "/embed"} {
+	for _, path := range []string{"/api/v2/summary.json", "/badge.svg", "/embed"} {
 		if got := h.call("GET", path, nil, ""); got.status != http.StatusOK {
 			t.Errorf("%s without database: %d", path, got.status)
 		}
