@@ -15,8 +15,11 @@ import (
 type told struct {
 	ID     string
 	Status string
-	Object struct{ Downtime bool }
-	Ack    *struct {
+	Object struct {
+		SourceID string `json:"source_id"`
+		Downtime bool
+	}
+	Ack *struct {
 		EventID, Author, Comment, Origin, Confirmation string
 		EngineWords                                    string `json:"engine_words"`
 	} `json:"acknowledgement"`
@@ -286,9 +289,13 @@ func TestWriteBackToNagios(t *testing.T) {
 	})
 
 	s.part("what Nagios tells of it itself is the same acknowledgement", func() {
-		s.cli("", "source", "write-back", "nagios", "--write-back", "command_file", "--command-file", s.nagios.CommandFile(),
-			"--status-file", s.nagios.StatusFile(), "--confirm-seconds", "4", "--engine-notify")
 		disk := s.problem("web01", "Disk /")
+		// By the hub itself, which then knows: what a command sets it learns within a second.
+		s.must(s.hub.Call(s.ctx, "PUT", "/sources/"+s.alert(disk).Object.SourceID, s.hub.Key, map[string]any{
+			"name": "nagios", "kind": "nagios", "write_back": map[string]any{
+				"kind": "command_file", "command_file": s.nagios.CommandFile(), "status_file": s.nagios.StatusFile(), "confirm_seconds": 4, "notify": true,
+			},
+		}, nil))
 		s.ack(disk, "Making room", nil)
 		s.confirmation(disk, "confirmed")
 		s.must(s.nagios.UntilLogged(s.ctx, "SERVICE NOTIFICATION: anna;web01;Disk /;ACKNOWLEDGEMENT (CRITICAL)", 2)) // the first was Ben's
