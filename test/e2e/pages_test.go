@@ -47,6 +47,28 @@ func (w *world) scene() {
 	say("RECOVERY", "ldap.example.com", "LDAP", 0, "LDAP OK - 0.004 seconds response time", nil)
 }
 
+// look goes over the page of a tab in both colour schemes, wide and narrow: nothing
+// that axe-core knows as a barrier, and nothing that is wider than the screen.
+func (w *world) look(tab browser.Tab, path string) {
+	w.Helper()
+	for _, dark := range []bool{false, true} {
+		for _, width := range []int{1280, 390} {
+			w.must(tab.Dark(w.ctx, dark))
+			w.must(tab.Size(w.ctx, width, 900))
+			found, err := axe.Check(w.ctx, tab)
+			w.must(err)
+			for _, v := range found {
+				w.Errorf("%s, dark %v, %d wide: %s", path, dark, width, v)
+			}
+			var over int
+			w.must(tab.Eval(w.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
+			if over > 0 {
+				w.Errorf("%s, %d wide: the page is %d pixels wider than the screen", path, width, over)
+			}
+		}
+	}
+}
+
 // Each page of the console, in both colour schemes, wide and narrow: nothing
 // that axe-core knows as a barrier, and nothing that is wider than the screen.
 func TestPagesHaveNoBarriers(t *testing.T) {
@@ -55,24 +77,7 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	anna := w.sit("anna", browser.Chromium, browser.Granted)
 	tab, err := anna.browser.Open(w.ctx, w.hub.URL+"/console/sign-in")
 	w.must(err)
-	look := func(path string) {
-		for _, dark := range []bool{false, true} {
-			for _, width := range []int{1280, 390} {
-				w.must(tab.Dark(w.ctx, dark))
-				w.must(tab.Size(w.ctx, width, 900))
-				found, err := axe.Check(w.ctx, tab)
-				w.must(err)
-				for _, v := range found {
-					t.Errorf("%s, dark %v, %d wide: %s", path, dark, width, v)
-				}
-				var over int
-				w.must(tab.Eval(w.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
-				if over > 0 {
-					t.Errorf("%s, %d wide: the page is %d pixels wider than the screen", path, width, over)
-				}
-			}
-		}
-	}
+	look := func(path string) { w.look(tab, path) }
 	look("/console/sign-in")
 	anna.signIn()
 	tab = anna.tab

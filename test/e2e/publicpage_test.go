@@ -1,0 +1,157 @@
+package e2e_test
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tocsin/internal/demo"
+	"tocsin/test/browser"
+	"tocsin/test/hub"
+)
+
+// publicScene makes a public page with something of everything, and answers the
+// paths of what belongs to it: in the console, and for everybody.
+func (w *world) publicScene() (console, public []string) {
+	w.Helper()
+	made := func(kind string, body map[string]any) (id, path string) {
+		w.Helper()
+		var out struct{ ID, URL string }
+		w.must(w.hub.Post(w.ctx, "/status/"+kind, body, &out))
+		u, err := url.Parse(out.URL)
+		w.must(err)
+		return out.ID, u.Path
+	}
+	page, _ := made("pages", map[string]any{"slug": "main", "name": "Sandbank", "zone": "Europe/Berlin", "language": "en", "about": "How **we** are doing.", "support": "mailto:help@example.com"})
+	group, _ := made("groups", map[string]any{"name": "Shop", "open": true})
+	inner, _ := made("groups", map[string]any{"name": "Behind it", "parent_id": group, "open": true})
+	site, _ := made("components", map[string]any{"name": "Website", "group_id": group, "about": "Looking and buying", "bindings": []any{map[string]any{"hosts": []string{"web*"}, "incident": "draft"}}})
+	orders, _ := made("components", map[string]any{"name": "Orders", "group_id": inner})
+	mail, _ := made("components", map[string]any{"name": "Mail"})
+	open, openPath := made("incidents", map[string]any{
+		"title": "Orders come late", "impact": "major", "body": "We **look into it**:\n\n- the queue\n- the database", "changes": []any{map[string]string{"component_id": orders, "to": "partial_outage"}},
+	})
+	draft, _ := made("incidents", map[string]any{"title": "The website is slow", "body": "Perhaps.", "draft": true, "components": []string{site}})
+	over, overPath := made("incidents", map[string]any{"title": "Mail was away", "body": "It is back.", "phase": "resolved", "components": []string{mail}})
+	w.must(w.hub.Call(w.ctx, "PUT", "/status/incidents/"+over+"/postmortem", w.hub.Key, map[string]any{"postmortem": "## Why\n\nA disk was full."}, nil))
+	tomorrow := time.Now().Add(24 * time.Hour)
+	work, workPath := made("maintenance", map[string]any{"title": "New memory", "body": "A few minutes.", "components": []string{mail}, "start": tomorrow, "end": tomorrow.Add(time.Hour)})
+	series, _ := made("series", map[string]any{"title": "Updates", "body": "Short breaks.", "rule": "FREQ=MONTHLY;BYDAY=1SU", "zone": "Europe/Berlin", "start": tomorrow, "minutes": 30, "components": []string{site}})
+	template, _ := made("templates", map[string]any{"name": "First word", "title": "It is slow", "body": "We look into it.", "phase": "investigating", "impact": "minor"})
+
+	const at = "/console/incidents/"
+	console = []string{
+		at[:len(at)-1], "/console/templates", "/console/maintenance", "/console/components", "/console/pages", at + "new", at + open, at + open + "/update", at + open + "/edit", at + open + "/delete", at + draft + "/draft", at + over, at + over + "/postmortem", "/console/templates/" + template,
+		"/console/maintenance/" + work, "/console/maintenance/" + work + "/edit", "/console/maintenance/" + work + "/cancel", "/console/series/" + series, "/console/pages/" + page, "/console/components/" + site, "/console/component-groups/" + group, "/console/components/" + site + "/state", "/console/components/" + site + "/delete", "/console/pages/" + page + "/delete",
+	}
+	return console, []string{"/", "/de/", "/history", "/uptime", "/subscribe", "/embed", openPath, overPath, workPath}
+}
+
+// A public page and the pages of the console that make it, with something of
+// everything on them.
+func TestPublicPagesHaveNoBarriers(t *testing.T) {
+	w := begin(t, hub.Options{})
+	w.user("anna", "admin")
+	w.serve()
+	console, public := w.publicScene()
+	anna := w.sit("anna", browser.Chromium, browser.Granted)
+	anna.signIn()
+	for _, path := range append(public, console...) {
+		w.must(anna.tab.Go(w.ctx, w.hub.URL+path))
+		var there bool
+		w.must(anna.tab.Eval(w.ctx, "performance.getEntriesByType('navigation')[0].responseStatus === 200", &there))
+		if !there {
+			t.Errorf("%s is not there", path)
+			continue
+		}
+		w.look(anna.tab, path)
+	}
+}
+
+// The pictures of the public page and of the editor of its incidents, in the demo,
+// whose page has half a year of history.
+func TestPicturesOfTheStatusPage(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ready, ended := make(chan demo.Access, 1), make(chan error, 1)
+	go func() {
+		ended <- demo.Run(ctx, demo.Options{Listen: "127.0.0.1:0", First: time.Hour, Pace: time.Hour, Log: slog.New(slog.DiscardHandler), Ready: func(a demo.Access) { ready <- a }})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var at demo.Access
+	select {
+	case at = <-ready:
+	case <-ctx.Done():
+		t.Fatal("the demo does not start")
+	}
+	b, err := browser.Chromium(ctx, browser.Options{Dir: t.TempDir()})
+	must(err)
+	t.Cleanup(b.Close)
+	must(b.Permit(ctx, at.URL, browser.Granted)) // nothing on the page asks for it then
+	tab, err := b.Open(ctx, at.URL+"/console/sign-in?next=/console/incidents/new")
+	must(err)
+	until := func(expr string) {
+		t.Helper()
+		short, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if err := browser.Until(short, tab, expr); err != nil {
+			have, _ := browser.Text(ctx, tab, "body")
+			t.Fatalf("%v; the page is\n%s", err, have)
+		}
+	}
+	shoot := func(name string) {
+		t.Helper()
+		for _, dark := range []bool{false, true} {
+			must(tab.Dark(ctx, dark))
+			shot, err := tab.Shot(ctx, false)
+			must(err)
+			if len(shot) < 10_000 {
+				t.Errorf("the picture %s has %d bytes: is it empty?", name, len(shot))
+			}
+			if !*update {
+				continue
+			}
+			file := name + ".png"
+			if dark {
+				file = name + "-dark.png"
+			}
+			must(os.WriteFile(filepath.Join("../../docs/images", file), shot, 0o644))
+		}
+	}
+	must(browser.Type(ctx, tab, "input[name=name]", at.Name))
+	must(browser.Type(ctx, tab, "input[name=password]", at.Password))
+	must(browser.Click(ctx, tab, "button[type=submit]"))
+	until("location.pathname === '/console/incidents/new' && document.readyState === 'complete' && document.querySelector('#template option:nth-child(2)')")
+	must(tab.Size(ctx, 1280, 1000))
+	must(tab.Eval(ctx, "(() => { const t = document.querySelector('#template'); t.value = [...t.options].find(o => o.text.startsWith('Orders')).value; })()", nil))
+	must(browser.Click(ctx, tab, "button[value=template]"))
+	until("document.querySelector('input[name=title]')?.value.startsWith('Orders are slow')")
+	must(tab.Eval(ctx, `(() => {
+		const row = [...document.querySelectorAll('.states-row')].find(r => r.dataset.name === 'Orders').querySelector('select');
+		row.value = 'partial_outage';
+		row.dispatchEvent(new Event('input', {bubbles: true}));
+		row.dispatchEvent(new Event('change', {bubbles: true}));
+	})()`, nil))
+	until("document.querySelector('#preview').contentDocument?.body?.innerText.includes('We are looking for the cause')")
+	must(tab.Eval(ctx, "scrollTo(0, 0)", nil))
+	shoot("incident")
+	must(browser.Click(ctx, tab, "button.primary[value=publish]"))
+	until(`/^\/console\/incidents\/[0-9a-f-]{36}$/.test(location.pathname)`)
+	must(tab.Go(ctx, at.URL+"/"))
+	until("document.body.innerText.includes('Orders are slow')")
+	shoot("status")
+}
