@@ -191,7 +191,7 @@ func (s *publicStory) drafted() {
 	if len(open.Incidents) != 0 {
 		s.Errorf("visitors see a draft: %+v", open)
 	}
-	resp, err := http.Get("http://" + s.hub.Listen + "/incidents/" + s.incident.ID) //nolint:noctx // this machine
+	resp, err := http.Get("http://" + s.hub.Listen + "/incidents/" + s.incident.ID)
 	s.must(err)
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusNotFound {
