@@ -59,6 +59,6 @@ func TestMovingStories(t *testing.T) {
 			e.Defer(s.Close)
 			e.Setenv(name, s.URL)
 		}
-		return nil
+		return brisk(e)
 	}})
 }

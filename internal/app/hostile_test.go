@@ -184,7 +184,7 @@ func TestADatabaseThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.Start(t.Context(), cfg, app.Options{AnswerTimeout: 500 * time.Millisecond})
+	a, err := app.Start(t.Context(), cfg, app.Options{AnswerTimeout: 1500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
