@@ -98,7 +98,7 @@ type Deps struct {
 	TestMail web.TestMail
 	// Desk changes public pages, Status is what is stored of them, and Visitors
 	// are those who look at them.
-	Desk     Desk
+	Desk     web.Desk
 	Status   Status
 	Visitors Visitors // nil: everybody may see everything
 	BaseURL  string

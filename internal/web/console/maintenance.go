@@ -22,11 +22,6 @@ type Planned interface {
 	StatusMaintenances(ctx context.Context, f publish.MaintenanceFilter) (list []status.Maintenance, next string, err error)
 }
 
-// Planning is what the pages of maintenance have the desk do besides Desk.
-type Planning interface {
-	DeleteMaintenance(ctx context.Context, who publish.Who, id string) error
-}
-
 // maintenanceRoutes are announced work: the calendar, one, and what comes again.
 func (c *console) maintenanceRoutes() []routing {
 	return []routing{

@@ -17,11 +17,6 @@ import (
 // subscribersPath is where it is said how many hear of a page.
 const subscribersPath = "/console/subscribers"
 
-// Triggering changes what visitors of a page are told of at all.
-type Triggering interface {
-	SetTriggers(ctx context.Context, who publish.Who, pageID string, on map[string]bool) (status.Page, error)
-}
-
 // Subscribers counts who hears of a page; New are those that came since a time.
 type Subscribers interface {
 	StatusSubscribers(ctx context.Context, pageID string, since time.Time) (publish.Subscribers, error)
