@@ -27,6 +27,7 @@ type memory struct {
 	writes   int // of sessions
 
 	beforeUser func() // called before a user is read by id, if not nil
+	broken     error  // answered instead of a user by id, if not nil
 }
 
 func newMemory() *memory {
@@ -48,6 +49,9 @@ func (m *memory) UserByID(_ context.Context, id string) (auth.User, error) {
 	defer m.lock()()
 	if m.beforeUser != nil {
 		m.beforeUser()
+	}
+	if m.broken != nil {
+		return auth.User{}, m.broken
 	}
 	u, ok := m.users[id]
 	if !ok {
@@ -387,6 +391,13 @@ func TestSignInRefusals(t *testing.T) {
 			if _, err := d.SignIn(t.Context(), row[0], row[1], "192.0.2.1:1"); !errors.Is(err, auth.ErrSignIn) {
 				t.Errorf("%s: %v", row[0], err)
 			}
+		}
+	})
+	t.Run("a database that does not answer is no wrong password", func(t *testing.T) {
+		d := newDesk(t)
+		d.st.broken = context.DeadlineExceeded
+		if _, err := d.SignIn(t.Context(), "anna", password, "192.0.2.1:1"); errors.Is(err, auth.ErrSignIn) || !errors.Is(err, d.st.broken) {
+			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("after too many failures for a name it says when to try again, and then takes it", func(t *testing.T) {

@@ -105,6 +105,9 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 	giveBack()
 	// Hashing took a while: what an admin changed meanwhile is not to be undone.
 	fresh, err := s.st.UserByID(ctx, u.ID)
+	if err != nil && !errors.Is(err, fault.ErrNotFound) {
+		return User{}, fmt.Errorf("look up user %q once more: %w", name, err)
+	}
 	if err != nil || fresh.Disabled || fresh.PasswordHash != u.PasswordHash {
 		return User{}, ErrSignIn
 	}
