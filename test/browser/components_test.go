@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,14 @@ func (d *shopDesk) goTo(path string) { d.Helper(); d.must(d.tab.Go(d.ctx, d.url+
 func (d *shopDesk) until(expr string) { d.Helper(); d.must(browser.Until(d.ctx, d.tab, expr)) }
 
 func (d *shopDesk) click(selector string) { d.Helper(); d.must(browser.Click(d.ctx, d.tab, selector)) }
+
+// press is click for what may move at that moment, because the page has just been
+// loaded and scripts add to it.
+func (d *shopDesk) press(selector string) {
+	d.Helper()
+	d.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility()", selector))
+	d.must(d.tab.Eval(d.ctx, fmt.Sprintf("document.querySelector(%q).click()", selector), nil))
+}
 
 // order waits until the hub has the components and groups in an order.
 func (d *shopDesk) order(want string) {
@@ -247,7 +256,8 @@ func TestAComponentIsBoundInABrowser(t *testing.T) {
 		d.until("location.pathname === '/console/components' && document.body.innerText.includes('Saved the component “Shop”')")
 	})
 	t.Run("its state is set over the list", func(t *testing.T) {
-		d.click("#component-" + d.ids["App"] + " [data-state-form]")
+		d.until("document.querySelector('[data-grip]').checkVisibility()") // the script runs
+		d.press("#component-" + d.ids["App"] + " [data-state-form]")
 		d.until("document.querySelector('dialog[open] input:checked') === document.activeElement")
 		d.click("dialog input[value=major_outage]")
 		d.click("dialog .primary")
@@ -269,12 +279,15 @@ func TestAComponentIsBoundInABrowser(t *testing.T) {
 		} {
 			d.goTo("/console/health")
 			d.goTo(path)
+			if strings.Contains(path, "#") {
+				d.until("document.querySelector('[data-grip]').checkVisibility()") // the script runs
+			}
 			switch {
 			case path == "/console/components#moving":
 				d.click(d.grip("Europe"))
 				d.until("document.querySelector('.mover') !== null")
 			case path == "/console/components#state":
-				d.click("#component-" + d.ids["App"] + " [data-state-form]")
+				d.press("#component-" + d.ids["App"] + " [data-state-form]")
 				d.until("document.querySelector('dialog[open]') !== null")
 			}
 			for _, dark := range []bool{false, true} {
