@@ -171,7 +171,7 @@ func (g *gate) unlock(s *Site, set *pageSet, w http.ResponseWriter, r *http.Requ
 		g.refuse(s, set, "", w, r, http.StatusForbidden, "")
 		return
 	}
-	if wait := g.take(r.RemoteAddr); wait > 0 {
+	if wait := g.take(set, r.RemoteAddr); wait > 0 {
 		seconds := strconv.Itoa(int(wait/time.Second) + 1)
 		w.Header().Set("Retry-After", seconds)
 		g.refuse(s, set, "", w, r, http.StatusTooManyRequests, s.address(set, "", r).language.T("too_many_tries", "seconds", seconds))
@@ -189,7 +189,7 @@ func (g *gate) unlock(s *Site, set *pageSet, w http.ResponseWriter, r *http.Requ
 		g.refuse(s, set, "", w, r, http.StatusUnauthorized, s.address(set, "", r).language.T("wrong_password"))
 		return
 	}
-	g.giveBack(r.RemoteAddr)
+	g.giveBack(set, r.RemoteAddr)
 	until := g.now().Add(cookieFor)
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever visitors come by https
 		Name: cookieOf(set), Value: base64.RawURLEncoding.EncodeToString(g.sign(set, until.Unix())), Path: "/",
@@ -221,23 +221,23 @@ func local(to, base string) string {
 	return u.EscapedPath()
 }
 
-// place is what tries are counted by: an IPv4 address, or the /64 that one
-// household gets.
-func place(remote string) string {
+// place is what tries are counted by: the page, whose password tells nothing of
+// another one's, and an IPv4 address, or the /64 that one household gets.
+func place(set *pageSet, remote string) string {
 	a := addr(remote)
 	if a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
-			return p.String()
+			return set.page.ID + " " + p.String()
 		}
 	}
-	return a.String()
+	return set.page.ID + " " + a.String()
 }
 
 // take takes one try, and answers how long to wait if there is none left.
-func (g *gate) take(remote string) time.Duration {
+func (g *gate) take(set *pageSet, remote string) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now, key := g.now(), place(remote)
+	now, key := g.now(), place(set, remote)
 	full := g.places[key]
 	if full.Before(now) {
 		full = now
@@ -257,10 +257,10 @@ func (g *gate) take(remote string) time.Duration {
 	return 0
 }
 
-func (g *gate) giveBack(remote string) {
+func (g *gate) giveBack(set *pageSet, remote string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.places, place(remote))
+	delete(g.places, place(set, remote))
 }
 
 // refuse shows the way in.
