@@ -153,6 +153,9 @@ func (f *Front) serve(c net.Conn) {
 			return
 		}
 		f.served.Add(1)
+		if !r.answering() {
+			return
+		}
 		if err := out.send(c); err != nil || last {
 			return
 		}
@@ -179,11 +182,8 @@ func (r *reader) head(done <-chan struct{}) ([]byte, bool) {
 		if r.have == len(r.buf) {
 			return r.buf, true
 		}
-		if now := time.Now(); !r.begun && now.Sub(r.set) > refresh {
-			r.set = now
-			if r.c.SetDeadline(now.Add(FrontIdle)) != nil {
-				return nil, false
-			}
+		if !r.waiting() {
+			return nil, false
 		}
 		select {
 		case <-done: // Close may have set its deadline before this one
@@ -191,24 +191,40 @@ func (r *reader) head(done <-chan struct{}) ([]byte, bool) {
 		default:
 		}
 		n, err := r.c.Read(r.buf[r.have:])
-		begins := r.have == 0
 		if r.have += n; err != nil {
 			return nil, false
-		}
-		if begins && !bytes.Contains(r.buf[:r.have], headEnd) {
-			r.begun, r.set = true, time.Now()
-			if r.c.SetDeadline(r.set.Add(FrontHead)) != nil {
-				return nil, false
-			}
 		}
 	}
 }
 
+// waiting sets how long the next bytes may take: a request that has begun is waited
+// for by its beginning, whichever read brought that.
+func (r *reader) waiting() bool {
+	now := time.Now()
+	switch {
+	case r.begun:
+		return true
+	case r.have > 0:
+		r.begun, r.set = true, now
+		return r.c.SetDeadline(now.Add(FrontHead)) == nil
+	case now.Sub(r.set) > refresh:
+		r.set = now
+		return r.c.SetDeadline(now.Add(FrontIdle)) == nil
+	}
+	return true
+}
+
+// answering gives an answer its time, of which the request may have used some.
+func (r *reader) answering() bool {
+	if now := time.Now(); r.begun || now.Sub(r.set) > refresh {
+		r.begun, r.set = false, now
+		return r.c.SetDeadline(now.Add(FrontIdle)) == nil
+	}
+	return true
+}
+
 func (r *reader) next(used int) {
 	r.have = copy(r.buf, r.buf[used:r.have])
-	if r.begun {
-		r.begun, r.set = false, time.Time{}
-	}
 }
 
 var headEnd = []byte("\r\n\r\n")
