@@ -341,7 +341,7 @@ func parse(head []byte) (q simple, ok bool) {
 		if !ok || !plainLine(name, value) {
 			return q, false
 		}
-		value = bytes.TrimSpace(value)
+		value = bytes.Trim(value, " \t") // and no other space, as net/http
 		switch len(name) {
 		case len("host"):
 			if fold(name, "host") {
@@ -386,7 +386,18 @@ func parse(head []byte) (q simple, ok bool) {
 			}
 		}
 	}
-	return q, hosts == 1 && q.host != ""
+	return q, hosts == 1 && plainHost(q.host)
+}
+
+// plainHost says whether a host is written as hosts are; net/http refuses others.
+func plainHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == ':' || c == '_' || c == '[' || c == ']') {
+			return false
+		}
+	}
+	return host != ""
 }
 
 // plainLine says whether a header line is one that nobody reads in two ways.
