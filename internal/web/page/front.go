@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -258,6 +259,23 @@ func (c *handedConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p) //nolint:wrapcheck // a connection's own error
+}
+
+// SyscallConn is what takes the socket out, as streams do to need less memory.
+func (c *handedConn) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := c.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn() //nolint:wrapcheck // a connection's own error
+	}
+	return nil, errors.ErrUnsupported
+}
+
+// CloseWrite lets the server end its half, and the client read why before it finds
+// that nobody listens.
+func (c *handedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // a connection's own error
+	}
+	return nil
 }
 
 // wire is an answer in two pieces.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -169,5 +170,47 @@ func TestTheFrontEndsWithItsServer(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := b.ReadByte(); err != io.EOF {
 		t.Errorf("an idle connection ended with %v", err)
+	}
+}
+
+// Streams take the socket out of their connection, and the server closes one half
+// of it: what is handed on is as good as what was accepted.
+func TestAConnectionThatIsHandedOnHasItsSocket(t *testing.T) {
+	_, s, _, _ := site(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := s.Front(l)
+	defer f.Close()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+	handed, err := f.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handed.Close()
+	if sc, ok := handed.(syscall.Conn); !ok {
+		t.Error("it has no socket")
+	} else if raw, err := sc.SyscallConn(); err != nil || raw.Control(func(uintptr) {}) != nil {
+		t.Errorf("its socket cannot be taken: %v", err)
+	}
+	half, ok := handed.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("one half of it cannot be closed")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+	if _, err := io.WriteString(c, "more"); err != nil {
+		t.Error(err)
 	}
 }
