@@ -53,6 +53,9 @@ type Options struct {
 	// AnswerTimeout is how long the answer to a page or a call of the API may
 	// take, when the database hangs for instance; 10 s.
 	AnswerTimeout time.Duration
+	// WriteTimeout is how long the client may take to take an answer; 5 min.
+	// Streams, which last, set their own.
+	WriteTimeout time.Duration
 }
 
 // App is a running Tocsin.
@@ -158,6 +161,9 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	}
 	if o.AnswerTimeout <= 0 {
 		o.AnswerTimeout = 10 * time.Second
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 5 * time.Minute
 	}
 	a := &App{cfg: cfg, log: o.Log, started: time.Now(), failed: make(chan error, 8)}
 	if a.cfg.Node == "" {
@@ -315,6 +321,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		Handler:           a.handler(o.AnswerTimeout),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       o.ReadTimeout,
+		WriteTimeout:      o.WriteTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -285,5 +286,40 @@ func send(t *testing.T, conn net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatalf("the hub does not listen to the end: %v", err)
+	}
+}
+
+// Who asks and never takes the answers must not hold a connection for ever either.
+func TestAnAnswerThatNobodyTakesIsNotHeldForEver(t *testing.T) {
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": t.TempDir()}, File: "/dev/null"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{WriteTimeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	h := &hub{T: t, app: a, url: a.URL()}
+	conn := h.dial()
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	many := strings.Repeat("GET /console/sign-in?x HTTP/1.1\r\nHost: hub\r\n\r\n", 100)
+	for {
+		_, err := io.WriteString(conn, many)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the connection is held for as long as its client likes")
+		}
+		if err != nil {
+			return
+		}
 	}
 }

@@ -143,7 +143,7 @@ func (a *App) standIn() (end func(), err error) {
 		}
 	})
 	lent := &lent{Listener: a.listener}
-	server := &http.Server{Handler: a.calm(a.trust(inner)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{Handler: a.calm(a.trust(inner)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
