@@ -74,12 +74,14 @@ func (w *drawer) get(key string, fill func() (*document, error)) (*document, err
 	w.mu.Unlock()
 	x.once.Do(func() {
 		x.err = errUnmade
+		defer func() { // also when fill panics
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if x.done = x.d != nil; x.err != nil && w.slots[key] == x {
+				delete(w.slots, key)
+			}
+		}()
 		x.d, x.err = fill()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if x.done = x.d != nil; x.err != nil && w.slots[key] == x {
-			delete(w.slots, key)
-		}
 	})
 	return x.d, x.err
 }
@@ -214,7 +216,7 @@ func (s *Site) document(ctx context.Context, set *pageSet, a address) (*document
 		id, one := strings.CutPrefix(a.path, "uptime/")
 		if !one {
 			id = ""
-		} else if !idForm.MatchString(id) {
+		} else if componentOf(set.snapshot.Groups, id) == nil { // a drawer keeps what there is not, too
 			return nil, true, nil
 		}
 		d, err := set.docs.get(key, func() (*document, error) { return s.uptime(ctx, set, a, id) })
