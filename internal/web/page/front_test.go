@@ -3,6 +3,7 @@ package page_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -207,7 +208,7 @@ func TestAConnectionThatIsHandedOnHasItsSocket(t *testing.T) {
 		t.Error(err)
 	}
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 	if _, err := io.WriteString(c, "more"); err != nil {
