@@ -256,6 +256,7 @@ func TestAComponentIsBoundInABrowser(t *testing.T) {
 		d.until("location.pathname === '/console/components' && document.body.innerText.includes('Saved the component “Shop”')")
 	})
 	t.Run("its state is set over the list", func(t *testing.T) {
+		d.goTo("/console/components")
 		d.until("document.querySelector('[data-grip]').checkVisibility()") // the script runs
 		d.press("#component-" + d.ids["App"] + " [data-state-form]")
 		d.until("document.querySelector('dialog[open] input:checked') === document.activeElement")

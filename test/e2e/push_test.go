@@ -445,6 +445,7 @@ type publication struct {
 }
 
 func (p *pushed) visits() {
+	p.must(p.hub.Post(p.ctx, "/status/pages", map[string]any{"slug": "main", "name": "Sandbank", "zone": "UTC"}, nil)) // what is followed
 	tab := p.tab
 	p.must(tab.Eval(p.ctx, "import('/static/js/push.js').then((m) => m.visitor.save({ kinds: ['incident_new'], min_impact: 'major' })).then(() => null)", nil))
 	p.follows(tab)
