@@ -189,9 +189,10 @@ export function onPush(f) {
 // visitor is the same for those who read a public page and have no user.
 export const visitor = {
   // save turns it on, or changes what somebody wants to hear: {page, components,
-  // kinds, min_impact, incident}. With an incident it is about that one alone, and
+  // kinds, min_impact, incident}; without a page, the main one, as for the hub. With
+  // an incident it is about that one alone, and
   // what else is wanted of the page stays. From a click, as turnOn.
-  async save({ page = '', components = [], kinds = [], min_impact = '', incident = '', language = navigator.language || '' }) {
+  async save({ page = 'main', components = [], kinds = [], min_impact = '', incident = '', language = navigator.language || '' }) {
     if (await ask() !== 'granted') return look();
     const key = await hubKey();
     if (!key.enabled) return look();
