@@ -46,6 +46,11 @@ const (
 	// NoticeEngine is no message to people: it tells the engine what was done
 	// here. Contacts' options do not know it.
 	NoticeEngine Notice = "engine"
+
+	// NoticeDigest tells of several alerts together: of a storm, or of what was
+	// held back. What it tells of is looked up when it is sent. Contacts' options do
+	// not know it; what it collects was wanted by them.
+	NoticeDigest Notice = "digest"
 )
 
 // Result is what Apply answers: the situation after the event, what the event

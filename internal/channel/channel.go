@@ -39,6 +39,16 @@ type Message struct {
 	// Snoozed is a reminder: the contact had put the alert off until now.
 	Snoozed bool
 
+	// Digest is set when the message tells of several alerts at once (Notice is
+	// NoticeDigest then, and Alert nil). A channel that can replaces what it showed
+	// of the same storm before.
+	Digest *Digest
+	// Duty says why somebody is told who was not at first, for people: "not
+	// acknowledged for 15 minutes: step 2 of “Night”"; empty where that is not so.
+	// Reminder says that it was told before to the same contact.
+	Duty     string
+	Reminder bool
+
 	// Handed says that the attempt before ended as Handed; Note is what the
 	// channel gave along with its last answer (see Noted), empty at first. After a
 	// crash the attempt may have been made all the same, and its note be lost.
@@ -46,6 +56,37 @@ type Message struct {
 	Note   string
 	// Asked is when the delivery was made.
 	Asked time.Time
+}
+
+// Digest is what one message tells of many alerts. All is as it is now.
+type Digest struct {
+	Storm     string    // the same for all messages of one storm, or of one stretch of being held
+	Held      bool      // it was held back (a window, a period, quiet hours); else it is a storm
+	Title     string    // for people, without counts: "Storm: Nagios Berlin", "While quiet hours lasted"
+	About     string    // what they have in common, for people: "source Nagios Berlin", "host web01"
+	Began     time.Time // of the storm
+	Total     int       // alerts that it tells of, each counted once
+	Open      int       // of them firing, and nobody has them
+	Acked     int
+	Recovered int
+	New       int    // alerts that no message of this storm told of before
+	Worst     []Line // of those that are not over the worst, at most MaxWorst; then by time
+	Over      bool   // the storm is over: the last message of it
+	URL       string // the list of them in the console
+}
+
+// MaxWorst is how many lines a Digest names.
+const MaxWorst = 5
+
+// Line is one alert of a Digest.
+type Line struct {
+	AlertID string
+	Object  alert.Object
+	State   alert.State
+	Status  alert.Status
+	Output  string
+	Since   time.Time
+	URL     string
 }
 
 // Channel tells people. SendAll gets messages in the order of their making and

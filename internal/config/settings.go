@@ -1,5 +1,7 @@
 package config
 
+import "tocsin/internal/storm"
+
 // Settings is what a person changes in daily life, in the console or by API.
 // They are kept in the database and take effect at once on every node.
 type Settings struct {
@@ -45,6 +47,18 @@ type Settings struct {
 	// MattermostTTL is for how many minutes it is tried to post a notification in
 	// Mattermost; past that, nobody is told of old news.
 	MattermostTTL int `json:"mattermost_ttl_minutes"`
+
+	// MailTTL and HookTTL are the same for e-mail and for webhooks.
+	MailTTL int `json:"mail_ttl_minutes"`
+	HookTTL int `json:"hook_ttl_minutes"`
+	// Storm says when alerts are told together.
+	Storm storm.Rules `json:"storm"`
+	// FlapChanges is after how many changes within FlapMinutes an object counts as
+	// flapping where its engine does not say so; 0: never.
+	FlapChanges int `json:"flap_changes"`
+	FlapMinutes int `json:"flap_minutes"`
+	// AckLinkHours is for how long the link in a letter may be used to acknowledge.
+	AckLinkHours int `json:"ack_link_hours"`
 }
 
 // Defaults are the settings of a new installation.
@@ -69,5 +83,12 @@ func Defaults() Settings {
 		PushReady: 20_000,
 
 		MattermostTTL: 240,
+		MailTTL:       1440,
+		HookTTL:       240,
+
+		Storm:        storm.Default(),
+		FlapChanges:  6,
+		FlapMinutes:  15,
+		AckLinkHours: 4,
 	}
 }

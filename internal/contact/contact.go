@@ -18,7 +18,19 @@ type Contact struct {
 	PushHost             bool    `json:"push_host"`             // in the browser, for hosts
 	PushService          bool    `json:"push_service"`          // in the browser, for services
 	Mattermost           string  `json:"mattermost"`            // "" not there, MattermostDirect, or the id of a room
+	MailHost             bool    `json:"mail_host"`             // by e-mail, for hosts
+	MailService          bool    `json:"mail_service"`          // and for services
+	Hook                 string  `json:"hook"`                  // id of a webhook of its own, empty: none
+	QuietPeriodID        string  `json:"quiet_period_id"`       // in this time period it wants to be left in peace; empty: never
+	QuietPass            string  `json:"quiet_pass"`            // what is told all the same: QuietNothing, QuietCritical, QuietWarning
 }
+
+// What passes a contact's quiet hours. Whoever is on call is told of everything.
+const (
+	QuietNothing  = ""         // nothing does
+	QuietCritical = "critical" // critical services, hosts that are down
+	QuietWarning  = "warning"  // those, warnings, unknown and unreachable: all problems, but no recoveries
+)
 
 // MattermostDirect is the Contact.Mattermost of whoever wants direct messages.
 const MattermostDirect = "direct"
@@ -36,4 +48,5 @@ type Group struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description"`
 	ContactIDs  []string `json:"contact_ids"`
+	ScheduleIDs []string `json:"schedule_ids"` // who is on call there belongs to the group at that moment
 }

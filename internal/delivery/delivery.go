@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/channel"
 	"tocsin/internal/route"
 )
 
@@ -22,6 +23,11 @@ const (
 	Cancelled State = "cancelled" // no longer true when its turn came
 	Dead      State = "dead"      // cannot be delivered
 	Skipped   State = "skipped"   // not told, by decision; Reason and Why say why
+
+	// Collected is told together with others, by the delivery that Bundle names. It
+	// goes on until that one ends, and then ends as that does, unless it is
+	// cancelled before.
+	Collected State = "collected"
 )
 
 // Delivery is one message to one destination by one channel, both the job and
@@ -54,7 +60,14 @@ type Delivery struct {
 	// Waiting with Attempt 0 and due later is a reminder, or held back for a
 	// moment: nobody is shown it before, so the list of what a user's tabs have
 	// not shown yet leaves it out.
-	Due      time.Time
+	Due time.Time
+	// Bundle is the delivery with NoticeDigest that tells of this one, empty if it
+	// is told by itself; Storm is what a digest and all that it collects, and the
+	// digests before and after it, have in common: the id of a storm or of one
+	// stretch of being held.
+	Bundle string
+	Storm  string
+
 	Attempt  int // rises at the claim; a completion counts only with the attempt it claimed
 	Expires  time.Time
 	Done     time.Time // zero until an end
@@ -78,6 +91,11 @@ type Claimed struct {
 	Object alert.Object
 	Alert  *alert.Alert
 	Handed bool // its state was Handed before it was claimed
+
+	// Digest is what a delivery with NoticeDigest tells of; nil for all others, and
+	// for one that has a single thing to tell: then Notice, Event, Object and Alert
+	// are of that one.
+	Digest *channel.Digest
 }
 
 // Completion is what became of a claimed delivery.

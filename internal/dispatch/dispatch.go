@@ -15,8 +15,10 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/config"
 	"tocsin/internal/delivery"
+	"tocsin/internal/escalation"
 	"tocsin/internal/live"
 	"tocsin/internal/route"
+	"tocsin/internal/storm"
 )
 
 // The errors that callers branch on.
@@ -69,6 +71,36 @@ type Changes struct {
 	EndSnoozes []string             // ids of alerts: delete their snoozes
 	Live       []live.Frame         // append to the live log
 	Sources    map[string]time.Time // source id to the time of its last event
+
+	Paces          map[string]storm.Pace // insert or update, by place
+	Digests        []DigestDue           // deliveries that collect: when they are due from now on
+	Escalations    []Escalation          // insert or update, by alert
+	EndEscalations []string              // ids of alerts: delete theirs
+}
+
+// DigestDue moves a digest that still collects.
+type DigestDue struct {
+	ID    string
+	Due   time.Time
+	Quiet bool
+}
+
+// Escalation is how far a policy is with an open alert.
+type Escalation struct {
+	AlertID  string
+	PolicyID string
+	Run      escalation.Run
+	Due      time.Time // Run.When(), or later where it was put off; zero: nothing more is to be done
+}
+
+// PlaceKey is a place at which messages come together, as Tx.Paces knows it: the
+// channel, a bar, and the destination, or where that is empty "contact:" and the
+// contact's id.
+func PlaceKey(channel, destination, contactID string) string {
+	if destination == "" {
+		destination = "contact:" + contactID
+	}
+	return channel + "|" + destination
 }
 
 // Call is one taken call, remembered so that a retried one changes nothing.
@@ -132,6 +164,9 @@ type Address struct {
 	Heard bool
 	// Problem says whether one of its messages is a problem notice.
 	Problem bool
+	// Storm is the storm (see delivery.Delivery) whose digest told of it last; empty
+	// if it was told by itself.
+	Storm string
 }
 
 // Store is what dispatch needs of the database.
@@ -143,6 +178,12 @@ type Store interface {
 	// has passed, the first to end first, and the Until of the next one that lies
 	// ahead, zero if none does.
 	ExpiredAcks(ctx context.Context, limit int) (over []AckEnd, next time.Time, err error)
+	// DueEscalations answers up to limit alerts whose policy is due, the first due
+	// first, and when the next one is that lies ahead, zero if none does.
+	DueEscalations(ctx context.Context, limit int) (alertIDs []string, next time.Time, err error)
+	// CalmPlaces answers up to limit places where a storm may be over (Pace.Calm has
+	// answered a time that has passed), and when the next one is that lies ahead.
+	CalmPlaces(ctx context.Context, limit int) (places []string, next time.Time, err error)
 }
 
 // AckEnd is an acknowledgement whose time ran out.
@@ -198,7 +239,16 @@ type Tx interface {
 	// Snoozed answers the snoozes of the alert that end after now, as contact id
 	// to end. It is asked only where Alert.Snoozed lies ahead.
 	Snoozed(ctx context.Context, alertID string) (map[string]time.Time, error)
-	// Cancel ends Waiting and Handed deliveries as Cancelled, with Done now, and
+	// Paces locks the places until the end of the transaction, in an order that
+	// cannot deadlock and after objects, and answers what is remembered of each; a
+	// zero one of a new place. It is called at most once a transaction.
+	Paces(ctx context.Context, places []string) (map[string]storm.Pace, error)
+	// Collecting locks deliveries with NoticeDigest and answers those that still
+	// collect: Waiting, never claimed, and not due yet.
+	Collecting(ctx context.Context, ids []string) (map[string]bool, error)
+	// Escalation answers how far the policy of an alert is, nil if none runs.
+	Escalation(ctx context.Context, alertID string) (*Escalation, error)
+	// Cancel ends Waiting, Handed and Collected deliveries as Cancelled, with Done now, and
 	// answers those it ended. It is called at most once a transaction and before
 	// Write, so it never meets what the transaction makes itself. The usual
 	// call has neither ContactIDs nor QuietTo, and should be one statement for

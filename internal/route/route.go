@@ -11,6 +11,9 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/contact"
+	"tocsin/internal/escalation"
+	"tocsin/internal/oncall"
+	"tocsin/internal/window"
 )
 
 // Directory is all that decisions depend on besides the event. It is a
@@ -28,6 +31,13 @@ type Directory struct {
 	Rooms  []Room            // of Mattermost, those that are on, in order of name
 	Direct map[string]string // by contact id: the Mattermost user who gets its direct messages; only with a bot
 
+	Mail  bool   // the setting: e-mail is used at all
+	Hooks []Hook // webhooks that are on, in order of name
+
+	Schedules []oncall.Schedule
+	Policies  []escalation.Policy
+	Windows   []window.Window // those that are on and not over
+
 	Engines map[string]WriteBack // by source id: whose engines are told what was done here
 
 	index *index // see Indexed
@@ -39,6 +49,13 @@ type Room struct {
 	Name       string
 	Everything bool // gets every alert
 	Bot        bool // its posts can be edited; else it is a webhook
+}
+
+// Hook is a webhook to which alerts are posted.
+type Hook struct {
+	ID         string
+	Name       string
+	Everything bool // gets every alert
 }
 
 // WriteBack is an engine that is told what was done here.
@@ -71,6 +88,10 @@ type Rule struct {
 	GroupIDs   []string          `json:"group_ids"`
 	Channels   []string          `json:"channels"` // empty: every channel that the contact has
 	Rooms      []string          `json:"rooms"`    // ids of rooms of Mattermost that get it, besides
+	Hooks      []string          `json:"hooks"`    // ids of webhooks that get it, besides
+
+	ScheduleIDs []string `json:"schedule_ids"` // who is on call there is told
+	PolicyID    string   `json:"policy_id"`    // what is done while nobody takes it; empty: nothing. The first rule that fits and names one counts
 	Stop       bool              `json:"stop"`     // rules after this one are not looked at when it fits
 }
 
@@ -91,6 +112,14 @@ const (
 	ReasonWriteBack  Reason = "write_back"  // tells the engine what was done here
 	ReasonSnoozeOver Reason = "snooze_over" // the reminder that a snooze asked for
 
+	ReasonEscalation Reason = "escalation" // nobody took it in time; Why names the policy and the step
+	ReasonReminder   Reason = "reminder"   // was told, and nobody has it yet
+	ReasonHook       Reason = "hook_everything"
+	ReasonOver       Reason = "storm_over"  // the last message of a storm
+	ReasonStorm      Reason = "storm"       // of a digest: it tells of a storm; given by dispatch
+	ReasonQuiet      Reason = "quiet_hours" // told when the contact's quiet hours are over
+	ReasonWindow     Reason = "maintenance_window"
+
 	ReasonUnknownContact Reason = "contact_unknown"   // the engine named somebody we do not know
 	ReasonNoRule         Reason = "no_rule"           // nobody named and no rule fits
 	ReasonOption         Reason = "option_off"        // the contact's options leave this out
@@ -105,6 +134,10 @@ const (
 	ReasonOwn            Reason = "own_action"        // the person who did it need not be told
 	ReasonSnoozed        Reason = "snoozed"           // asked to be left in peace about this problem for a while
 	ReasonNeverTold      Reason = "never_told"        // the problem was over before it was told; given by dispatch, not by Decide
+	ReasonFlapping       Reason = "flapping"          // it flaps, which was told
+	ReasonMailOff        Reason = "mail_off"          // e-mail is switched off for hosts or services
+	ReasonNoMail         Reason = "no_address"        // no e-mail address is known
+	ReasonNoHook         Reason = "no_webhook"        // a rule names the channel and the contact has no webhook
 	ReasonSilent         Reason = "silent"            // the event asks for no notice (Why says why)
 )
 
@@ -154,4 +187,8 @@ type Decision struct {
 	Reason Reason
 	Why    string // a sentence for people: "rule “Night shift” chose group Operators"
 	Rule   string // name of the rule that chose, if one did
+
+	// HoldUntil is until when a told one is held back, zero: not at all; Reason is
+	// then ReasonQuiet, ReasonPeriod or ReasonWindow, and Why names the end.
+	HoldUntil time.Time
 }

@@ -15,6 +15,8 @@ const (
 	Browser    = "browser"
 	Webpush    = "webpush"
 	Mattermost = "mattermost"
+	Email      = "email"
+	Webhook    = "webhook"
 )
 
 // Engine is the channel of deliveries that tell an engine what was done here. No
@@ -22,7 +24,7 @@ const (
 const Engine = "engine"
 
 // Channels are all channels, in the order in which decisions name them.
-func Channels() []string { return []string{Browser, Webpush, Mattermost} }
+func Channels() []string { return []string{Browser, Webpush, Mattermost, Email, Webhook} }
 
 // Limits of a rule: how many entries a list may have and how many characters
 // a pattern.
