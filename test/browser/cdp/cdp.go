@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"tocsin/test/browser/wire"
@@ -14,6 +15,9 @@ import (
 // Browser is one running Chromium with its own profile.
 type Browser struct {
 	conn *wire.Conn
+
+	mu     sync.Mutex
+	visits map[string]*visit // the last one of each session
 }
 
 var listening = regexp.MustCompile(`DevTools listening on (ws://\S+)`)
@@ -47,7 +51,9 @@ func Launch(ctx context.Context, exe, dir string, env []string, args ...string) 
 	if err != nil {
 		return nil, err
 	}
-	return &Browser{conn: conn}, nil
+	b := &Browser{conn: conn, visits: map[string]*visit{}}
+	conn.On("Page.lifecycleEvent", b.follow)
+	return b, nil
 }
 
 // Pid is the browser's main process.
@@ -90,33 +96,79 @@ func (b *Browser) Open(ctx context.Context, url string) (session, target string,
 	return session, t.TargetID, b.Navigate(ctx, session, url)
 }
 
-// Navigate leads a tab to url and waits for its load event.
+// Navigate leads a tab to url and waits for its load event: that page's, not that
+// of the page before it, which may still be loading when it is left. A page that
+// leads on before it is loaded counts as loaded when the next one is.
 func (b *Browser) Navigate(ctx context.Context, session, url string) error {
-	loaded := make(chan struct{}, 1)
-	b.On("Page.loadEventFired", func(s string, _ json.RawMessage) {
-		if s != session {
-			return
-		}
-		select {
-		case loaded <- struct{}{}:
-		default:
-		}
-	})
+	v := &visit{changed: make(chan struct{}, 1)}
+	b.mu.Lock()
+	b.visits[session] = v
+	b.mu.Unlock()
 	if err := b.Send(ctx, session, "Page.enable", nil, nil); err != nil {
 		return err
 	}
-	var r struct{ ErrorText string }
+	if err := b.Send(ctx, session, "Page.setLifecycleEventsEnabled", map[string]any{"enabled": true}, nil); err != nil {
+		return err
+	}
+	var r struct{ FrameID, LoaderID, ErrorText string }
 	if err := b.Send(ctx, session, "Page.navigate", map[string]any{"url": url}, &r); err != nil {
 		return err
 	}
 	if r.ErrorText != "" {
 		return fmt.Errorf("open %s: %s", url, r.ErrorText)
 	}
+	if r.LoaderID == "" {
+		return nil // another place of the same page
+	}
+	for !v.loaded(r.FrameID, r.LoaderID) {
+		select {
+		case <-v.changed:
+		case <-ctx.Done():
+			return fmt.Errorf("open %s: %w", url, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// visit is what becomes of the pages of a tab since it was led somewhere.
+type visit struct {
+	mu      sync.Mutex
+	steps   []step
+	changed chan struct{}
+}
+
+// step is Page.lifecycleEvent: what became of one loading of a page.
+type step struct{ FrameID, LoaderID, Name string }
+
+// loaded says whether that loading has ended, or one after it.
+func (v *visit) loaded(frame, loader string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	begun := false
+	for _, s := range v.steps {
+		begun = begun || s.LoaderID == loader
+		if begun && s.FrameID == frame && s.Name == "load" {
+			return true
+		}
+	}
+	return false
+}
+
+// follow notes the steps of all tabs that are led somewhere.
+func (b *Browser) follow(session string, params json.RawMessage) {
+	var s step
+	b.mu.Lock()
+	v := b.visits[session]
+	b.mu.Unlock()
+	if v == nil || json.Unmarshal(params, &s) != nil {
+		return
+	}
+	v.mu.Lock()
+	v.steps = append(v.steps, s)
+	v.mu.Unlock()
 	select {
-	case <-loaded:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("open %s: %w", url, ctx.Err())
+	case v.changed <- struct{}{}:
+	default:
 	}
 }
 
