@@ -9,8 +9,10 @@ package notifyd
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os/exec"
 	"strings"
 	"sync"
@@ -49,7 +51,14 @@ type Daemon struct {
 	mu      sync.Mutex
 	next    uint32
 	all     []*Notification
-	changed chan struct{} // closed and made anew at each change
+	coming  map[call]*Notification // those whose ids are on their way to the programs
+	changed chan struct{}          // closed and made anew at each change
+}
+
+// call is one call of Notify.
+type call struct {
+	sender string
+	serial uint32
 }
 
 const (
@@ -95,11 +104,12 @@ func StartBus(ctx context.Context) (*Daemon, error) {
 
 // Start puts the daemon on the bus at that address.
 func Start(address string) (*Daemon, error) {
-	c, err := dbus.Connect(address)
+	d := &Daemon{addr: address, coming: map[call]*Notification{}, changed: make(chan struct{})}
+	c, err := d.connect()
 	if err != nil {
 		return nil, fmt.Errorf("connect to the bus: %w", err)
 	}
-	d := &Daemon{conn: c, addr: address, changed: make(chan struct{})}
+	d.conn = c
 	if err := c.Export(service{d}, path, iface); err != nil {
 		return nil, fmt.Errorf("export %s: %w", iface, err)
 	}
@@ -111,6 +121,78 @@ func Start(address string) (*Daemon, error) {
 		return nil, fmt.Errorf("own %s: the name is taken", iface)
 	}
 	return d, nil
+}
+
+// connect is dbus.Connect with an ear to what is written.
+func (d *Daemon) connect() (*dbus.Conn, error) {
+	kind, keys, _ := strings.Cut(d.addr, ":")
+	at := ""
+	for _, pair := range strings.Split(keys, ",") {
+		switch key, value, _ := strings.Cut(pair, "="); key {
+		case "path":
+			at = value
+		case "abstract":
+			at = "@" + value
+		}
+	}
+	if kind != "unix" || at == "" {
+		return nil, fmt.Errorf("the address %q is none of a socket here", d.addr)
+	}
+	at, err := dbus.UnescapeBusAddressValue(at)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := net.Dial("unix", at)
+	if err != nil {
+		return nil, err
+	}
+	c, err := dbus.NewConn(&ear{Conn: socket, written: d.written})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Auth(nil); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	if err := c.Hello(); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// ear is a connection to a bus that tells of each message once the bus has it.
+// A message is written with one Write.
+type ear struct {
+	net.Conn
+	written func(*dbus.Message)
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	n, err := e.Conn.Write(b)
+	if err == nil {
+		if m, err := dbus.DecodeMessage(bytes.NewReader(b)); err == nil { // the words before the first one are none
+			e.written(m)
+		}
+	}
+	return n, err
+}
+
+// written puts a notification on the screen when its id is on the bus: a click on
+// it comes after that there, so the program knows which one is meant.
+func (d *Daemon) written(m *dbus.Message) {
+	if m.Type != dbus.TypeMethodReply {
+		return
+	}
+	var c call
+	c.sender, _ = m.Headers[dbus.FieldDestination].Value().(string)
+	c.serial, _ = m.Headers[dbus.FieldReplySerial].Value().(uint32)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := d.coming[c]; n != nil {
+		delete(d.coming, c)
+		d.show(n)
+	}
 }
 
 // Close leaves the bus, and ends it if StartBus started it.
@@ -209,6 +291,11 @@ func (d *Daemon) close(id, reason uint32) error {
 			n.Closed = time.Now()
 		}
 	}
+	for _, n := range d.coming {
+		if n.ID == id {
+			n.Closed = time.Now()
+		}
+	}
 	d.tell()
 	d.mu.Unlock()
 	return d.conn.Emit(path, iface+".NotificationClosed", id, reason)
@@ -220,23 +307,28 @@ func (d *Daemon) tell() {
 	d.changed = make(chan struct{})
 }
 
-func (d *Daemon) show(n *Notification, replaces uint32) uint32 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	defer d.tell()
-	n.Shown = time.Now()
-	for i, old := range d.all {
+// number is the id of a notification that is to come. The lock is held.
+func (d *Daemon) number(replaces uint32) uint32 {
+	for _, old := range d.all {
 		if replaces != 0 && old.ID == replaces && old.Open() {
-			n.ID = old.ID
-			d.all[i].Closed, d.all[i].Replaced = n.Shown, true
-			d.all = append(d.all, n)
-			return n.ID
+			return old.ID
 		}
 	}
 	d.next++
-	n.ID = d.next
+	return d.next
+}
+
+// show puts a notification on the screen, in the place of an older one with its
+// id. The lock is held.
+func (d *Daemon) show(n *Notification) {
+	n.Shown = time.Now()
+	for _, old := range d.all {
+		if old.ID == n.ID && old.Open() {
+			old.Closed, old.Replaced = n.Shown, true
+		}
+	}
 	d.all = append(d.all, n)
-	return n.ID
+	d.tell()
 }
 
 // service is what the bus sees: its exported methods are the interface's.
@@ -253,8 +345,8 @@ func (s service) GetServerInformation() (name, vendor, version, spec string, e *
 	return "notifyd", "test", "1.0", "1.2", nil
 }
 
-// Notify shows a notification and answers its id.
-func (s service) Notify(app string, replaces uint32, _, summary, body string, actions []string, hints map[string]dbus.Variant, timeout int32) (uint32, *dbus.Error) {
+// Notify answers a notification's id, and shows it after that (see written).
+func (s service) Notify(m dbus.Message, app string, replaces uint32, _, summary, body string, actions []string, hints map[string]dbus.Variant, timeout int32) (uint32, *dbus.Error) {
 	n := &Notification{App: app, Summary: summary, Body: body, Actions: actions, Hints: map[string]string{}, Timeout: timeout}
 	for k, v := range hints {
 		switch k {
@@ -265,7 +357,18 @@ func (s service) Notify(app string, replaces uint32, _, summary, body string, ac
 			n.Hints[k] = cut(v.String(), 200)
 		}
 	}
-	return s.d.show(n, replaces), nil
+	var c call
+	c.sender, _ = m.Headers[dbus.FieldSender].Value().(string)
+	c.serial = m.Serial()
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	n.ID = s.d.number(replaces)
+	if m.Flags&dbus.FlagNoReplyExpected != 0 {
+		s.d.show(n)
+	} else {
+		s.d.coming[c] = n
+	}
+	return n.ID, nil
 }
 
 // CloseNotification takes a notification off the screen.
