@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type shopDesk struct {
 	url  string
 	tab  browser.Tab
 	ids  map[string]string // of components and groups, by name
+	late sync.RWMutex      // while it is locked, console-status-page.js does not come
 }
 
 func (d *shopDesk) must(err error) {
@@ -101,6 +103,11 @@ func newShopDesk(t *testing.T, start func(context.Context, browser.Options) (bro
 	mux.Handle("/console/", users.Sessions(console.New(console.Deps{Store: d.db, Auth: users, Desk: shop, Log: quiet,
 		Acks: dispatch.New(d.db, dispatch.Options{Settings: d.db.Settings, Log: quiet}), Health: func(context.Context) health.Report { return health.Report{OK: true} }})))
 	mux.Handle("/static/", static.Handler())
+	mux.HandleFunc("/static/js/console-status-page.js", func(w http.ResponseWriter, r *http.Request) {
+		d.late.RLock()
+		defer d.late.RUnlock()
+		static.Handler().ServeHTTP(w, r)
+	})
 	mux.Handle("/manifest.webmanifest", static.ManifestHandler())
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -111,19 +118,41 @@ func newShopDesk(t *testing.T, start func(context.Context, browser.Options) (bro
 	t.Cleanup(b.Close)
 	d.tab, err = b.Open(ctx, server.URL+"/console/sign-in?next=/console/components")
 	d.must(err)
-	d.must(browser.Type(ctx, d.tab, "input[name=name]", "mira"))
-	d.must(browser.Type(ctx, d.tab, "input[name=password]", "a short sentence"))
-	d.must(browser.Click(ctx, d.tab, "button[type=submit]"))
+	d.types("input[name=name]", "mira")
+	d.types("input[name=password]", "a short sentence")
+	d.click("button[type=submit]")
 	d.until("location.pathname === '/console/components' && document.readyState === 'complete'")
 	d.must(d.tab.Eval(ctx, "sessionStorage.setItem('tocsin-nudge', 'later')", nil))
 	return d
 }
 
-func (d *shopDesk) goTo(path string) { d.Helper(); d.must(d.tab.Go(d.ctx, d.url+path)) }
+func (d *shopDesk) goTo(path string) {
+	d.Helper()
+	d.soon(func(ctx context.Context) error { return d.tab.Go(ctx, d.url+path) })
+}
 
-func (d *shopDesk) until(expr string) { d.Helper(); d.must(browser.Until(d.ctx, d.tab, expr)) }
+// soon is for what should be there in a moment.
+func (d *shopDesk) soon(do func(context.Context) error) {
+	d.Helper()
+	ctx, cancel := context.WithTimeout(d.ctx, 30*time.Second)
+	defer cancel()
+	d.must(do(ctx))
+}
 
-func (d *shopDesk) click(selector string) { d.Helper(); d.must(browser.Click(d.ctx, d.tab, selector)) }
+func (d *shopDesk) until(expr string) {
+	d.Helper()
+	d.soon(func(ctx context.Context) error { return browser.Until(ctx, d.tab, expr) })
+}
+
+func (d *shopDesk) click(selector string) {
+	d.Helper()
+	d.soon(func(ctx context.Context) error { return browser.Click(ctx, d.tab, selector) })
+}
+
+func (d *shopDesk) types(selector, text string) {
+	d.Helper()
+	d.soon(func(ctx context.Context) error { return browser.Type(ctx, d.tab, selector, text) })
+}
 
 // press is click for what may move at that moment, because the page has just been
 // loaded and scripts add to it.
@@ -232,14 +261,27 @@ func TestComponentsAreMovedInABrowser(t *testing.T) {
 
 func TestAComponentIsBoundInABrowser(t *testing.T) {
 	d := newShopDesk(t, browser.Chromium)
+	t.Run("a new page's short name follows what was typed before the script came", func(t *testing.T) {
+		d.late.Lock()
+		come := sync.OnceFunc(d.late.Unlock)
+		defer come()
+		d.must(d.tab.Eval(d.ctx, "location.href = '/console/pages/new'", nil))
+		d.until("location.pathname === '/console/pages/new' && document.getElementById('f-slug')")
+		d.types("#f-name", "Deich")
+		d.until("document.getElementById('f-name').value === 'Deich' && document.getElementById('f-slug').value === ''")
+		come()
+		d.until("document.getElementById('f-slug').value === 'deich'")
+		d.must(d.tab.Keys(d.ctx, "hof"))
+		d.until("document.getElementById('f-slug').value === 'deichhof'")
+	})
 	t.Run("what matches follows what is typed", func(t *testing.T) {
 		d.goTo("/console/components/new?page=" + d.page.ID)
-		d.must(browser.Type(d.ctx, d.tab, "#f-name", "Shop"))
+		d.types("#f-name", "Shop")
 		d.click("button[name=add]")
 		d.until("document.activeElement.id === 'f-b0_hosts'")
 		d.must(d.tab.Keys(d.ctx, "web*"))
 		d.until("document.querySelector('.matches').innerText.includes('3 objects match now') && document.querySelector('.matches').innerText.includes('Major outage')")
-		d.must(browser.Type(d.ctx, d.tab, "#f-b0_services", "SMTP"))
+		d.types("#f-b0_services", "SMTP")
 		d.until("document.querySelector('.matches').innerText.includes('Nothing matches now')")
 	})
 	t.Run("a second binding keeps the first, and what matters shows", func(t *testing.T) {
@@ -266,8 +308,12 @@ func TestAComponentIsBoundInABrowser(t *testing.T) {
 	})
 	t.Run("a new page's short name follows its name", func(t *testing.T) {
 		d.goTo("/console/pages/new")
-		d.must(browser.Type(d.ctx, d.tab, "#f-name", "Kaese & Sohn "))
+		d.types("#f-name", "Kaese & Sohn ")
 		d.until("document.getElementById('f-slug').value === 'kaese-sohn'")
+		d.must(d.tab.Eval(d.ctx, "document.getElementById('f-slug').select()", nil))
+		d.must(d.tab.Keys(d.ctx, "kaese"))
+		d.types("#f-name", "GmbH")
+		d.until("document.getElementById('f-name').value === 'Kaese & Sohn GmbH' && document.getElementById('f-slug').value === 'kaese'")
 		d.must(d.tab.Eval(d.ctx, `(() => { const s = document.getElementById('f-seen_by'); s.value = 'some'; s.dispatchEvent(new Event('change', { bubbles: true })) })()`, nil))
 		d.until("document.getElementById('f-password').checkVisibility()")
 	})

@@ -13,13 +13,16 @@ function fresh() {
   const name = document.getElementById('f-name');
   const slug = document.getElementById('f-slug');
   const zone = document.getElementById('f-zone');
-  let own = slug.value !== '';
-  slug.addEventListener('input', () => { own = slug.value !== ''; });
-  name.addEventListener('input', () => {
-    if (own) return;
-    slug.value = name.value.toLowerCase().replace(/ä/g, 'ae').replace(/ö/g, 'oe').replace(/ü/g, 'ue').replace(/ß/g, 'ss')
+  let ours = '';
+  // What stands there and is not ours is somebody's, even if the browser has put it
+  // back after it went back.
+  const follow = () => {
+    if (slug.value !== '' && slug.value !== ours) return;
+    slug.value = ours = name.value.toLowerCase().replace(/ä/g, 'ae').replace(/ö/g, 'oe').replace(/ü/g, 'ue').replace(/ß/g, 'ss')
       .normalize('NFD').replace(/[^a-z0-9]+/g, (x) => (/[\u0300-\u036f]/.test(x) && x.length === 1 ? '' : '-')).replace(/^-+|-+$/g, '').slice(0, 40).replace(/-+$/, '');
-  });
+  };
+  name.addEventListener('input', follow);
+  follow(); // the name may have been written before this script came
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (zone.value === 'UTC' && here) zone.value = here;
 }
