@@ -50,6 +50,7 @@ type Store interface {
 	auth.Store
 	Push
 	Chat
+	Planning
 
 	// Alerts lists open ones first, then the newest; next is empty on the last page.
 	Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, next string, err error)

@@ -35,4 +35,6 @@ type Public struct {
 	ComponentIDs []string `json:"component_ids"`
 	// MaintenanceID is the maintenance, or the series, that was made of it.
 	MaintenanceID string `json:"maintenance_id"`
+	// Pending says that what visitors see is not yet as the window says.
+	Pending bool `json:"pending,omitempty"`
 }
