@@ -195,6 +195,10 @@ type Letter struct {
 	Unsubscribe string
 	Urgent      bool
 	Date        time.Time // zero: now
+	// Host is what stands behind the @ of ID and Thread; empty: the sender's domain.
+	Host string
+	// Marks are headers for filters, by their names, which begin with "X-Tocsin-".
+	Marks map[string]string
 }
 
 // Verdict is what became of a letter.
@@ -220,4 +224,7 @@ type Result struct {
 	Verdict Verdict
 	Code    int    // the server's; 0: none
 	Detail  string // for people; names no recipient
+	// Maybe says of Later that the server had all of the letter and did not say
+	// whether it took it: it may arrive all the same.
+	Maybe bool
 }
