@@ -47,6 +47,7 @@ const (
 	FromAPI          Origin = "api"
 	FromNotification Origin = "notification"
 	FromMattermost   Origin = "mattermost"
+	FromMail         Origin = "email"
 	FromExpiry       Origin = "expiry"
 )
 
@@ -54,7 +55,7 @@ const (
 // else, and what it did is never written back to it.
 func (o Origin) Here() bool {
 	switch o {
-	case FromConsole, FromAPI, FromNotification, FromMattermost, FromExpiry:
+	case FromConsole, FromAPI, FromNotification, FromMattermost, FromMail, FromExpiry:
 		return true
 	}
 	return false

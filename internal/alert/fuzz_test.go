@@ -16,7 +16,7 @@ var confirmations = []alert.Confirmation{alert.Local, alert.Pending, alert.Confi
 // for who made it. Whatever the bytes, it is a story.
 func story(data []byte) []alert.Event {
 	states := []alert.State{alert.OK, alert.Warning, alert.Critical, alert.Unknown, "", alert.Down}
-	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, "", alert.FromMattermost, alert.FromExpiry}
+	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, "", alert.FromMattermost, alert.FromMail, alert.FromExpiry}
 	authors := []string{"", "Jane", "Bob", "{holder}"}
 	types := append(slices.DeleteFunc(alert.Types(), alert.Type.Ours), "PARTY", alert.Snooze, alert.Unsnoozed,
 		alert.Comment, alert.ScheduleDowntime, alert.CancelDowntime, alert.EngineReply, alert.EngineReply)

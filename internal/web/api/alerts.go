@@ -37,7 +37,7 @@ type AckOut struct {
 	Comment      string     `json:"comment" doc:"What they wrote"`
 	At           time.Time  `json:"at"`
 	Until        *time.Time `json:"until" doc:"When it ends by itself; null: it stays"`
-	Origin       string     `json:"origin" enum:"engine,console,api,notification,mattermost" doc:"Where it was made"`
+	Origin       string     `json:"origin" enum:"engine,console,api,notification,mattermost,email" doc:"Where it was made"`
 	Sticky       bool       `json:"sticky" doc:"Stays until recovery, also when the state changes"`
 	Confirmation string     `json:"confirmation" enum:"local,pending,confirmed,refused,unconfirmed" doc:"Whether the engine knows of it. local: its source takes nothing back; pending: it is being told; unconfirmed: it was not known after a time, which may still change"`
 	Words        string     `json:"engine_words" doc:"What the engine said of it, or why it is not known"`

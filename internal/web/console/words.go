@@ -117,6 +117,8 @@ func originWord(o alert.Origin) string {
 		return "from the notification"
 	case alert.FromMattermost:
 		return "in Mattermost"
+	case alert.FromMail:
+		return "by the link in an e-mail"
 	case alert.FromExpiry:
 		return "by the clock"
 	}
