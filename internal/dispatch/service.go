@@ -27,6 +27,10 @@ type Options struct {
 	Settings func(context.Context) (config.Settings, error) // nil: the store's, read in each transaction
 	Log      *slog.Logger
 	Clock    func() time.Time // nil: the transaction's time
+	// Inline commits each request at once and by itself, in the caller's goroutine;
+	// Run is not needed then. It is for one caller who steps through time (package
+	// simulate), not for a hub.
+	Inline bool
 	// Committed is told how long each transaction took; nil: nobody. It must not block.
 	Committed func(took time.Duration)
 }
@@ -138,6 +142,9 @@ func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.E
 
 // call queues r and waits for its answer.
 func (s *Service) call(ctx context.Context, r *request) (answer, error) {
+	if s.o.Inline {
+		return s.inline(ctx, r)
+	}
 	r.answer = make(chan answer, 1)
 	if err := s.enqueue(r); err != nil {
 		s.figures.busy.Add(1)
