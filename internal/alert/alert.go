@@ -49,6 +49,9 @@ const (
 	FromMattermost   Origin = "mattermost"
 	FromMail         Origin = "email"
 	FromExpiry       Origin = "expiry"
+	// FromDetection is what was found here of how an object behaves. It goes to whom
+	// the engine named, or the rules choose, as what the engine says does.
+	FromDetection Origin = "detection"
 )
 
 // Here says whether somebody did it here, or our clock did; the engine did all

@@ -30,6 +30,10 @@ const (
 	// ReplyTo is the event that asked, Comment has the engine's words.
 	// Author and UserID are those of who asked.
 	EngineReply Type = "ENGINEREPLY"
+
+	// These are found here, of objects whose engine does not look for it, see Flap.
+	FlapDetected Type = "FLAPDETECTED"
+	FlapCalm     Type = "FLAPCALM"
 )
 
 // Mark says that an event was accepted although something about it was
@@ -80,6 +84,10 @@ type Event struct {
 	// problem: since when it lasts, as the sender says. None is kept with the event.
 	Grouped, Restated bool
 	Began             time.Time
+
+	// Watched, of what the engine tells: its changes of state are counted, see
+	// Object.Turns. Not kept with the event.
+	Watched bool
 
 	ReplyTo string       // of EngineReply: the id of the event that asked
 	Asked   Type         // of EngineReply: the type of that event. Not kept with the event

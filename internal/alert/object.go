@@ -44,8 +44,14 @@ type Object struct {
 	Labels         map[string]string
 	State          State
 	Downtime       bool      // in a downtime of the engine
-	Flapping       bool      // flapping, as the engine says
+	Flapping       bool      // flapping, as the engine says, or as was found here
 	Changed        time.Time // time of the newest event that told its state, in the engine's time
+
+	// Of an object whose engine does not say when it flaps, see Flap: when its state
+	// changed of late, by our clock, oldest first, at most MaxTurns; and since when it
+	// flaps as was found here, zero while it does not.
+	Turns []time.Time
+	Flaps time.Time
 }
 
 // ObjectID makes an object's id from what identifies it, so that every node

@@ -181,6 +181,9 @@ type Store interface {
 	// DueEscalations answers up to limit alerts whose policy is due, the first due
 	// first, and when the next one is that lies ahead, zero if none does.
 	DueEscalations(ctx context.Context, limit int) (alertIDs []string, next time.Time, err error)
+	// FlappingObjects answers up to limit objects that flap as was found here
+	// (Object.Flaps is set), in order of id, those after one id.
+	FlappingObjects(ctx context.Context, after string, limit int) ([]alert.Object, error)
 	// CalmPlaces answers up to limit places where a storm may be over (Pace.Calm has
 	// answered a time that has passed), and when the next one is that lies ahead.
 	CalmPlaces(ctx context.Context, limit int) (places []string, next time.Time, err error)

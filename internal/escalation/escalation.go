@@ -39,6 +39,7 @@ type Step struct {
 	GroupIDs    []string `json:"group_ids"`
 	ScheduleIDs []string `json:"schedule_ids"` // who is on call there at that moment
 	Rooms       []string `json:"rooms"`        // of Mattermost
+	Hooks       []string `json:"hooks"`        // ids of webhooks
 	Channels    []string `json:"channels"`     // empty: all that a contact has
 }
 
@@ -79,13 +80,13 @@ func (p *Policy) Validate() error {
 		if s.After < 1 || s.After > Longest {
 			return refuse(at+".after_minutes", fmt.Sprintf("%d is out of bounds", s.After), fmt.Sprintf("use 1 to %d", Longest))
 		}
-		if len(s.ContactIDs)+len(s.GroupIDs)+len(s.ScheduleIDs)+len(s.Rooms) == 0 {
-			return refuse(at, "leads to nobody", "name contacts, groups, schedules or rooms, or remove the step")
+		if len(s.ContactIDs)+len(s.GroupIDs)+len(s.ScheduleIDs)+len(s.Rooms)+len(s.Hooks) == 0 {
+			return refuse(at, "leads to nobody", "name contacts, groups, schedules, rooms or webhooks, or remove the step")
 		}
 		for _, l := range []struct {
 			name string
 			ids  []string
-		}{{"contact_ids", s.ContactIDs}, {"group_ids", s.GroupIDs}, {"schedule_ids", s.ScheduleIDs}, {"rooms", s.Rooms}, {"channels", s.Channels}} {
+		}{{"contact_ids", s.ContactIDs}, {"group_ids", s.GroupIDs}, {"schedule_ids", s.ScheduleIDs}, {"rooms", s.Rooms}, {"hooks", s.Hooks}, {"channels", s.Channels}} {
 			if len(l.ids) > MaxPeople {
 				return refuse(at+"."+l.name, fmt.Sprintf("holds %d", len(l.ids)), fmt.Sprintf("keep to %d", MaxPeople))
 			}

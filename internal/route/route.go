@@ -40,6 +40,10 @@ type Directory struct {
 
 	Engines map[string]WriteBack // by source id: whose engines are told what was done here
 
+	// FlapsHere are, by id, the sources whose engines do not say when something flaps
+	// (see source.DetectsFlapping), so that it is looked for here.
+	FlapsHere map[string]bool
+
 	index *index // see Indexed
 }
 
@@ -92,7 +96,7 @@ type Rule struct {
 
 	ScheduleIDs []string `json:"schedule_ids"` // who is on call there is told
 	PolicyID    string   `json:"policy_id"`    // what is done while nobody takes it; empty: nothing. The first rule that fits and names one counts
-	Stop       bool              `json:"stop"`     // rules after this one are not looked at when it fits
+	Stop        bool     `json:"stop"`         // rules after this one are not looked at when it fits
 }
 
 // Reason is a decision's reason as a word that does not change, for filters,
@@ -138,6 +142,7 @@ const (
 	ReasonMailOff        Reason = "mail_off"          // e-mail is switched off for hosts or services
 	ReasonNoMail         Reason = "no_address"        // no e-mail address is known
 	ReasonNoHook         Reason = "no_webhook"        // a rule names the channel and the contact has no webhook
+	ReasonNobody         Reason = "nobody"            // nobody is on call, or what a rule or a step names is gone or empty; Why says the mend
 	ReasonSilent         Reason = "silent"            // the event asks for no notice (Why says why)
 )
 
@@ -156,16 +161,20 @@ type Question struct {
 	Joined            bool
 	Before, BeforeIDs []string
 
+	// Flapping says that the object flaps as was found here: problems and recoveries
+	// are told to nobody until it is calm.
+	Flapping bool
+
 	Told []Told // who was told of this alert's problem before; for a notice made here (an acknowledgement in the console) these hear of it
 	Now  time.Time
 }
 
 // Told is a contact who was told of a problem, and by which channels; or, with no
-// ContactID, a place in Mattermost that was.
+// ContactID, a room of Mattermost or a webhook that was.
 type Told struct {
 	ContactID   string
 	Channels    []string // empty: every channel that the contact has
-	Destination string   // of Mattermost, where ContactID is empty
+	Destination string   // the id of the room or webhook, where ContactID is empty
 }
 
 // SnoozedRoom stands for a place in Mattermost among contacts that have an alert
