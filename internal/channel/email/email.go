@@ -10,6 +10,7 @@
 package email
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -220,6 +221,7 @@ func (s *Sender) send(ctx context.Context, set mail.Settings, l mail.Letter) mai
 type line struct {
 	conn   net.Conn
 	client *smtp.Client
+	heard  *heard // what the server says, behind all encryption
 	server string // of the settings it was made with
 	used   int
 	since  time.Time // idle
@@ -358,6 +360,8 @@ func (s *Sender) dial(ctx context.Context, set *mail.Settings) (*line, error) {
 		}
 		return nil, err //nolint:wrapcheck // words says what it was
 	}
+	n.heard = &heard{from: n.client.Text.R}
+	n.client.Text.R = bufio.NewReader(n.heard)
 	return n, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	netmail "net/mail"
 	"net/textproto"
 	"regexp"
@@ -49,11 +50,51 @@ func (n *line) deliver(ctx context.Context, set *mail.Settings, l mail.Letter, w
 		n.broken = true // in the middle of a letter: only the end of the connection ends it
 		return lost(err), false
 	}
+	n.heard.reset()
 	if err := w.Close(); err != nil {
-		r, _ := n.refused(err, "data")
-		return r, false
+		return n.unfinished(err), false
 	}
 	return mail.Result{Verdict: mail.Sent, Code: 250}, false
+}
+
+// unfinished says what became of a letter that the server had all of. An answer
+// that broke off after its number is an answer; without one nobody can know.
+func (n *line) unfinished(err error) mail.Result {
+	if answer := (*textproto.Error)(nil); errors.As(err, &answer) {
+		r, _ := n.refused(err, "data")
+		return r
+	}
+	n.broken = true
+	if n.heard.yes() {
+		return mail.Result{Verdict: mail.Sent, Code: 250}
+	}
+	r := lost(err)
+	r.Maybe = true
+	return r
+}
+
+// heard is what a server said first since it was last asked to be noted.
+type heard struct {
+	from  io.Reader
+	first []byte
+}
+
+func (h *heard) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	if room := codeLength - len(h.first); room > 0 {
+		h.first = append(h.first, p[:min(n, room)]...)
+	}
+	return n, err //nolint:wrapcheck // a reader's own
+}
+
+func (h *heard) reset() { h.first = h.first[:0] }
+
+// codeLength is a number and what stands behind it.
+const codeLength = 4
+
+// yes says whether it began with a number that takes a letter.
+func (h *heard) yes() bool {
+	return len(h.first) == codeLength && string(h.first[:3]) == "250" && (h.first[3] == ' ' || h.first[3] == '-')
 }
 
 func lost(err error) mail.Result {
@@ -149,6 +190,9 @@ func compose(set *mail.Settings, l *mail.Letter, now time.Time) (*gomail.Msg, er
 	}
 	m.SetDateWithValue(now)
 	domain := set.From[strings.LastIndexByte(set.From, '@')+1:]
+	if l.Host != "" {
+		domain = oneLine(l.Host)
+	}
 	if l.ID != "" {
 		m.SetMessageIDWithValue(oneLine(l.ID) + "@" + domain)
 	}
@@ -162,6 +206,11 @@ func compose(set *mail.Settings, l *mail.Letter, now time.Time) (*gomail.Msg, er
 	}
 	if l.Urgent {
 		m.SetImportance(gomail.ImportanceHigh)
+	}
+	for name, value := range l.Marks {
+		if strings.HasPrefix(name, markPrefix) {
+			m.SetGenHeader(gomail.Header(oneLine(name)), oneLine(value))
+		}
 	}
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
@@ -177,6 +226,9 @@ func compose(set *mail.Settings, l *mail.Letter, now time.Time) (*gomail.Msg, er
 	}
 	return m, nil
 }
+
+// markPrefix begins the names of headers for filters.
+const markPrefix = "X-Tocsin-"
 
 // oneLine keeps a text from beginning a header of its own.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
