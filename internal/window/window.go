@@ -1,8 +1,12 @@
 // Package window is about maintenance windows: stretches of time, once or again and
 // again, in which alerts about some objects are held back. Pure.
 //
-// A window's times are those of the clock in its own zone. An occurrence that
-// daylight saving skips begins with the first moment after the gap.
+// A window begins at the time of the clock in its own zone that its start names, on
+// each date of its rule. Where daylight saving leaves that time out it begins as long
+// after the gap's beginning as it would have; of a time that comes twice the first
+// counts. It lasts so many minutes, whatever the clock does meanwhile, but whole days
+// are days of the calendar: two days from Saturday at midnight end on Monday at
+// midnight. That is how RFC 5545 reads times and durations.
 package window
 
 import "time"

@@ -19,7 +19,8 @@ import (
 const (
 	maxRule  = 300
 	maxLooks = 10_000
-	horizon  = 5 // years after now that are searched
+	horizon  = 5  // years after now that are searched
+	lifetime = 60 // years after the first date in which a rule without an end has dates
 )
 
 // Error says what is wrong with a rule and what to do about it.
@@ -41,6 +42,13 @@ func Parse(text, zone string, first time.Time) (*Rule, error) {
 	if err != nil || zone == "" || zone == "Local" {
 		return nil, &Error{"zone", fmt.Sprintf("%q is no time zone", zone), `write one such as "Europe/Berlin"`}
 	}
+	return ParseLocal(text, loc, first.In(loc))
+}
+
+// ParseLocal is Parse of a first date as a clock in the zone shows it, which may be
+// one that daylight saving leaves out: only the date and the time of day of first
+// count.
+func ParseLocal(text string, loc *time.Location, first time.Time) (*Rule, error) {
 	text = strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(text)), "RRULE:")
 	if len(text) > maxRule {
 		return nil, &Error{"rule", fmt.Sprintf("is longer than %d characters", maxRule), "use a shorter rule"}
@@ -62,9 +70,10 @@ func Parse(text, zone string, first time.Time) (*Rule, error) {
 	}
 	// The dates are computed on a calendar without daylight saving, and put on the
 	// zone's clock afterwards: 02:30 stays 02:30.
-	wall := first.In(loc)
-	o.Dtstart = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, time.UTC)
-	if !o.Until.IsZero() {
+	o.Dtstart = time.Date(first.Year(), first.Month(), first.Day(), first.Hour(), first.Minute(), 0, 0, time.UTC)
+	if o.Until.IsZero() && o.Count == 0 { // what never comes is not looked for in all centuries
+		o.Until = o.Dtstart.AddDate(lifetime, 0, 0)
+	} else if !o.Until.IsZero() {
 		u := o.Until.In(loc)
 		o.Until = time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), 0, time.UTC)
 	}
@@ -89,7 +98,7 @@ func (r *Rule) After(now time.Time, n int) []time.Time {
 		if !ok {
 			break
 		}
-		at := onClock(wall, r.zone)
+		at := OnClock(wall, r.zone)
 		if at.After(end) {
 			break
 		}
@@ -100,9 +109,9 @@ func (r *Rule) After(now time.Time, n int) []time.Time {
 	return out
 }
 
-// onClock is a wall-clock time in a zone. What daylight saving leaves out is the
+// OnClock is a wall-clock time in a zone, of whichever zone wall is. What daylight saving leaves out is the
 // same span after the gap's beginning, what it has twice is the first.
-func onClock(wall time.Time, zone *time.Location) time.Time {
+func OnClock(wall time.Time, zone *time.Location) time.Time {
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
 	if t.Hour() != wall.Hour() || t.Minute() != wall.Minute() {
 		// In a gap Go may take either side of it; ours is the later one.
