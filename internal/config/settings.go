@@ -53,6 +53,9 @@ type Settings struct {
 	HookTTL int `json:"hook_ttl_minutes"`
 	// Storm says when alerts are told together.
 	Storm storm.Rules `json:"storm"`
+	// StormBySource are the rules of single sources, by id, instead of Storm. How much
+	// a place takes of all kinds (Place, Regain) stands in Storm alone.
+	StormBySource map[string]storm.Rules `json:"storm_by_source,omitempty"`
 	// FlapChanges is after how many changes within FlapMinutes an object counts as
 	// flapping where its engine does not say so; 0: never.
 	FlapChanges int `json:"flap_changes"`

@@ -8,6 +8,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
 	"tocsin/internal/route"
+	"tocsin/internal/storm"
 )
 
 // A turn is an alert being taken, given back or closed, and what else makes out of
@@ -181,7 +182,7 @@ func (w *work) finish() error {
 	}
 	w.leaveUntold(doubtful)
 	w.replaceQuietly()
-	return nil
+	return w.gather()
 }
 
 // place is where messages of one alert go to one contact. A place in Mattermost is
@@ -321,6 +322,10 @@ func (w *work) replaceQuietly() {
 				continue
 			}
 			done[s] = true
+			if x.Storm != "" && (!t.aloud || x.Channel != route.Mattermost) {
+				w.freshen(&x, t.event)
+				continue
+			}
 			c := route.Decision{
 				ContactID: x.ContactID, ContactName: x.ContactName, UserID: x.UserID,
 				Channel: x.Channel, Destination: x.Destination, DestinationName: x.DestinationName,
@@ -340,6 +345,21 @@ func (w *work) replaceQuietly() {
 			w.changes.Deliveries = append(w.changes.Deliveries, d)
 		}
 	}
+}
+
+// freshen has the message of a storm brought up to date that told an address of an
+// alert: it has none of its own there.
+func (w *work) freshen(x *Address, e *alert.Event) {
+	place := PlaceKey(x.Channel, x.Destination, x.ContactID)
+	for i := range w.stale {
+		if w.stale[i].place == place && w.stale[i].storm == x.Storm {
+			return
+		}
+	}
+	w.stale = append(w.stale, refresh{place: place, storm: x.Storm,
+		to: storm.To{ContactID: x.ContactID, ContactName: x.ContactName, UserID: x.UserID,
+			Channel: x.Channel, Destination: x.Destination, DestinationName: x.DestinationName},
+		about: storm.About{EventID: e.ID, ObjectID: e.Object.ID, AlertID: e.AlertID}})
 }
 
 // quietAfter is for how long a quiet update waits for the calls of an event's

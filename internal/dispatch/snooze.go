@@ -289,6 +289,7 @@ func (w *work) there(x *Address) bool {
 func (w *work) remind(told []route.Decision, e *alert.Event, a *alert.Alert, until time.Time) {
 	for i := range told {
 		if told[i].Told {
+			told[i].HoldUntil = time.Time{} // who asks for a reminder at a time wants it then
 			told[i].Reason, told[i].Why = route.ReasonSnoozeOver, named(e.Author)+" snoozed it and asked for a reminder at "+delivery.Moment(until)
 		}
 		d := w.delivery(&told[i], e, a.Object.ID, alert.NoticeProblem)

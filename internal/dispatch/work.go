@@ -41,6 +41,9 @@ type work struct {
 	order      []*alert.Event
 	joined     map[string]*alert.Event // events of earlier ones
 	touched    map[string]bool         // objects in changes
+	holds      map[string]time.Time    // deliveries that are held back, by id; see gather
+	stale      []refresh               // messages of storms that are to be brought up to date
+	calming    []string                // places where a storm may be over
 	objects    []string
 	alertOrder []string
 }
@@ -82,6 +85,7 @@ func (s *Service) open(ctx context.Context, tx Tx) (*work, error) {
 		fresh:     map[string]*alert.Event{},
 		joined:    map[string]*alert.Event{},
 		touched:   map[string]bool{},
+		holds:     map[string]time.Time{},
 		changes:   Changes{Sources: map[string]time.Time{}},
 	}, nil
 }
@@ -370,6 +374,9 @@ func (w *work) delivery(c *route.Decision, e *alert.Event, objectID string, noti
 		Notice: notice, State: delivery.Waiting, Reason: c.Reason, Why: c.Why,
 		Created: w.now, Due: w.now, Expires: w.now.Add(w.lives(c.Channel)),
 	}
+	if c.Told && !c.HoldUntil.IsZero() {
+		w.holds[d.ID] = c.HoldUntil
+	}
 	if !c.Told {
 		d.State, d.Done = delivery.Skipped, w.now
 	} else if notice == alert.NoticeAck && e.Type == alert.Acknowledgement && e.Pending {
@@ -385,6 +392,10 @@ func (w *work) lives(channel string) time.Duration {
 		return time.Duration(w.settings.PushTTL) * time.Minute
 	case route.Mattermost:
 		return time.Duration(w.settings.MattermostTTL) * time.Minute
+	case route.Email:
+		return time.Duration(w.settings.MailTTL) * time.Minute
+	case route.Webhook:
+		return time.Duration(w.settings.HookTTL) * time.Minute
 	case route.Engine:
 		return engineTTL
 	}

@@ -60,6 +60,7 @@ type Hook struct {
 	ID         string
 	Name       string
 	Everything bool // gets every alert
+	Storms     bool // is told when a storm is over (see hook.Form): a program reads it, and no person a new message
 }
 
 // WriteBack is an engine that is told what was done here.

@@ -24,7 +24,9 @@ import (
 // Limits of rules, and of what is remembered of a place.
 const (
 	MaxBurst = 1000
-	MaxKinds = 200
+	MaxKinds = 64
+	MaxHolds = 50
+	MaxPast  = 20
 	Longest  = 24 * time.Hour
 )
 
@@ -47,6 +49,9 @@ const (
 	BySource = "source"
 	ByHost   = "host"
 	ByLabel  = "label:" // and the label's name
+
+	// Other is the kind of what comes when there are too many kinds.
+	Other = "other"
 )
 
 // Default are the rules as long as nobody changes them.
@@ -96,7 +101,20 @@ func (r Rules) Kind(o *alert.Object) string {
 // was told yet.
 type Pace struct {
 	Bucket
+	To    To         `json:"to"`
 	Kinds []KindPace `json:"kinds"`
+	Holds []Hold     `json:"holds"` // what is held back there, at most MaxHolds
+	Past  []Storm    `json:"past"`  // storms and holds that are over, at most MaxPast: their messages may still be brought up to date
+}
+
+// To is who or what is told at a place, as a delivery has it.
+type To struct {
+	ContactID       string `json:"contact_id"`
+	ContactName     string `json:"contact_name"`
+	UserID          string `json:"user_id"`
+	Channel         string `json:"channel"`
+	Destination     string `json:"destination"`
+	DestinationName string `json:"destination_name"`
 }
 
 // KindPace is what is remembered of one kind at a place.
@@ -112,8 +130,26 @@ type Storm struct {
 	ID     string    `json:"id"` // of all of its messages
 	Began  time.Time `json:"began"`
 	Digest string    `json:"digest"` // the message that collects now; empty: none
+	Quiet  bool      `json:"quiet"`  // it only brings up to date what is shown
 	First  time.Time `json:"first"`  // when it began to collect
 	Due    time.Time `json:"due"`    // when it is to be told
+	Crowd  bool      `json:"crowd"`  // it began because the place had enough of all kinds, not of this one
+	Calm   int       `json:"calm"`   // Rules.CalmFor of its kind, in seconds
+	About  About     `json:"about"`  // the latest of it
+}
+
+// About is what a message is hung on: an event that is kept, its object and alert.
+type About struct {
+	EventID  string `json:"event_id"`
+	ObjectID string `json:"object_id"`
+	AlertID  string `json:"alert_id"`
+}
+
+// Hold is what is held back at a place until one moment, which is the Due of its
+// one message.
+type Hold struct {
+	Until time.Time `json:"until"`
+	Storm Storm     `json:"storm"`
 }
 
 // Bucket holds what may be told one by one, which comes back with time.
@@ -156,7 +192,7 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 	i := slices.IndexFunc(p.Kinds, func(k KindPace) bool { return k.Key == key })
 	if i < 0 && len(p.Kinds) >= MaxKinds {
 		// So many kinds at once are a storm of their own.
-		key = "other"
+		key = Other
 		i = slices.IndexFunc(p.Kinds, func(k KindPace) bool { return k.Key == key })
 	}
 	if i < 0 {
@@ -178,61 +214,182 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 		return Verdict{}
 	}
 	if k.Storm == nil {
-		k.Storm = &Storm{ID: newID(), Began: now}
+		k.Storm = &Storm{ID: newID(), Began: now, Crowd: k.Left >= 1}
 	}
-	return k.Storm.collect(r, now, waiting, newID)
+	k.Storm.Calm = r.CalmFor
+	v := k.Storm.collect(r, now, waiting, newID)
+	k.Storm.Quiet = false
+	return v
 }
 
 // collect adds something to the message that collects, or begins one.
 func (s *Storm) collect(r Rules, now time.Time, waiting func(string) bool, newID func() string) Verdict {
-	v := Verdict{Collected: true, Storm: s.ID}
 	if s.Digest == "" || !waiting(s.Digest) {
-		v.New = true
-		told := s.Due // of the one before; zero for the first
-		s.Digest, s.First = newID(), now
-		s.Due = now.Add(seconds(r.Wait))
-		if soonest := told.Add(seconds(r.Again)); !told.IsZero() && s.Due.Before(soonest) {
-			s.Due = soonest
-		}
-	} else {
-		later, latest := now.Add(seconds(r.Wait)), s.First.Add(seconds(r.AtMost))
-		if later.After(latest) {
-			later = latest
-		}
-		if later.After(s.Due) {
-			s.Due = later
-		}
+		return s.begin(r, now, newID)
 	}
-	v.Digest, v.Due = s.Digest, s.Due
+	later, latest := now.Add(seconds(r.Wait)), s.First.Add(seconds(r.AtMost))
+	if s.Quiet { // it is told for the sake of what comes now
+		s.First, latest = now, now.Add(seconds(r.AtMost))
+	}
+	if later.After(latest) {
+		later = latest
+	}
+	if later.After(s.Due) {
+		s.Due = later
+	}
+	return Verdict{Collected: true, Storm: s.ID, Digest: s.Digest, Due: s.Due}
+}
+
+// begin begins a message.
+func (s *Storm) begin(r Rules, now time.Time, newID func() string) Verdict {
+	told := s.Due // of the one before; zero for the first
+	s.Digest, s.First = newID(), now
+	s.Due = now.Add(seconds(r.Wait))
+	if soonest := told.Add(seconds(r.Again)); !told.IsZero() && s.Due.Before(soonest) {
+		s.Due = soonest
+	}
+	return Verdict{Collected: true, Storm: s.ID, Digest: s.Digest, New: true, Due: s.Due}
+}
+
+// Keep holds something back until a moment. Collected is false where so much is
+// held back already that it must wait by itself.
+func (p *Pace) Keep(until, now time.Time, waiting func(digest string) bool, newID func() string) Verdict {
+	p.settle(now)
+	i := slices.IndexFunc(p.Holds, func(h Hold) bool { return h.Until.Equal(until) })
+	if i < 0 {
+		if len(p.Holds) >= MaxHolds {
+			return Verdict{}
+		}
+		i = len(p.Holds)
+		p.Holds = append(p.Holds, Hold{Until: until, Storm: Storm{ID: newID(), Began: now}})
+	}
+	s := &p.Holds[i].Storm
+	v := Verdict{Collected: true, Storm: s.ID, Due: until}
+	if s.Digest == "" || !waiting(s.Digest) {
+		s.Digest, s.First, s.Due, v.New = newID(), now, until, true
+	}
+	v.Digest = s.Digest
 	return v
 }
 
-// Calm takes away the storms of a place in which nothing came for long enough, and
-// answers them; and when to look next, zero for never.
-func (p *Pace) Calm(r Rules, now time.Time) (over []Storm, next time.Time) {
+// Refresh has what was told of a storm, or of what was held back, brought up to
+// date without a sound. Collected is false where there is nothing to do: its next
+// message says it anyhow, or it is too long ago.
+func (p *Pace) Refresh(r Rules, storm string, now time.Time, waiting func(digest string) bool, newID func() string) Verdict {
+	p.settle(now)
+	s := p.Find(storm)
+	if s == nil || s.Digest != "" && waiting(s.Digest) {
+		return Verdict{}
+	}
+	v := s.begin(r, now, newID)
+	s.Quiet = true
+	return v
+}
+
+// Find answers what is remembered of a storm, or of what was held back; nil if
+// nothing is any more.
+func (p *Pace) Find(storm string) *Storm {
 	for i := range p.Kinds {
-		k := &p.Kinds[i]
-		if k.Storm == nil {
-			continue
-		}
-		end := k.Last.Add(seconds(r.CalmFor))
-		if k.Storm.Due.After(end) {
-			end = k.Storm.Due
-		}
-		if r.Off || !now.Before(end) {
-			over = append(over, *k.Storm)
-			k.Storm = nil
-		} else if next.IsZero() || end.Before(next) {
-			next = end
+		if s := p.Kinds[i].Storm; s != nil && s.ID == storm {
+			return s
 		}
 	}
-	return over, next
+	for i := range p.Holds {
+		if s := &p.Holds[i].Storm; s.ID == storm {
+			return s
+		}
+	}
+	for i := range p.Past {
+		if p.Past[i].ID == storm {
+			return &p.Past[i]
+		}
+	}
+	return nil
+}
+
+// Digests answers the messages that may still collect at a moment: they are due
+// later.
+func (p *Pace) Digests(now time.Time) []string {
+	var ids []string
+	add := func(s *Storm) {
+		if s != nil && s.Digest != "" && s.Due.After(now) {
+			ids = append(ids, s.Digest)
+		}
+	}
+	for i := range p.Kinds {
+		add(p.Kinds[i].Storm)
+	}
+	for i := range p.Holds {
+		add(&p.Holds[i].Storm)
+	}
+	for i := range p.Past {
+		add(&p.Past[i])
+	}
+	return ids
+}
+
+// Calm takes away the storms of a place in which nothing came for long enough, and
+// answers them; and when to look next, zero for never. Find still knows them.
+func (p *Pace) Calm(r Rules, now time.Time) (over []Storm, next time.Time) {
+	p.settle(now)
+	for i := range p.Kinds {
+		k := &p.Kinds[i]
+		if k.Storm != nil && (r.Off || !now.Before(k.calm())) {
+			over = append(over, *k.Storm)
+			p.pass(*k.Storm)
+			k.Storm = nil
+		}
+	}
+	return over, p.Next()
+}
+
+// Next is when a storm of the place may be over, zero for never.
+func (p *Pace) Next() time.Time {
+	var next time.Time
+	for i := range p.Kinds {
+		if k := &p.Kinds[i]; k.Storm != nil {
+			if end := k.calm(); next.IsZero() || end.Before(next) {
+				next = end
+			}
+		}
+	}
+	return next
+}
+
+// calm is when the storm of a kind is over if nothing comes any more.
+func (k *KindPace) calm() time.Time {
+	end := k.Last.Add(seconds(k.Storm.Calm))
+	if k.Storm.Due.After(end) {
+		return k.Storm.Due
+	}
+	return end
 }
 
 // forget drops kinds of which nothing came for so long that they begin anew.
 func (p *Pace) forget(r Rules, now time.Time) {
 	idle := max(seconds(r.CalmFor), seconds(r.Burst*r.Refill))
 	p.Kinds = slices.DeleteFunc(p.Kinds, func(k KindPace) bool { return k.Storm == nil && now.Sub(k.Last) >= idle })
+}
+
+// settle puts what was held back until now to what is over, and forgets what is so
+// for long.
+func (p *Pace) settle(now time.Time) {
+	p.Holds = slices.DeleteFunc(p.Holds, func(h Hold) bool {
+		over := !h.Until.After(now)
+		if over {
+			p.pass(h.Storm)
+		}
+		return over
+	})
+	p.Past = slices.DeleteFunc(p.Past, func(s Storm) bool { return now.Sub(s.Due) >= Longest })
+}
+
+// pass remembers a storm that is over.
+func (p *Pace) pass(s Storm) {
+	if len(p.Past) >= MaxPast {
+		p.Past = slices.Delete(p.Past, 0, len(p.Past)-MaxPast+1)
+	}
+	p.Past = append(p.Past, s)
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -1,0 +1,338 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/route"
+	"tocsin/internal/storm"
+)
+
+// What is told at once and what is collected is decided at the end of a
+// transaction, for all that it tells at once: who is to hear of what is known then,
+// and each place is read and written once. What is collected stays a delivery of its
+// own in the log; the digest that tells of it is one more.
+
+// gathering is that decision while it is made.
+type gathering struct {
+	w       *work
+	paces   map[string]*storm.Pace
+	changed map[string]bool
+	collect map[string]bool // digests of earlier transactions that still collect
+	made    []delivery.Delivery
+	ours    map[string]int // digests made now, by id, as index in made
+	moved   map[string]int // digests that were moved, as index in Changes.Digests
+}
+
+// refresh asks for the message of a storm to be brought up to date at an address.
+type refresh struct {
+	place string
+	storm string
+	to    storm.To
+	about storm.About
+}
+
+// gather has told what is to be told now, and collects the rest. What nobody is
+// told of costs nothing here.
+func (w *work) gather() error {
+	places := map[string]bool{}
+	for i := range w.changes.Deliveries {
+		if d := &w.changes.Deliveries[i]; w.held(d) || w.paced(d) {
+			places[placeKey(d)] = true
+		}
+	}
+	for _, r := range w.stale {
+		places[r.place] = true
+	}
+	for _, p := range w.calming {
+		places[p] = true
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	known, err := w.tx.Paces(w.ctx, slices.Sorted(maps.Keys(places)))
+	if err != nil {
+		return fmt.Errorf("load what was told at %d places: %w", len(places), err)
+	}
+	g := &gathering{w: w, paces: make(map[string]*storm.Pace, len(places)), changed: map[string]bool{}, ours: map[string]int{}, moved: map[string]int{}}
+	var digests []string
+	for place := range places {
+		p := known[place]
+		g.paces[place] = &p
+		digests = append(digests, p.Digests(w.now)...)
+	}
+	if len(digests) > 0 {
+		slices.Sort(digests)
+		if g.collect, err = w.tx.Collecting(w.ctx, digests); err != nil {
+			return fmt.Errorf("look which of %d messages still collect: %w", len(digests), err)
+		}
+	}
+	g.all()
+	return nil
+}
+
+// all goes through what is told, what is to be brought up to date, and the storms
+// that may be over, in this order: what comes now keeps a storm going.
+func (g *gathering) all() {
+	w := g.w
+	for i := range w.changes.Deliveries {
+		d := &w.changes.Deliveries[i]
+		switch {
+		case w.held(d):
+			g.hold(d, w.holds[d.ID])
+		case w.paced(d):
+			g.pace(d)
+		}
+	}
+	for _, r := range w.stale {
+		g.refresh(r)
+	}
+	for _, place := range w.calming {
+		g.calm(place)
+	}
+	w.changes.Deliveries = append(w.changes.Deliveries, g.made...)
+	if len(g.changed) > 0 {
+		w.changes.Paces = make(map[string]storm.Pace, len(g.changed))
+		for place := range g.changed {
+			w.changes.Paces[place] = *g.paces[place]
+		}
+	}
+}
+
+// placeKey is where a delivery goes.
+func placeKey(d *delivery.Delivery) string { return PlaceKey(d.Channel, d.Destination, d.ContactID) }
+
+// paced says whether a delivery is one of those that a storm makes too many of.
+// What a person asked for, a reminder after a snooze or a message of the engine's
+// own, is told as it is, and so is what makes no sound.
+func (w *work) paced(d *delivery.Delivery) bool {
+	if d.State != delivery.Waiting || d.Quiet || d.Reason == route.ReasonSnoozeOver {
+		return false
+	}
+	switch d.Notice {
+	case alert.NoticeProblem, alert.NoticeRecovery, alert.NoticeAck, alert.NoticeFlapping, alert.NoticeDowntime:
+		return !w.rules(w.objectOf(d).SourceID).Off
+	}
+	return false
+}
+
+// rules are those of a source. How much a place takes of all kinds is the same for
+// all sources.
+func (w *work) rules(sourceID string) storm.Rules {
+	r := w.settings.Storm
+	if own, ok := w.settings.StormBySource[sourceID]; ok {
+		own.Place, own.Regain = r.Place, r.Regain
+		r = own
+	}
+	r.Off = r.Off || r.Burst < 1 // nobody set any
+	return r
+}
+
+// objectOf is what a delivery is about.
+func (w *work) objectOf(d *delivery.Delivery) *alert.Object {
+	if rec := w.records[d.ObjectID]; rec != nil && rec.Object.SourceID != "" {
+		return &rec.Object
+	}
+	if e := w.fresh[d.EventID]; e != nil {
+		return &e.Object
+	}
+	if a := w.alerts[d.AlertID]; a != nil {
+		return &a.Object
+	}
+	return &alert.Object{ID: d.ObjectID}
+}
+
+// pace tells a delivery at once or has it collected.
+func (g *gathering) pace(d *delivery.Delivery) {
+	w, place := g.w, placeKey(d)
+	p, o := g.paces[place], w.objectOf(d)
+	r := w.rules(o.SourceID)
+	v := p.Take(r, r.Kind(o), w.now, g.waiting, w.s.o.NewID)
+	g.changed[place] = true
+	if !v.Collected {
+		return
+	}
+	s := p.Find(v.Storm)
+	words := ruleWords(r, s, len(p.Kinds))
+	g.into(p, s, v, d, delivery.Delivery{Reason: route.ReasonStorm, Why: "tells of the storm that began at " + delivery.Moment(s.Began) + ", by the rule " + words})
+	d.Why += "; collected by the rule " + words + " into the storm that began at " + delivery.Moment(s.Began)
+}
+
+// into puts a delivery into the digest that a verdict names, which is like given if
+// it is a new one.
+func (g *gathering) into(p *storm.Pace, s *storm.Storm, v storm.Verdict, d *delivery.Delivery, like delivery.Delivery) {
+	to := storm.To{ContactID: d.ContactID, ContactName: d.ContactName, UserID: d.UserID,
+		Channel: d.Channel, Destination: d.Destination, DestinationName: d.DestinationName}
+	s.About = storm.About{EventID: d.EventID, ObjectID: d.ObjectID, AlertID: d.AlertID}
+	p.To = to
+	if v.New {
+		g.digest(to, s, v.Due, like)
+	} else {
+		g.move(v)
+	}
+	d.State, d.Bundle, d.Storm, d.Due = delivery.Collected, v.Digest, v.Storm, v.Due
+	d.Expires = v.Due.Add(g.w.lives(d.Channel))
+}
+
+// digest makes the digest that a storm has now.
+func (g *gathering) digest(to storm.To, s *storm.Storm, due time.Time, like delivery.Delivery) {
+	w := g.w
+	like.ID, like.Storm, like.Notice, like.State = s.Digest, s.ID, alert.NoticeDigest, delivery.Waiting
+	like.EventID, like.ObjectID, like.AlertID = s.About.EventID, s.About.ObjectID, s.About.AlertID
+	like.ContactID, like.ContactName, like.UserID = to.ContactID, to.ContactName, to.UserID
+	like.Channel, like.Destination, like.DestinationName = to.Channel, to.Destination, to.DestinationName
+	like.Created, like.Due, like.Expires = w.now, due, due.Add(w.lives(to.Channel))
+	g.ours[like.ID] = len(g.made)
+	g.made = append(g.made, like)
+}
+
+// move notes when a digest is due from now on, and that it tells of something.
+func (g *gathering) move(v storm.Verdict) {
+	if i, ok := g.ours[v.Digest]; ok {
+		d := &g.made[i]
+		d.Due, d.Expires, d.Quiet = v.Due, v.Due.Add(g.w.lives(d.Channel)), false
+		return
+	}
+	i, ok := g.moved[v.Digest]
+	if !ok {
+		i = len(g.w.changes.Digests)
+		g.moved[v.Digest] = i
+		g.w.changes.Digests = append(g.w.changes.Digests, DigestDue{ID: v.Digest})
+	}
+	g.w.changes.Digests[i].Due = v.Due
+}
+
+// waiting says whether a digest still collects.
+func (g *gathering) waiting(digest string) bool {
+	_, ours := g.ours[digest]
+	return ours || g.collect[digest]
+}
+
+// refresh brings what was told of a storm up to date, without a sound. Where it is
+// too long ago, what is shown stays.
+func (g *gathering) refresh(r refresh) {
+	p := g.paces[r.place]
+	rules := g.w.settings.Storm
+	if rules.Again < 1 || rules.Wait < 1 {
+		rules = storm.Default()
+	}
+	v := p.Refresh(rules, r.storm, g.w.now, g.waiting, g.w.s.o.NewID)
+	if !v.Collected {
+		return
+	}
+	g.changed[r.place] = true
+	s := p.Find(v.Storm)
+	s.About = r.about
+	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.ReasonReplace, Why: "brings up to date what was told together"})
+}
+
+// ruleWords are a rule as the delivery log names it.
+func ruleWords(r storm.Rules, s *storm.Storm, kinds int) string {
+	if s.Crowd {
+		return fmt.Sprintf("“%d at once at one place, then one every %d s”", r.Place, r.Regain)
+	}
+	by, label := strings.CutPrefix(r.By, storm.ByLabel)
+	if label {
+		by = "label " + by
+	}
+	if kinds >= storm.MaxKinds {
+		return fmt.Sprintf("“by %s: %d at once, then one every %d s; beyond %d kinds all are one”", by, r.Burst, r.Refill, storm.MaxKinds)
+	}
+	return fmt.Sprintf("“by %s: %d at once, then one every %d s”", by, r.Burst, r.Refill)
+}
+
+// How often it is looked whether a storm is over.
+const (
+	stormPoll  = 10 * time.Second
+	stormBatch = 100
+)
+
+// RunStorms ends storms in which nothing comes any more, until ctx ends: those who
+// can have their message replaced get a last one that says so. Any number of nodes
+// may do so: each storm ends once.
+func (s *Service) RunStorms(ctx context.Context) error {
+	for ctx.Err() == nil {
+		wait := s.calm(ctx)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// calm ends the storms that are over by now, and answers how long to wait until it
+// is to be looked again.
+func (s *Service) calm(ctx context.Context) time.Duration {
+	places, next, err := s.store.CalmPlaces(ctx, stormBatch)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.o.Log.Error("looking for storms that are over failed", "node", s.o.Node, "error", err)
+		}
+		return stormPoll
+	}
+	for _, place := range places {
+		_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) {
+			w.calming = append(w.calming, place)
+			return alert.Alert{}, nil
+		}})
+		if ctx.Err() != nil {
+			return 0
+		}
+		if err != nil {
+			s.o.Log.Error("ending a storm failed", "node", s.o.Node, "place", place, "error", err)
+			return time.Second
+		}
+	}
+	switch {
+	case len(places) == stormBatch:
+		return expirySoon
+	case next.IsZero():
+		return stormPoll
+	}
+	return min(stormPoll, max(expirySoon, time.Until(next)))
+}
+
+// calm ends the storms of a place that are over.
+func (g *gathering) calm(place string) {
+	w, p := g.w, g.paces[place]
+	over, _ := p.Calm(storm.Rules{}, w.now)
+	g.changed[place] = true // also when another node was first: it says when to look next
+	if !w.replaces(&p.To) {
+		return
+	}
+	for i := range over {
+		s := p.Find(over[i].ID)
+		s.Digest, s.First, s.Due, s.Quiet = w.s.o.NewID(), w.now, w.now, true
+		g.digest(p.To, s, w.now, delivery.Delivery{Quiet: true, Reason: route.ReasonOver, Why: "the storm that began at " + delivery.Moment(s.Began) + " is over"})
+	}
+}
+
+// replaces says whether a place takes a message that only replaces what was told
+// there before: letters stay as they are, and most webhooks would post a new one.
+func (w *work) replaces(to *storm.To) bool {
+	switch to.Channel {
+	case route.Browser:
+		return true
+	case route.Webpush:
+		return w.directory.Reaches(to.UserID, to.Destination)
+	case route.Mattermost:
+		room, known := w.directory.Room(to.Destination)
+		return w.directory.ReachesRoom(to.Destination) && (!known || room.Bot)
+	case route.Webhook:
+		for i := range w.directory.Hooks {
+			if h := &w.directory.Hooks[i]; h.ID == to.Destination {
+				return h.Storms
+			}
+		}
+	}
+	return false
+}
