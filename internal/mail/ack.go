@@ -15,6 +15,7 @@ type AckLink struct {
 	Hash      string // of the token; see HashToken
 	AlertID   string
 	ContactID string
+	Made      time.Time
 	Expires   time.Time
 	Used      time.Time // zero: it was not
 }

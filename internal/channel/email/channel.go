@@ -255,9 +255,10 @@ func (c *Channel) link(ctx context.Context, m *channel.Message) Link {
 	if err == nil && !may {
 		return Link{}
 	}
-	token, until := mail.NewToken(), c.o.Now().Add(length)
+	token, now := mail.NewToken(), c.o.Now()
+	until := now.Add(length)
 	if err == nil {
-		err = c.o.Store.SaveAckLink(ctx, mail.AckLink{Hash: mail.HashToken(token), AlertID: m.Alert.ID, ContactID: m.ContactID, Expires: until})
+		err = c.o.Store.SaveAckLink(ctx, mail.AckLink{Hash: mail.HashToken(token), AlertID: m.Alert.ID, ContactID: m.ContactID, Made: now, Expires: until})
 	}
 	if err != nil {
 		c.o.Log.Warn("letter without a link to acknowledge", "delivery_id", m.DeliveryID, "error", err)
