@@ -93,9 +93,16 @@ type Claimed struct {
 	Handed bool // its state was Handed before it was claimed
 
 	// Digest is what a delivery with NoticeDigest tells of; nil for all others, and
-	// for one that has a single thing to tell: then Notice, Event, Object and Alert
-	// are of that one.
+	// for one that has a single thing to tell: then Notice, Event, Object, Alert,
+	// Reason and Why are of that one. The store fills in what is known of the alerts
+	// (Storm, About, Began, the counts, Worst without their URLs), the worker the rest.
 	Digest *channel.Digest
+	// Left is how many deliveries the digest still collects, Gone how many of its own
+	// ended before it was told, and Before whether a message of the same storm was
+	// told before it.
+	Left   int
+	Gone   int
+	Before bool
 }
 
 // Completion is what became of a claimed delivery.

@@ -14,8 +14,11 @@ import (
 // own message says more; and a quiet one is about what the device shows, which
 // follows the alert. A recovery stays true.
 func (c *Claimed) Untrue() string {
-	if c.Notice == alert.NoticeEngine {
+	switch c.Notice {
+	case alert.NoticeEngine:
 		return c.unasked()
+	case alert.NoticeDigest:
+		return c.empty()
 	}
 	if c.Alert == nil || c.Notice != alert.NoticeProblem && c.Notice != alert.NoticeAck {
 		return ""
@@ -78,12 +81,17 @@ func Moment(t time.Time) string { return t.UTC().Format("15:04:05 MST on 2 Janua
 // Message is the delivery as its channel sends it. url is where a click leads,
 // engineURL the engine's own page; either may be empty.
 func (c *Claimed) Message(url, engineURL string) channel.Message {
+	al := c.Alert
+	if c.Digest != nil {
+		al = nil
+	}
 	return channel.Message{
 		DeliveryID: c.ID, Attempt: c.Attempt, Notice: c.Notice,
-		Event: c.Event, Object: c.Object, Alert: c.Alert,
+		Event: c.Event, Object: c.Object, Alert: al,
 		ContactID: c.ContactID, Contact: c.ContactName, UserID: c.UserID,
 		Destination: c.Destination, DestinationName: c.DestinationName, Quiet: c.Quiet,
 		Snoozed: c.Reason == route.ReasonSnoozeOver,
+		Digest:  c.digest(), Duty: c.duty(), Reminder: c.Reason == route.ReasonReminder,
 		URL:     url, EngineURL: engineURL, ExpiresAt: c.Expires,
 		Handed: c.Handed, Note: c.Note, Asked: c.Created,
 	}

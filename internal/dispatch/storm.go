@@ -171,6 +171,7 @@ func (g *gathering) into(p *storm.Pace, s *storm.Storm, v storm.Verdict, d *deli
 		Channel: d.Channel, Destination: d.Destination, DestinationName: d.DestinationName}
 	s.About = storm.About{EventID: d.EventID, ObjectID: d.ObjectID, AlertID: d.AlertID}
 	p.To = to
+	s.Reason = string(like.Reason)
 	if v.New {
 		g.digest(to, s, v.Due, like)
 	} else {
@@ -229,7 +230,7 @@ func (g *gathering) refresh(r refresh) {
 	g.changed[r.place] = true
 	s := p.Find(v.Storm)
 	s.About = r.about
-	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.ReasonReplace, Why: "brings up to date what was told together"})
+	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.Reason(s.Reason), Why: "brings up to date what was told together"})
 }
 
 // ruleWords are a rule as the delivery log names it.

@@ -134,6 +134,7 @@ type Storm struct {
 	First  time.Time `json:"first"`  // when it began to collect
 	Due    time.Time `json:"due"`    // when it is to be told
 	Crowd  bool      `json:"crowd"`  // it began because the place had enough of all kinds, not of this one
+	Reason string    `json:"reason"` // of its messages, as route.Reason
 	Calm   int       `json:"calm"`   // Rules.CalmFor of its kind, in seconds
 	About  About     `json:"about"`  // the latest of it
 }
