@@ -128,9 +128,12 @@ func Until(ctx context.Context, t Tab, expr string) error {
 func UntilTab(ctx context.Context, b Browser, part string) (Tab, error) {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
+	var have []string
 	for {
 		tabs, err := b.Tabs(ctx)
-		var have []string
+		if ctx.Err() == nil {
+			have = nil
+		}
 		for _, t := range tabs {
 			u, err := t.URL(ctx)
 			if err != nil {
