@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/channel"
@@ -25,6 +26,24 @@ func (c *Claimed) empty() string {
 		return fmt.Sprintf("all %d were over before it was told", c.Gone)
 	}
 	return "there is nothing to tell"
+}
+
+// StormWhy is the beginning of the Why of a storm's digest: what it does, what the
+// storm is of ("source nagios"), and when it began.
+func StormWhy(does, about string, began time.Time) string {
+	return strings.TrimSpace(does + " " + stormBegins + about + stormSince + Moment(began))
+}
+
+const (
+	stormBegins = "the storm of “"
+	stormSince  = "” since "
+)
+
+// stormOf is what the storm is of whose digest has that Why; empty if it says none.
+func stormOf(why string) string {
+	_, rest, _ := strings.Cut(why, stormBegins)
+	about, _, _ := strings.Cut(rest, stormSince)
+	return about
 }
 
 // Together is what becomes of a delivery that a digest collected when that ends: the
@@ -58,6 +77,9 @@ func (c *Claimed) digest() *channel.Digest {
 	case route.ReasonWindow:
 		d.Held, d.Title = true, "While maintenance lasted"
 	default:
+		if about := stormOf(c.Why); about != "" {
+			d.About = about // as it was when the storm began: what they have in common may change
+		}
 		if d.Title = "Storm"; d.About != "" {
 			d.Title += ": " + d.About
 		}

@@ -81,9 +81,9 @@ func Moment(t time.Time) string { return t.UTC().Format("15:04:05 MST on 2 Janua
 // Message is the delivery as its channel sends it. url is where a click leads,
 // engineURL the engine's own page; either may be empty.
 func (c *Claimed) Message(url, engineURL string) channel.Message {
-	al := c.Alert
-	if c.Digest != nil {
-		al = nil
+	al, digest := c.Alert, c.digest()
+	if digest != nil {
+		al, url, engineURL = nil, digest.URL, ""
 	}
 	return channel.Message{
 		DeliveryID: c.ID, Attempt: c.Attempt, Notice: c.Notice,
@@ -91,8 +91,8 @@ func (c *Claimed) Message(url, engineURL string) channel.Message {
 		ContactID: c.ContactID, Contact: c.ContactName, UserID: c.UserID,
 		Destination: c.Destination, DestinationName: c.DestinationName, Quiet: c.Quiet,
 		Snoozed: c.Reason == route.ReasonSnoozeOver,
-		Digest:  c.digest(), Duty: c.duty(), Reminder: c.Reason == route.ReasonReminder,
-		URL:     url, EngineURL: engineURL, ExpiresAt: c.Expires,
+		Digest:  digest, Duty: c.duty(), Reminder: c.Reason == route.ReasonReminder,
+		URL: url, EngineURL: engineURL, ExpiresAt: c.Expires,
 		Handed: c.Handed, Note: c.Note, Asked: c.Created,
 	}
 }

@@ -159,9 +159,31 @@ func (g *gathering) pace(d *delivery.Delivery) {
 		return
 	}
 	s := p.Find(v.Storm)
-	words := ruleWords(r, s, len(p.Kinds))
-	g.into(p, s, v, d, delivery.Delivery{Reason: route.ReasonStorm, Why: "tells of the storm that began at " + delivery.Moment(s.Began) + ", by the rule " + words})
-	d.Why += "; collected by the rule " + words + " into the storm that began at " + delivery.Moment(s.Began)
+	if s.Words == "" {
+		s.Words = w.about(r, o, v.Kind)
+	}
+	rule := ruleWords(r, s)
+	g.into(p, s, v, d, delivery.Delivery{Reason: route.ReasonStorm, Why: delivery.StormWhy("tells of", s.Words, s.Began) + ", by the rule " + rule})
+	d.Why += "; collected by the rule " + rule + " into " + delivery.StormWhy("", s.Words, s.Began)
+}
+
+// about is what the alerts of a storm have in common, for people.
+func (w *work) about(r storm.Rules, o *alert.Object, kind string) string {
+	if kind == storm.Other {
+		return fmt.Sprintf("more than %d kinds", storm.MaxKinds)
+	}
+	if r.By == storm.ByHost {
+		return "host " + o.HostName()
+	}
+	if name, label := strings.CutPrefix(r.By, storm.ByLabel); label {
+		if v, has := o.Labels[name]; has {
+			return "label " + name + "=" + v
+		}
+	}
+	if name := w.directory.Sources[o.SourceID]; name != "" {
+		return "source " + name
+	}
+	return "one source"
 }
 
 // into puts a delivery into the digest that a verdict names, which is like given if
@@ -230,20 +252,25 @@ func (g *gathering) refresh(r refresh) {
 	g.changed[r.place] = true
 	s := p.Find(v.Storm)
 	s.About = r.about
-	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.Reason(s.Reason), Why: "brings up to date what was told together"})
+	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.Reason(s.Reason), Why: quietWhy(s)})
+}
+
+// quietWhy is why something is brought up to date that was told together.
+func quietWhy(s *storm.Storm) string {
+	if s.Words == "" {
+		return "brings up to date what was told when it was no longer held back"
+	}
+	return delivery.StormWhy("brings up to date what was told of", s.Words, s.Began)
 }
 
 // ruleWords are a rule as the delivery log names it.
-func ruleWords(r storm.Rules, s *storm.Storm, kinds int) string {
+func ruleWords(r storm.Rules, s *storm.Storm) string {
 	if s.Crowd {
 		return fmt.Sprintf("“%d at once at one place, then one every %d s”", r.Place, r.Regain)
 	}
 	by, label := strings.CutPrefix(r.By, storm.ByLabel)
 	if label {
 		by = "label " + by
-	}
-	if kinds >= storm.MaxKinds {
-		return fmt.Sprintf("“by %s: %d at once, then one every %d s; beyond %d kinds all are one”", by, r.Burst, r.Refill, storm.MaxKinds)
 	}
 	return fmt.Sprintf("“by %s: %d at once, then one every %d s”", by, r.Burst, r.Refill)
 }
@@ -313,7 +340,7 @@ func (g *gathering) calm(place string) {
 	for i := range over {
 		s := p.Find(over[i].ID)
 		s.Digest, s.First, s.Due, s.Quiet = w.s.o.NewID(), w.now, w.now, true
-		g.digest(p.To, s, w.now, delivery.Delivery{Quiet: true, Reason: route.ReasonOver, Why: "the storm that began at " + delivery.Moment(s.Began) + " is over"})
+		g.digest(p.To, s, w.now, delivery.Delivery{Quiet: true, Reason: route.ReasonOver, Why: delivery.StormWhy("tells the end of", s.Words, s.Began)})
 	}
 }
 

@@ -38,6 +38,7 @@ type Directory struct {
 	Policies  []escalation.Policy
 	Windows   []window.Window // those that are on and not over
 
+	Sources map[string]string    // names of sources, by id, for what is said of them
 	Engines map[string]WriteBack // by source id: whose engines are told what was done here
 
 	// FlapsHere are, by id, the sources whose engines do not say when something flaps

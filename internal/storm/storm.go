@@ -135,6 +135,7 @@ type Storm struct {
 	Due    time.Time `json:"due"`    // when it is to be told
 	Crowd  bool      `json:"crowd"`  // it began because the place had enough of all kinds, not of this one
 	Reason string    `json:"reason"` // of its messages, as route.Reason
+	Words  string    `json:"words"`  // what it is of, for people: "source nagios"
 	Calm   int       `json:"calm"`   // Rules.CalmFor of its kind, in seconds
 	About  About     `json:"about"`  // the latest of it
 }
@@ -174,6 +175,7 @@ func (b *Bucket) fill(size, seconds int, now time.Time) {
 // Verdict is what becomes of one message.
 type Verdict struct {
 	Collected bool
+	Kind      string    // as which it was taken: the key, or Other; if collected
 	Storm     string    // id, if collected
 	Digest    string    // the message that tells of it, if collected
 	New       bool      // Digest is a new message
@@ -220,6 +222,7 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 	k.Storm.Calm = r.CalmFor
 	v := k.Storm.collect(r, now, waiting, newID)
 	k.Storm.Quiet = false
+	v.Kind = key
 	return v
 }
 
