@@ -1,0 +1,206 @@
+package simulate
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/channel"
+	"tocsin/internal/contact"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
+)
+
+// mostOutput is how many characters of a check's output a line has.
+const mostOutput = 200
+
+// means says whether a contact is who does an input.
+func (in *input) means(c contact.Contact) bool {
+	return strings.EqualFold(c.Name, in.by) || strings.EqualFold(c.ShownName(), in.by)
+}
+
+// note adds what is to be known of the answer, some of them.
+func (r *run) note(text string) {
+	const most = 20
+	switch {
+	case slices.Contains(r.result.Notes, text) || len(r.result.Notes) > most:
+	case len(r.result.Notes) == most:
+		r.result.Notes = append(r.result.Notes, "There is more of the kind.")
+	default:
+		r.result.Notes = append(r.result.Notes, text)
+	}
+}
+
+// line adds to the answer, up to its bound.
+func (r *run) line(l *Line) {
+	if len(r.result.Lines) >= r.request.Limit {
+		r.result.Left++
+		return
+	}
+	l.At = l.At.In(r.zone)
+	if !l.Decided.IsZero() {
+		l.Decided = l.Decided.In(r.zone)
+	}
+	r.result.Lines = append(r.result.Lines, *l)
+}
+
+// named fills what a line says of an object.
+func (r *run) named(l *Line, o *alert.Object) {
+	l.Source, l.Host, l.Service, l.Object = r.sources[o.SourceID], o.Host, o.Service, o.Name()
+}
+
+// wrote tells what a transaction did.
+func (r *run) wrote(c *dispatch.Changes) {
+	if r.silent {
+		return
+	}
+	for i := range c.Events {
+		e := &c.Events[i]
+		if e.Outcome == alert.Opened {
+			r.result.Alerts++
+		}
+		if r.current != 0 {
+			r.result.Events++
+		}
+		l := Line{At: r.mem.now, What: Happened, Event: e.ID, Alert: e.AlertID, Input: r.current,
+			Type: e.Type, State: e.State, Author: e.Author, Outcome: e.Outcome, Why: e.Why, Output: e.Output}
+		if len(l.Output) > mostOutput {
+			l.Output = strings.ToValidUTF8(l.Output[:mostOutput], "") + "…"
+		}
+		r.named(&l, &e.Object)
+		r.line(&l)
+	}
+}
+
+// number is the number of a message, which it gets when it is spoken of first.
+func (r *run) number(id string) string {
+	n, ok := r.numbers[id]
+	if !ok {
+		n = len(r.numbers) + 1
+		r.numbers[id] = n
+	}
+	return strconv.Itoa(n)
+}
+
+type tallyKey struct{ id, name, channel string }
+
+// ended tells what became of a message, or of a decision that there is none.
+func (r *run) ended(d, item *row, x *channel.Digest) {
+	if r.silent {
+		return
+	}
+	if r.messages++; r.messages >= MaxTold && !r.full {
+		r.full = true
+		r.note("There are more than 3,000,000 messages and decisions; the simulation ended there. Try a shorter stretch.")
+	}
+	l := Line{At: r.mem.now, Event: d.EventID, Alert: d.AlertID, Notice: d.Notice, Contact: d.ContactName, ContactID: d.ContactID,
+		Channel: d.Channel, Destination: d.DestinationName, Decided: d.Created, Reason: d.Reason, Why: d.Why, Detail: d.Detail}
+	t := r.tally(d)
+	switch d.State {
+	case delivery.Sent:
+		switch {
+		case d.Bundle != "":
+			l.What, l.Digest = Together, r.number(d.Bundle)
+			t.Together++
+		case d.Quiet:
+			l.What = Quietly
+			t.Quiet++
+		default:
+			l.What = Told
+			t.Told++
+			if x != nil {
+				t.Digests++
+			}
+		}
+	case delivery.Cancelled:
+		l.What = Cancelled
+		t.Cancelled++
+	case delivery.Expired:
+		l.What = Expired
+		t.Expired++
+	case delivery.Skipped:
+		l.What = NotTold
+		t.NotTold++
+	default:
+		l.What, l.At = Waiting, d.Due
+		if d.Bundle != "" {
+			l.Digest = r.number(d.Bundle)
+		}
+		t.Waiting++
+	}
+	if l.What != NotTold && d.Bundle == "" {
+		l.Message = r.number(d.ID)
+	}
+	if x != nil {
+		l.Tells = digestOf(x)
+	}
+	if d.Notice == alert.NoticeDigest && item == nil {
+		l.Event, l.Alert = "", ""
+	} else {
+		if item != nil && item != d {
+			l.Event, l.Alert, l.Notice, l.Reason, l.Why = item.EventID, item.AlertID, item.Notice, item.Reason, item.Why
+		}
+		if o := cmp.Or(item, d).object; o != nil {
+			r.named(&l, &o.Object)
+		}
+	}
+	r.line(&l)
+}
+
+func (r *run) tally(d *row) *Tally {
+	k := tallyKey{d.ContactID, d.ContactName, d.Channel}
+	t := r.tallies[k]
+	if t == nil {
+		t = &Tally{Contact: d.ContactName, ContactID: d.ContactID, Channel: d.Channel}
+		r.tallies[k] = t
+	}
+	return t
+}
+
+func digestOf(x *channel.Digest) *Digest {
+	d := &Digest{Title: x.Title, Total: x.Total, Open: x.Open, Acked: x.Acked, Recovered: x.Recovered, New: x.New, Over: x.Over, Worst: []string{}}
+	for i := range x.Worst {
+		d.Worst = append(d.Worst, x.Worst[i].Object.Name())
+	}
+	return d
+}
+
+// rest tells what is still to be told when the simulation ends.
+func (r *run) rest() {
+	r.silent = false
+	left := make([]*row, 0, len(r.mem.rows))
+	for _, d := range r.mem.rows {
+		left = append(left, d)
+	}
+	slices.SortFunc(left, func(a, b *row) int { return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID)) })
+	for _, d := range left {
+		r.ended(d, nil, nil)
+	}
+	if r.result.To.IsZero() {
+		r.result.To = r.mem.now
+	}
+}
+
+// answer is the result as it is given.
+func (r *run) answer() Result {
+	out := r.result
+	out.From, out.To = out.From.In(r.zone), out.To.In(r.zone)
+	for _, t := range r.tallies {
+		out.People = append(out.People, *t)
+	}
+	slices.SortFunc(out.People, func(a, b Tally) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Contact), strings.ToLower(b.Contact)), strings.Compare(a.ContactID, b.ContactID), strings.Compare(a.Channel, b.Channel))
+	})
+	if out.People == nil {
+		out.People = []Tally{}
+	}
+	if out.Lines == nil {
+		out.Lines = []Line{}
+	}
+	if out.Notes == nil {
+		out.Notes = []string{}
+	}
+	return out
+}

@@ -1,0 +1,252 @@
+package simulate
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
+	"tocsin/internal/route"
+)
+
+// Write keeps what a transaction did. Of two values with one id the later counts.
+func (t *tx) Write(_ context.Context, c *dispatch.Changes) error {
+	t.writeObjects(c)
+	for i := range c.Alerts {
+		t.writeAlert(&c.Alerts[i])
+	}
+	t.writeEvents(c)
+	for i := range c.Calls {
+		t.calls[c.Calls[i].CallKey] = c.Calls[i].EventID
+	}
+	for _, id := range c.EndSnoozes {
+		delete(t.asleep, id)
+	}
+	for _, s := range c.Snoozes {
+		if t.asleep[s.AlertID] == nil {
+			t.asleep[s.AlertID] = map[string]time.Time{}
+		}
+		t.asleep[s.AlertID][s.ContactID] = s.Until
+	}
+	for _, id := range c.EndEscalations {
+		delete(t.runs, id)
+	}
+	for i := range c.Escalations {
+		e := c.Escalations[i]
+		if t.runs[e.AlertID] = &e; !e.Due.IsZero() {
+			t.steps.push(e.AlertID, e.Due)
+		}
+	}
+	t.wrote(c)
+	for i := range c.Deliveries {
+		t.writeDelivery(&c.Deliveries[i])
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Paces)) {
+		t.writePace(key, place{pace: c.Paces[key]})
+	}
+	for _, d := range c.Digests {
+		if r := t.rows[d.ID]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 {
+			r.Due, r.Quiet = d.Due, d.Quiet
+			t.due.push(r, r.Due)
+		}
+	}
+	return nil
+}
+
+func (t *tx) writeObjects(c *dispatch.Changes) {
+	for i := range c.Objects {
+		o := &c.Objects[i]
+		rec := t.records[o.ID]
+		if rec == nil {
+			rec = &dispatch.Record{Known: true}
+			t.records[o.ID] = rec
+		}
+		rec.Object = *o
+		if o.Flaps.IsZero() {
+			delete(t.flaps, o.ID)
+			continue
+		}
+		t.flaps[o.ID] = rec
+		within := time.Duration(t.settings.FlapMinutes) * time.Minute
+		for _, turned := range o.Turns {
+			if end := turned.Add(within); end.After(t.now) {
+				t.looks.push(o.ID, end)
+			}
+		}
+	}
+}
+
+func (m *mem) writeAlert(a *alert.Alert) {
+	k := m.alerts[a.ID]
+	if k == nil {
+		k = &told{}
+		m.alerts[a.ID] = k
+	}
+	ended := k.alert.Open() && !a.Open()
+	k.alert = *a
+	if a.Status == alert.Acknowledged && a.Ack != nil && !a.Ack.Until.IsZero() {
+		m.ends.push(dispatch.AckEnd{AlertID: a.ID, EventID: a.Ack.EventID}, a.Ack.Until)
+	}
+	if rec := m.records[a.Object.ID]; rec != nil {
+		if a.Open() {
+			rec.Alert = &k.alert
+		} else if rec.Alert != nil && rec.Alert.ID == a.ID {
+			rec.Alert = nil
+		}
+	}
+	if ended {
+		m.over = append(m.over, k)
+		m.forget()
+	}
+}
+
+// forgetAfter is for how long what is over may be asked for: by a further call of its
+// recovery, and by what tells of it.
+const forgetAfter = 10 * time.Minute
+
+// forget drops alerts that are over. What still tells of them holds them itself.
+func (m *mem) forget() {
+	for len(m.over) > 0 && m.now.Sub(m.over[0].alert.Updated) > forgetAfter {
+		k := m.over[0]
+		delete(m.alerts, k.alert.ID)
+		delete(m.runs, k.alert.ID)
+		delete(m.asleep, k.alert.ID)
+		m.over = m.over[1:]
+	}
+}
+
+func (t *tx) writeEvents(c *dispatch.Changes) {
+	for i := range c.Events {
+		e := &c.Events[i]
+		if rec := t.records[e.Object.ID]; rec != nil && !e.Type.Ours() {
+			rec.Last = e
+		}
+		a := t.alerts[e.AlertID]
+		if a == nil {
+			continue
+		}
+		if a.latest == nil {
+			a.latest = map[alert.Type]*alert.Event{}
+		}
+		a.latest[e.Type] = e
+		switch {
+		case e.Type == alert.EngineReply:
+			if a.asked[e.ReplyTo] != nil {
+				a.asked[e.ReplyTo].Reply = e
+			}
+		case e.Origin.Here():
+			if a.asked == nil {
+				a.asked = map[string]*dispatch.Asked{}
+			}
+			a.asked[e.ID] = &dispatch.Asked{Event: *e}
+		}
+	}
+	for i := range c.Joined {
+		e := c.Joined[i]
+		if rec := t.records[e.Object.ID]; rec != nil && rec.Last != nil && rec.Last.ID == e.ID {
+			rec.Last = &e
+		}
+	}
+}
+
+func (m *mem) writeDelivery(d *delivery.Delivery) {
+	r := &row{Delivery: *d, about: m.alerts[d.AlertID], object: m.records[d.ObjectID]}
+	if r.about != nil {
+		r.addressed(d)
+	}
+	r.event = m.eventOf(r)
+	if r.Storm != "" {
+		m.stormed(r)
+	}
+	switch d.State {
+	case delivery.Waiting, delivery.Collected:
+		m.rows[d.ID] = r
+		if r.about != nil {
+			r.about.rows = append(r.about.rows, r)
+		}
+		if d.State == delivery.Waiting {
+			m.due.push(r, d.Due)
+		}
+	default:
+		m.ended(r, nil, nil)
+	}
+}
+
+// eventOf is the event of a delivery: one of those that are remembered.
+func (m *mem) eventOf(r *row) *alert.Event {
+	if r.object != nil && r.object.Last != nil && r.object.Last.ID == r.EventID {
+		return r.object.Last
+	}
+	if r.about != nil {
+		for _, e := range r.about.latest {
+			if e.ID == r.EventID {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// addressed notes where messages of the alert go.
+func (r *row) addressed(d *delivery.Delivery) {
+	if d.State == delivery.Skipped || d.Notice != alert.NoticeProblem && d.Notice != alert.NoticeAck {
+		return
+	}
+	x := r.address(true)
+	x.ContactName, x.UserID, x.DestinationName = max(x.ContactName, d.ContactName), max(x.UserID, d.UserID), max(x.DestinationName, d.DestinationName)
+	x.Problem = x.Problem || d.Notice == alert.NoticeProblem
+}
+
+// address is that of a delivery; nil if its alert has none of it.
+func (r *row) address(make bool) *dispatch.Address {
+	if r.about == nil {
+		return nil
+	}
+	key := r.ContactID + "\x00" + r.Channel + "\x00" + r.Destination
+	x := r.about.addresses[key]
+	if x == nil && make {
+		x = &dispatch.Address{ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination}
+		if r.about.addresses == nil {
+			r.about.addresses = map[string]*dispatch.Address{}
+		}
+		r.about.addresses[key] = x
+	}
+	return x
+}
+
+func (m *mem) writePace(key string, p place) {
+	p.look = p.pace.Next()
+	if !p.look.IsZero() && m.settings.Storm.Off {
+		p.look = m.now
+	}
+	m.places[key] = &p
+	if !p.look.IsZero() {
+		m.calm.push(key, p.look)
+	}
+}
+
+// means says whether deliveries that are to be cancelled include one.
+func means(c *dispatch.Cancel, r *row) bool {
+	if !slices.Contains(c.Notices, r.Notice) || r.State != delivery.Waiting && r.State != delivery.Handed && r.State != delivery.Collected {
+		return false
+	}
+	if c.ContactIDs != nil && !slices.Contains(c.ContactIDs, r.ContactID) &&
+		!(r.Channel == route.Mattermost && slices.Contains(c.ContactIDs, route.SnoozedRoom(r.Destination))) {
+		return false
+	}
+	return c.QuietTo == "" || r.Quiet && r.Attempt == 0 && r.Destination == c.QuietTo
+}
+
+// end brings a delivery to its end.
+func (m *mem) end(r *row, s delivery.State, detail string) {
+	r.State, r.Detail, r.Done = s, detail, m.now
+	delete(m.rows, r.ID)
+	if r.about != nil {
+		if i := slices.Index(r.about.rows, r); i >= 0 {
+			r.about.rows = slices.Delete(r.about.rows, i, i+1)
+		}
+	}
+}
