@@ -44,6 +44,9 @@ type Options struct {
 	RefuseData   func(to string) *smtp.SMTPError
 	// Before is called when a letter is there, before it is taken: it may wait.
 	Before func(to string)
+	// Dies says of a letter that was taken how the connection ends: by what it answers
+	// before it does, which may be nothing or half an answer. ok false: it goes on.
+	Dies func(to string) (answer string, ok bool)
 }
 
 // Letter is one that was taken.
@@ -162,11 +165,11 @@ func (s *Sink) Await(t testing.TB, n int) []Letter {
 	}
 }
 
-func (s *Sink) session(*smtp.Conn) (smtp.Session, error) {
+func (s *Sink) session(c *smtp.Conn) (smtp.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened++
-	x := session{s: s, in: s.o.User == ""}
+	x := session{s: s, conn: c, in: s.o.User == ""}
 	if s.o.User != "" {
 		return &authSession{x}, nil
 	}
@@ -175,6 +178,7 @@ func (s *Sink) session(*smtp.Conn) (smtp.Session, error) {
 
 type session struct {
 	s        *Sink
+	conn     *smtp.Conn
 	in       bool
 	from, to string
 }
@@ -224,12 +228,22 @@ func (x *session) Data(r io.Reader) error {
 			return e
 		}
 	}
-	x.s.mu.Lock()
-	defer x.s.mu.Unlock()
-	x.s.got = append(x.s.got, l)
-	close(x.s.news)
-	x.s.news = make(chan struct{})
+	x.s.keep(l)
+	if o.Dies != nil {
+		if answer, ok := o.Dies(l.To); ok {
+			_, _ = io.WriteString(x.conn.Conn(), answer)
+			_ = x.conn.Conn().Close()
+		}
+	}
 	return nil
+}
+
+func (s *Sink) keep(l Letter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, l)
+	close(s.news)
+	s.news = make(chan struct{})
 }
 
 // authSession asks for a password.

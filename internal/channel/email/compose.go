@@ -143,7 +143,7 @@ func (c *Channel) single(v *view, m *channel.Message, link Link) string {
 	case alert.NoticeDowntime, alert.NoticeFlapping:
 		v.Badge, v.Colour = m.Notice.Word(), alert.Information
 		v.Heading = began(e) + ": " + name
-		subject = strings.ToUpper(m.Notice.Word()) + ": " + began(e) + " for " + name
+		subject = strings.ToUpper(began(e)) + ": " + name
 		v.say(e.Author, e.Comment)
 	default:
 		v.Badge, v.Colour = "Note", alert.Information
@@ -251,7 +251,7 @@ func (c *Channel) facts(v *view, m *channel.Message) {
 				add("Was", a.Worst.Word())
 			}
 		case m.Notice == alert.NoticeProblem:
-			since += ", " + channel.Span(c.o.Now().Sub(a.Since)) + " ago"
+			since += " (" + channel.Span(c.o.Now().Sub(a.Since)) + " before this letter)"
 		}
 		add("Since", since)
 		if k := a.Ack; k != nil && a.Status == alert.Acknowledged {
@@ -291,10 +291,11 @@ func (c *Channel) digest(v *view, d *channel.Digest) string {
 	}
 	now := tally(d)
 	v.Heading = title + ": " + alerts
-	subject := strings.ToUpper(v.Badge) + ": " + alerts + ", " + fmt.Sprint(d.Open) + " open (" + title + ")"
+	of := alerts + ", " + fmt.Sprint(d.Open) + " open (" + strings.TrimPrefix(title, "Storm: ") + ")"
+	subject := strings.ToUpper(v.Badge) + ": " + of
 	if d.Over {
 		v.Badge = "Over"
-		subject = "OVER: " + alerts + ", " + fmt.Sprint(d.Open) + " open (" + title + ")"
+		subject = "STORM OVER: " + of
 		v.Paragraphs = append(v.Paragraphs, "It is over: nothing more has come for a while.")
 	}
 	v.Paragraphs = append(v.Paragraphs, "Now: "+now+".")
