@@ -45,14 +45,17 @@ func Present(m *Message) Text {
 			t.State, output = m.Alert.State, m.Alert.Output
 		}
 	}
+	if m.Digest != nil {
+		return presentDigest(m.Digest, t)
+	}
 	name, word := m.Object.Name(), t.State.Word()
 	switch m.Notice {
 	case alert.NoticeProblem:
 		t.Title = fmt.Sprintf("PROBLEM: %s is %s!", name, word)
-		if m.Snoozed {
+		if m.Snoozed || m.Reminder {
 			t.Title = fmt.Sprintf("REMINDER: %s is still %s!", name, word)
 		}
-		t.Body = Cut(output, maxBody)
+		t.Body = withDuty(m, output)
 		t.Closes = string(t.State)
 		t.Icon, t.Colour = stateIcon(m.Object.Kind(), t.State), t.State.Colour()
 	case alert.NoticeRecovery:

@@ -22,6 +22,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"tocsin/internal/channel"
 )
 
 // Name is the channel's name, in rules and on deliveries.
@@ -55,7 +57,7 @@ type Channel struct {
 	o       Options
 	client  *client
 	servers servers
-	queue   queue
+	queue   channel.Queue
 	rooms   rooms
 	door    *door
 	figures figures

@@ -116,7 +116,7 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 		}
 		return errs
 	}
-	tickets := c.queue.enter(msgs)
+	tickets := c.queue.Enter(msgs)
 	var order []string
 	by := map[string][]int{}
 	for i := range msgs {
@@ -142,8 +142,8 @@ func (c *Channel) SendAll(ctx context.Context, msgs []channel.Message) []error {
 }
 
 // inTurn sends a message when no earlier one about the same is on its way.
-func (c *Channel) inTurn(ctx context.Context, s *sight, m *channel.Message, t *ticket) (err error) {
-	defer t.leave()
+func (c *Channel) inTurn(ctx context.Context, s *sight, m *channel.Message, t *channel.Ticket) (err error) {
+	defer t.Leave()
 	defer func() {
 		if p := recover(); p != nil {
 			c.o.Log.Error("sending to mattermost panicked", "delivery_id", m.DeliveryID, "panic", p)
@@ -152,7 +152,7 @@ func (c *Channel) inTurn(ctx context.Context, s *sight, m *channel.Message, t *t
 	}()
 	waiting, cancel := context.WithTimeout(ctx, turnWithin)
 	defer cancel()
-	if t.wait(waiting) != nil {
+	if t.Wait(waiting) != nil {
 		return channel.RetryAfter(errLater, time.Second)
 	}
 	if err := c.settle(ctx, m); err != nil {

@@ -1,5 +1,7 @@
-// Package webhook posts signed JSON to addresses that people gave. It knows nothing
-// of what it says nor of who gets it.
+// Package webhook posts signed JSON to addresses that people gave.
+//
+// A Poster knows nothing of what it says nor of who gets it: visitors of public pages
+// are told by one. A Channel tells webhooks of alerts, as people have set them up.
 //
 // Each request carries the headers of Standard Webhooks: Webhook-Id, the same for
 // each time that one message is posted; Webhook-Timestamp, in seconds; and
@@ -35,11 +37,15 @@ import (
 
 // Options are what a Poster needs. The zero value of each is its default.
 type Options struct {
-	Private []netip.Prefix   // networks that may be called though they are not public
-	Proxy   func() *url.URL  // the outgoing proxy; nil, or answering nil: none
-	Timeout time.Duration    // for one request, all in all; 10 s
-	Agent   string           // User-Agent; "Tocsin"
-	Now     func() time.Time // for signatures
+	Private []netip.Prefix  // networks that may be called though they are not public
+	Proxy   func() *url.URL // the outgoing proxy; nil, or answering nil: none
+	// Plain: without encryption names are called, too, where they turn out to lead into
+	// Private, and nothing else is.
+	Plain    bool
+	Timeout  time.Duration    // for one request, all in all; 10 s
+	Resolver *net.Resolver    // nil: the system's
+	Agent    string           // User-Agent; "Tocsin"
+	Now      func() time.Time // for signatures
 }
 
 const mostAnswer = 4 << 10
@@ -66,7 +72,10 @@ func New(o Options) *Poster {
 		o.Proxy = func() *url.URL { return nil }
 	}
 	p := &Poster{o: o, slow: slow{sites: map[string]*lag{}}}
-	guarded := &net.Dialer{Timeout: o.Timeout, Control: func(_, address string, _ syscall.RawConn) error {
+	guarded := &net.Dialer{Timeout: o.Timeout, Resolver: o.Resolver, Control: func(_, address string, _ syscall.RawConn) error {
+		if at, err := netip.ParseAddrPort(address); o.Plain && (err != nil || !guard.Within(at.Addr().Unmap(), o.Private)) {
+			return fmt.Errorf("%w for a message without encryption: %s", guard.ErrForbidden, address)
+		}
 		return guard.CheckDial(address, o.Private) //nolint:wrapcheck // ErrForbidden, with the address
 	}}
 	direct := &net.Dialer{Timeout: o.Timeout}
@@ -104,9 +113,10 @@ func (p *Poster) Close() { p.client.CloseIdleConnections() }
 // Request is one message to one address.
 type Request struct {
 	URL    string
-	ID     string // the same each time that the same message is posted
-	Secret []byte
-	Body   []byte // JSON
+	ID     string            // the same each time that the same message is posted
+	Secret []byte            // nil: it is not signed
+	Header map[string]string // besides those of the message itself
+	Body   []byte            // JSON
 }
 
 // Verdict is what became of a request.
@@ -125,6 +135,7 @@ type Result struct {
 	Status  int           // 0: there was no answer
 	After   time.Duration // as long as it asks to be left alone; 0: it says nothing
 	Detail  string        // for people; does not name the address
+	Passing bool          // of no answer: it may come by itself, and nobody need mend the address
 	Body    []byte        // of the answer, its first 4 KiB
 }
 
@@ -145,18 +156,23 @@ func (p *Poster) Post(ctx context.Context, q Request) Result {
 		return Result{Verdict: Later, Detail: "the address is no web address"}
 	}
 	now := p.o.Now()
+	for name, value := range q.Header {
+		r.Header.Set(name, value)
+	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", p.o.Agent)
 	r.Header.Set("Webhook-Id", q.ID)
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(now.Unix(), 10))
-	r.Header.Set("Webhook-Signature", Sign(q.Secret, q.ID, now, q.Body))
+	if len(q.Secret) > 0 {
+		r.Header.Set("Webhook-Signature", Sign(q.Secret, q.ID, now, q.Body))
+	}
 	answer, err := p.client.Do(r)
 	if err != nil {
 		var t interface{ Timeout() bool }
 		if errors.As(err, &t) && t.Timeout() {
 			p.slow.note(u.Hostname(), false, p.o.Now())
 		}
-		return Result{Verdict: Later, Detail: reason(err)}
+		return Result{Verdict: Later, Detail: reason(err), Passing: !errors.Is(err, guard.ErrForbidden)}
 	}
 	defer func() { _ = answer.Body.Close() }() // nothing new can come of it
 	body, err := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
@@ -171,11 +187,24 @@ func (p *Poster) Post(ctx context.Context, q Request) Result {
 		res.Verdict, res.Detail = Later, res.Detail+", which leads elsewhere: redirects are not followed"
 	default:
 		res.Verdict = Later
-		if s, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil && s > 0 {
-			res.After = time.Duration(min(s, 3600)) * time.Second
-		}
+		res.After = retryAfter(answer.Header.Get("Retry-After"), now)
 	}
 	return res
+}
+
+// longestAfter is for how long we are asked away at most.
+const longestAfter = time.Hour
+
+// retryAfter reads the header, which has seconds or a date; 0 for neither, and for
+// what is over.
+func retryAfter(text string, now time.Time) time.Duration {
+	if s, err := strconv.Atoi(text); err == nil {
+		return min(time.Duration(max(s, 0)), longestAfter/time.Second) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(at.Sub(now), 0), longestAfter)
+	}
+	return 0
 }
 
 // allowed looks at what can be said before dialling; through a proxy that is all.
@@ -184,7 +213,7 @@ func (p *Poster) allowed(u *url.URL) error {
 	if err := guard.CheckHost(u.Hostname(), p.o.Private); err != nil {
 		return err //nolint:wrapcheck // ErrForbidden, with the host
 	}
-	if u.Scheme == "http" {
+	if u.Scheme == "http" && (!p.o.Plain || p.o.Proxy() != nil) {
 		a, err := netip.ParseAddr(u.Hostname())
 		if u.Hostname() == "localhost" {
 			a, err = netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
