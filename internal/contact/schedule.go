@@ -109,8 +109,11 @@ func (s *Schedule) Covers(t time.Time) bool {
 // Next is TimePeriod.Next. Between two changes of its zone's offset a local
 // day has 1,440 minutes, so it goes from one such span to the next, and in
 // each from one range's end to the next.
-func (s *Schedule) Next(t time.Time) time.Time {
-	limit := t.Add(NextDays * 24 * time.Hour)
+func (s *Schedule) Next(t time.Time) time.Time { return s.NextWithin(t, NextDays*24*time.Hour) }
+
+// NextWithin is Next that looks no further ahead than d.
+func (s *Schedule) NextWithin(t time.Time, d time.Duration) time.Time {
+	limit := t.Add(d)
 	covered := s.Covers(t)
 	for at := t; at.Before(limit); {
 		_, end := at.In(s.zone).ZoneBounds()

@@ -21,11 +21,12 @@ import (
 // named the contacts of the downtime, not of the problem.
 //
 // Then each candidate is asked: are notifications on, do the options want it,
-// is it in the time period, was this problem snoozed; and each channel: can it
-// be used.
+// does the object flap, was this problem snoozed; and each channel: can it
+// be used. What is told may be held back until a time period opens, or quiet hours
+// or maintenance are over; see hold.go.
 //
-// Rooms of Mattermost are no contacts: nobody's options and periods keep anything
-// from them, and they get every notice; see rooms.go.
+// Rooms of Mattermost and webhooks are no contacts: nobody's options and periods
+// keep anything from them, and they get every notice; see rooms.go.
 //
 // Web Push is one decision for each device. A contact who never asked for it
 // and is in no rule that names it does not want a line "no device" at every
@@ -36,7 +37,7 @@ func Decide(d Directory, q Question) []Decision {
 		return nil
 	}
 	d = d.Indexed()
-	c := &decider{Directory: d, q: q, object: objectOf(q), refused: map[int]bool{}, used: map[use]bool{}}
+	c := newDecider(d, q)
 	if c.here() {
 		c.toldBefore()
 		if len(c.out) == 0 {
@@ -49,7 +50,7 @@ func Decide(d Directory, q Question) []Decision {
 		c.toldBefore()
 	}
 	if q.Joined {
-		c.roomsBefore()
+		c.placesBefore()
 	} else {
 		c.everything()
 	}
@@ -58,7 +59,7 @@ func Decide(d Directory, q Question) []Decision {
 		return c.out
 	}
 	if !q.Joined {
-		c.roomsOfRules()
+		c.placesOfRules()
 	}
 	if !c.byName() {
 		c.byRules("the engine named nobody who is known here, so the rules were asked: ")
@@ -73,8 +74,21 @@ type decider struct {
 	object  alert.Object
 	refused map[int]bool // contacts that were turned away whatever the channel
 	used    map[use]bool
-	places  map[string]bool // destinations in Mattermost that are decided; nil: none yet
+	places  map[string]bool // rooms and webhooks that are decided; nil: none yet
 	out     []Decision
+
+	// What is worked out once it is needed.
+	known        *facts
+	duties       map[string]bool // contacts on call
+	edges        map[edge]time.Time
+	windows      []*preparedWindow
+	windowsKnown bool
+	placeHold    *hold
+	fittings     []*preparedRule
+}
+
+func newDecider(d Directory, q Question) *decider {
+	return &decider{Directory: d, q: q, object: objectOf(q), refused: map[int]bool{}, used: map[use]bool{}}
 }
 
 // use is one contact by one channel, which is decided once.
@@ -125,13 +139,17 @@ func (c *decider) state() alert.State {
 }
 
 // toldBefore decides for those who were told of the problem, in the order of
-// the directory, and before them for rooms.
+// the directory, and before them for rooms and webhooks.
 func (c *decider) toldBefore() {
+	c.again(choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
+}
+
+func (c *decider) again(ch choice) {
 	var places []int
 	channels := map[int][]string{}
 	for _, t := range c.q.Told {
 		if t.ContactID == "" {
-			c.toldRoom(t.Destination)
+			c.toldPlace(t.Destination, ch)
 			continue
 		}
 		if i, ok := c.index.contacts[t.ContactID]; ok && !slices.Contains(places, i) {
@@ -141,7 +159,7 @@ func (c *decider) toldBefore() {
 	}
 	slices.Sort(places)
 	for _, i := range places {
-		c.candidate(i, channels[i], choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
+		c.candidate(i, channels[i], ch)
 	}
 }
 
@@ -178,37 +196,43 @@ func (c *decider) unknown(name, why string) {
 
 // byRules decides for the contacts that the rules choose.
 func (c *decider) byRules(preface string) {
-	f := c.facts()
-	fitted, people, rooms := "", 0, len(c.places)
-	c.index.fitting(&f, func(r *preparedRule) {
+	fitted, people := "", 0
+	for _, r := range c.rules() {
 		if fitted == "" {
 			fitted = r.Name
 		}
-		people += len(r.people)
-		rooms += len(r.Rooms)
-		c.roomsOf(r, preface)
-		c.out = slices.Grow(c.out, len(r.people)) // mostly one decision each
-		for _, p := range r.people {
-			why := preface + "rule “" + r.Name + "” chose this contact"
-			if p.group != "" {
-				why = preface + "rule “" + r.Name + "” chose group “" + p.group + "”"
-			}
-			c.candidate(p.contact, r.Channels, choice{ReasonRule, why, r.Name})
-		}
-	})
+		people += c.follow(&r.lead, leader{reason: ReasonRule, head: preface + "rule “" + r.Name + "”", rule: r.Name, channels: r.Channels})
+		people += len(r.lead.rooms) + len(r.lead.hooks) // whoever is there hears of it
+	}
 	switch {
-	case rooms > 0: // whoever is in them hears of it
+	case fitted == "" && len(c.places) > 0:
 	case fitted == "":
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Why: preface + "no rule fits " + c.object.Name() +
-			" (" + f.state.Word() + "); make a rule that does, or one at the end that fits everything"})
-	case people == 0:
+			" (" + c.facts().state.Word() + "); make a rule that does, or one at the end that fits everything"})
+	case people == 0 && len(c.places) == 0:
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
-			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts or a room of Mattermost into it, or contacts into its groups"})
+			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts, a schedule, a room of Mattermost or a webhook into it, or contacts into its groups"})
 	}
+}
+
+// rules are those that fit, in order.
+func (c *decider) rules() []*preparedRule {
+	if c.fittings == nil {
+		c.fittings = []*preparedRule{}
+		f := c.facts()
+		c.index.fitting(&f, func(r *preparedRule) bool {
+			c.fittings = append(c.fittings, r)
+			return true
+		})
+	}
+	return c.fittings
 }
 
 // facts are what rules are compared with.
 func (c *decider) facts() facts {
+	if c.known != nil {
+		return *c.known
+	}
 	o := c.object
 	f := facts{
 		source: o.SourceID, isHost: o.Service == "", state: c.state(), labels: o.Labels,
@@ -218,6 +242,7 @@ func (c *decider) facts() facts {
 	if f.source == "" {
 		f.source = c.q.Event.SourceID
 	}
+	c.known = &f
 	return f
 }
 
@@ -242,40 +267,69 @@ func (c *decider) candidate(i int, channels []string, ch choice) {
 		c.out = append(c.out, base)
 		return
 	}
-	if len(channels) == 0 {
-		c.channel(i, Browser, base, ch)
-		if c.index.devices != nil && len(c.index.devices[i]) > 0 {
-			c.channel(i, Webpush, base, ch)
-		}
-		if who.Mattermost != "" && c.Chat {
-			c.channel(i, Mattermost, base, ch)
+	h := c.hold(who)
+	if h.reason != "" && h.until.IsZero() {
+		c.refused[i] = true
+		base.Told = true
+		base.Why = ch.why
+		base.holdBack(h)
+		c.out = append(c.out, base)
+		return
+	}
+	if s := c.index.schedules[who.QuietPeriodID]; s != nil && h.reason == "" && s.Covers(c.q.Now) && c.isOnCall(who.ID) {
+		ch.why += "; is on call, so quiet hours hold nothing back"
+	}
+	if len(channels) > 0 {
+		for _, name := range channels {
+			c.channel(i, name, base, ch, h)
 		}
 		return
 	}
-	for _, name := range channels {
-		c.channel(i, name, base, ch)
+	c.channel(i, Browser, base, ch, h)
+	if c.index.devices != nil && len(c.index.devices[i]) > 0 {
+		c.channel(i, Webpush, base, ch, h)
+	}
+	if who.Mattermost != "" && c.Chat {
+		c.channel(i, Mattermost, base, ch, h)
+	}
+	if c.mails(who) {
+		c.channel(i, Email, base, ch, h)
+	}
+	if who.Hook != "" {
+		c.channel(i, Webhook, base, ch, h)
 	}
 }
 
 // channel decides for one contact and one channel, and for each device where
 // the channel has devices.
-func (c *decider) channel(i int, name string, d Decision, ch choice) {
+func (c *decider) channel(i int, name string, d Decision, ch choice, h hold) {
 	if c.used[use{i, name}] {
 		return
 	}
 	c.used[use{i, name}] = true
 	d.Channel = name
-	if name == Mattermost {
-		c.chat(i, d, ch)
+	switch name {
+	case Mattermost:
+		c.chat(i, d, ch, h)
+		return
+	case Webhook:
+		c.ownHook(i, d, ch, h)
 		return
 	}
-	if reason, why := c.blocked(i, name); reason != "" {
+	var address string
+	reason, why := c.blocked(i, name)
+	if name == Email {
+		address, reason, why = c.mail(&c.Contacts[i])
+	}
+	if reason != "" {
 		d.Reason, d.Why = reason, ch.why+", but "+why
 		c.out = append(c.out, d)
 		return
 	}
 	d.Told, d.Reason, d.Why = true, ch.reason, ch.why
+	d.holdBack(h)
 	if name != Webpush {
+		d.DestinationName = address
 		c.out = append(c.out, d)
 		return
 	}
@@ -291,9 +345,9 @@ func (c *decider) refusal(who *contact.Contact) (Reason, string) {
 	if c.here() && who.UserID != "" && who.UserID == c.q.Event.UserID {
 		return ReasonOwn, "did it in person"
 	}
-	kind, on, options, period := "service", who.ServiceNotifications, who.ServiceOptions, who.ServicePeriodID
+	kind, on, options := "service", who.ServiceNotifications, who.ServiceOptions
 	if c.object.Kind() == alert.Host {
-		kind, on, options, period = "host", who.HostNotifications, who.HostOptions, who.HostPeriodID
+		kind, on, options = "host", who.HostNotifications, who.HostOptions
 	}
 	if !on {
 		return ReasonDisabled, "all notifications for " + kind + "s are switched off for " + who.ShownName()
@@ -301,8 +355,16 @@ func (c *decider) refusal(who *contact.Contact) (Reason, string) {
 	if letter, what := c.option(); letter != 0 && !options.Has(letter) {
 		return ReasonOption, fmt.Sprintf("the %s options of %s leave out %s (%c)", kind, who.ShownName(), what, letter)
 	}
-	if s := c.index.schedules[period]; s != nil && !s.Covers(c.q.Now) {
-		return ReasonPeriod, fmt.Sprintf("it is outside the time period “%s”, %s", c.index.periods[period], opens(s, c.q.Now))
+	if c.flaps() {
+		return ReasonFlapping, flapping
+	}
+	if !c.canWait() {
+		if s := c.period(who); s != nil && !s.Covers(c.q.Now) {
+			return ReasonPeriod, fmt.Sprintf("it is outside the time period “%s”, %s", c.index.periods[c.periodID(who)], opens(c.nextOf(s, c.q.Now), s))
+		}
+		if s := c.index.schedules[who.QuietPeriodID]; s != nil && s.Covers(c.q.Now) && !c.passes(who) {
+			return ReasonQuiet, who.ShownName() + " has quiet hours (“" + c.index.periods[who.QuietPeriodID] + "”)"
+		}
 	}
 	if until, ok := c.q.Snoozed[who.ID]; ok && c.q.Notice == alert.NoticeProblem && c.q.Now.Before(until) {
 		return ReasonSnoozed, who.ShownName() + " snoozed this problem until " + until.UTC().Format("15:04 MST on 2 January") + ", when a reminder follows"
@@ -310,14 +372,12 @@ func (c *decider) refusal(who *contact.Contact) (Reason, string) {
 	return "", ""
 }
 
-// opens says when a period begins again, by its own clock.
-func opens(s *contact.Schedule, now time.Time) string {
-	next := s.Next(now)
-	if next.IsZero() {
-		return "which does not open within a year"
-	}
-	return "which opens on " + next.Format("Monday 2 January at 15:04") + " (" + s.Zone().String() + ")"
-}
+// flapping is why nobody is told of what an object does that flaps.
+const flapping = "it flaps, which was told; what it is when it is calm again is told then"
+
+// flaps says whether the object flaps, as was found here, and this is a problem or a
+// recovery that goes with it.
+func (c *decider) flaps() bool { return c.q.Flapping && c.canWait() }
 
 // option is the letter that a contact's options must have, 0 if none is
 // needed: like Nagios, acknowledgements and custom notifications are not

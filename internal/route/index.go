@@ -1,18 +1,17 @@
 package route
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
-	"tocsin/internal/alert"
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
+	"tocsin/internal/escalation"
 )
 
 // index is a Directory made ready for many decisions: everything can be looked
-// up, globs are prepared, and rules that name their hosts outright are found by
-// the host instead of being tried one by one.
+// up, globs are prepared, and rules are found by what they name of an object instead
+// of being tried one by one, see finder.
 type index struct {
 	contacts   map[string]int // by id; the number is the place in Directory.Contacts
 	names      map[string]int // by name
@@ -22,31 +21,22 @@ type index struct {
 	schedules  map[string]*contact.Schedule
 	periods    map[string]string // id to name
 	rules      []preparedRule    // enabled ones, in order
-	byHost     map[string][]int  // literal host in lower case to places in rules, ascending
+	finder     finder            // places in rules
 	rooms      map[string]int    // by id to places in Directory.Rooms; nil when there are none
 	everything []int             // places of the rooms that get everything
-	roomRules  bool              // some rule names rooms
-	anyHost    []int             // places of the rules that must be tried for each host, ascending
+	hooks      map[string]int    // by id to places in Directory.Hooks; nil when there are none
+	allHooks   []int             // places of the webhooks that get everything
+	placeRules bool              // some rule names rooms or webhooks
+	groups     map[string]*contact.Group
+	rotas      map[string]*rota // by id of the schedule
+	policies   map[string]*escalation.Policy
+	windows    []preparedWindow
 }
 
 type preparedRule struct {
 	*Rule
-	hosts    []glob
-	services []glob
-	labels   []labelGlob // in order of name
-	people   []person
-}
-
-type labelGlob struct {
-	name  string
-	value glob
-}
-
-// person is a contact that a rule leads to; group is the name of the group that
-// it is in, empty if the rule names it itself.
-type person struct {
-	contact int
-	group   string
+	filter
+	lead
 }
 
 // Indexed is the directory made ready for many decisions. Without it Decide
@@ -57,7 +47,7 @@ func (d Directory) Indexed() Directory {
 	}
 	x := &index{
 		contacts: map[string]int{}, names: map[string]int{}, lowerNames: map[string]int{}, engineIDs: map[string][]int{},
-		schedules: map[string]*contact.Schedule{}, periods: map[string]string{}, byHost: map[string][]int{},
+		schedules: map[string]*contact.Schedule{}, periods: map[string]string{},
 	}
 	for i, c := range d.Contacts {
 		x.contacts[c.ID] = i
@@ -93,69 +83,51 @@ func (d Directory) Indexed() Directory {
 			x.periods[p.ID] = p.Name
 		}
 	}
-	groups := make(map[string]*contact.Group, len(d.Groups))
+	x.groups = make(map[string]*contact.Group, len(d.Groups))
 	for i := range d.Groups {
-		groups[d.Groups[i].ID] = &d.Groups[i]
+		x.groups[d.Groups[i].ID] = &d.Groups[i]
 	}
+	x.plan(&d)
 	for i := range d.Rules {
-		if d.Rules[i].Enabled {
-			x.add(&d.Rules[i], groups)
+		if r := &d.Rules[i]; r.Enabled {
+			p := preparedRule{Rule: r, filter: newFilter(r.SourceIDs, r.Hosts, r.Services, r.Labels), lead: x.leads(r)}
+			x.placeRules = x.placeRules || len(r.Rooms)+len(r.Hooks) > 0
+			x.finder.add(&p.filter, len(x.rules))
+			x.rules = append(x.rules, p)
 		}
 	}
 	d.index = x
 	return d
 }
 
-func (x *index) add(r *Rule, groups map[string]*contact.Group) {
-	p := preparedRule{Rule: r}
-	literal := len(r.Hosts) > 0
-	for _, h := range r.Hosts {
-		g := newGlob(h)
-		p.hosts = append(p.hosts, g)
-		literal = literal && g.literal
+// plan prepares what has to do with time: schedules, policies, windows; and
+// webhooks.
+func (x *index) plan(d *Directory) {
+	x.rotas = make(map[string]*rota, len(d.Schedules))
+	for i := range d.Schedules {
+		x.rotas[d.Schedules[i].ID] = newRota(&d.Schedules[i])
 	}
-	for _, s := range r.Services {
-		p.services = append(p.services, newGlob(s))
+	x.policies = make(map[string]*escalation.Policy, len(d.Policies))
+	for i := range d.Policies {
+		x.policies[d.Policies[i].ID] = &d.Policies[i]
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
-		p.labels = append(p.labels, labelGlob{name, newGlob(r.Labels[name])})
-	}
-	p.people = x.people(r, groups)
-	x.roomRules = x.roomRules || len(r.Rooms) > 0
-	place := len(x.rules)
-	x.rules = append(x.rules, p)
-	if !literal {
-		x.anyHost = append(x.anyHost, place)
-		return
-	}
-	for _, g := range p.hosts {
-		if at := x.byHost[g.pattern]; len(at) == 0 || at[len(at)-1] != place {
-			x.byHost[g.pattern] = append(at, place)
-		}
-	}
-}
-
-// people are the contacts of a rule and then those of its groups, each once.
-func (x *index) people(r *Rule, groups map[string]*contact.Group) []person {
-	var out []person
-	seen := map[int]bool{}
-	add := func(id, group string) {
-		if i, ok := x.contacts[id]; ok && !seen[i] {
-			seen[i] = true
-			out = append(out, person{i, group})
-		}
-	}
-	for _, id := range r.ContactIDs {
-		add(id, "")
-	}
-	for _, id := range r.GroupIDs {
-		if g := groups[id]; g != nil {
-			for _, member := range g.ContactIDs {
-				add(member, g.Name)
+	for i := range d.Windows {
+		// A window that cannot be read holds nothing back.
+		if w := &d.Windows[i]; w.Enabled {
+			if p, err := w.Plan(); err == nil {
+				x.windows = append(x.windows, preparedWindow{name: w.Name, plan: p, filter: newFilter(w.Sources, w.Hosts, w.Services, w.Labels)})
 			}
 		}
 	}
-	return out
+	if len(d.Hooks) > 0 {
+		x.hooks = make(map[string]int, len(d.Hooks))
+	}
+	for i := range d.Hooks {
+		x.hooks[d.Hooks[i].ID] = i
+		if d.Hooks[i].Everything {
+			x.allHooks = append(x.allHooks, i)
+		}
+	}
 }
 
 // Contact finds a contact by its id.
@@ -211,6 +183,27 @@ func (d Directory) Room(id string) (Room, bool) {
 	return d.Rooms[i], true
 }
 
+// Hook finds a webhook by its id.
+func (d Directory) Hook(id string) (Hook, bool) {
+	i := slices.IndexFunc(d.Hooks, func(h Hook) bool { return h.ID == id })
+	if d.index != nil {
+		var ok bool
+		if i, ok = d.index.hooks[id]; !ok {
+			i = -1
+		}
+	}
+	if i < 0 {
+		return Hook{}, false
+	}
+	return d.Hooks[i], true
+}
+
+// Mails says whether letters can go to a contact.
+func (d Directory) Mails(contactID string) bool {
+	who, ok := d.Contact(contactID)
+	return ok && d.Mail && who.Email != ""
+}
+
 // named finds a contact by the engine's name of it: as written, else without
 // regard to case.
 func (x *index) named(name string) (int, bool) {
@@ -219,96 +212,4 @@ func (x *index) named(name string) (int, bool) {
 	}
 	i, ok := x.lowerNames[strings.ToLower(strings.TrimSpace(name))]
 	return i, ok
-}
-
-// facts is what rules are compared with.
-type facts struct {
-	source                string
-	host, hostShown       string // in lower case
-	service, serviceShown string // in lower case
-	isHost                bool
-	state                 alert.State
-	labels                map[string]string
-}
-
-// fitting calls yield with each rule that fits, in order, until one that fits
-// says Stop.
-func (x *index) fitting(f *facts, yield func(*preparedRule)) {
-	lists := [][]int{x.anyHost, x.byHost[f.host], nil}
-	if f.hostShown != f.host {
-		lists[2] = x.byHost[f.hostShown]
-	}
-	for last := -1; ; {
-		next := -1
-		for i, l := range lists {
-			for len(l) > 0 && l[0] <= last {
-				l = l[1:]
-			}
-			lists[i] = l
-			if len(l) > 0 && (next < 0 || l[0] < next) {
-				next = l[0]
-			}
-		}
-		if next < 0 {
-			return
-		}
-		last = next
-		r := &x.rules[next]
-		if !r.fits(f) {
-			continue
-		}
-		yield(r)
-		if r.Stop {
-			return
-		}
-	}
-}
-
-// fits compares what is cheap first.
-func (r *preparedRule) fits(f *facts) bool {
-	if len(r.States) > 0 && !slices.Contains(r.States, f.state) {
-		return false
-	}
-	if len(r.SourceIDs) > 0 && !slices.Contains(r.SourceIDs, f.source) {
-		return false
-	}
-	if len(r.hosts) > 0 && !f.hostFits(r.hosts) {
-		return false
-	}
-	if len(r.services) > 0 && !slices.ContainsFunc(r.services, f.serviceFits) {
-		return false
-	}
-	for _, l := range r.labels {
-		if !f.labelFits(l) {
-			return false
-		}
-	}
-	return true
-}
-
-func (f *facts) hostFits(globs []glob) bool {
-	for i := range globs {
-		if globs[i].fits(f.host) || f.hostShown != f.host && globs[i].fits(f.hostShown) {
-			return true
-		}
-	}
-	return false
-}
-
-// serviceFits: the empty pattern means the host itself, and only it does.
-func (f *facts) serviceFits(g glob) bool {
-	if f.isHost || g.pattern == "" {
-		return f.isHost && g.pattern == ""
-	}
-	return g.fits(f.service) || g.fits(f.serviceShown)
-}
-
-// labelFits: a label that the object does not have fits the empty pattern
-// alone.
-func (f *facts) labelFits(l labelGlob) bool {
-	value, ok := f.labels[l.name]
-	if !ok {
-		return l.value.pattern == ""
-	}
-	return l.value.fits(strings.ToLower(value))
 }

@@ -1,55 +1,68 @@
 package route
 
 import (
+	"slices"
+
 	"tocsin/internal/alert"
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 )
 
-// A place in Mattermost, a room or somebody's direct messages, gets one message of
+// A place, which is a room of Mattermost, somebody's direct messages there, or a
+// webhook, gets one message of
 // an event, however many ways lead there: because it gets everything, because a
 // rule names it, or because it is a contact's. Of what was done here those places
 // hear that heard of the problem.
 
-// everything decides for the rooms that get every alert.
+// everything decides for the rooms and webhooks that get every alert.
 func (c *decider) everything() {
 	for _, i := range c.index.everything {
 		c.room(&c.Rooms[i], choice{ReasonRoom, "this room gets every alert", ""})
 	}
-}
-
-// roomsOfRules decides for the rooms of all rules that fit, also where the engine
-// named the contacts: it cannot name rooms.
-func (c *decider) roomsOfRules() {
-	if c.index.roomRules {
-		f := c.facts()
-		c.index.fitting(&f, func(r *preparedRule) { c.roomsOf(r, "") })
+	for _, i := range c.index.allHooks {
+		if h := &c.Hooks[i]; !c.taken(h.ID) {
+			c.hook(h, choice{ReasonHook, "this webhook gets every alert", ""})
+		}
 	}
 }
 
-// roomsOf decides for the rooms of a rule that fits.
-func (c *decider) roomsOf(r *preparedRule, preface string) {
-	for _, id := range r.Rooms {
+// placesOfRules decides for the rooms and webhooks of all rules that fit, also where
+// the engine named the contacts: it cannot name those.
+func (c *decider) placesOfRules() {
+	if c.index.placeRules {
+		for _, r := range c.rules() {
+			by := leader{reason: ReasonRule, head: "rule “" + r.Name + "”", rule: r.Name}
+			c.roomsOf(r.lead.rooms, by)
+			c.hooksOf(r.lead.hooks, by)
+		}
+	}
+}
+
+// roomsOf decides for the rooms that a rule or a step names.
+func (c *decider) roomsOf(ids []string, by leader) {
+	for _, id := range ids {
 		if room, ok := c.Room(id); ok {
-			c.room(&room, choice{ReasonRule, preface + "rule “" + r.Name + "” names this room", r.Name})
+			c.room(&room, choice{by.reason, by.head + " names this room", by.rule})
 			continue
 		}
 		if c.taken(id) {
 			continue
 		}
-		d := Decision{Channel: Mattermost, Reason: ReasonChannelOff, Rule: r.Name}
-		if d.Why = preface + "rule “" + r.Name + "” names a room of Mattermost that is switched off"; !c.Chat {
-			d.Why = preface + "rule “" + r.Name + "” names a room, but Mattermost is switched off in the settings"
+		d := Decision{Channel: Mattermost, Reason: ReasonChannelOff, Rule: by.rule}
+		if d.Why = by.head + " names a room of Mattermost that is switched off"; !c.Chat {
+			d.Why = by.head + " names a room, but Mattermost is switched off in the settings"
 		}
 		c.out = append(c.out, d)
 	}
 }
 
-// toldRoom decides for a place that heard of the problem: one that is no longer
-// there has no reader to be told.
-func (c *decider) toldRoom(destination string) {
+// toldPlace decides for a room or a webhook that heard of the problem: one that is no
+// longer there has no reader to be told.
+func (c *decider) toldPlace(destination string, ch choice) {
 	if room, ok := c.Room(destination); ok {
-		c.room(&room, choice{ReasonTold, "was told of the problem, so hears what became of it", ""})
+		c.room(&room, ch)
+	} else if h, ok := c.Hook(destination); ok && !c.taken(h.ID) {
+		c.hook(&h, ch)
 	}
 }
 
@@ -62,7 +75,7 @@ func (c *decider) room(r *Room, ch choice) {
 
 // chat decides for a contact that is to hear in Mattermost. A place that has the
 // message already does not get it for the contact's sake, too.
-func (c *decider) chat(i int, d Decision, ch choice) {
+func (c *decider) chat(i int, d Decision, ch choice, h hold) {
 	who := &c.Contacts[i]
 	destination, name, reason, why := c.chatOf(who)
 	if reason != "" {
@@ -70,11 +83,12 @@ func (c *decider) chat(i int, d Decision, ch choice) {
 		c.out = append(c.out, d)
 		return
 	}
+	d.Destination, d.DestinationName = destination, name
 	if c.taken(destination) {
+		c.sooner(d, ch, h)
 		return
 	}
-	d.Destination, d.DestinationName = destination, name
-	c.place(d, ch)
+	c.placeFor(d, ch, h)
 }
 
 // chatOf is where a contact hears in Mattermost, or why it does not.
@@ -101,14 +115,44 @@ func (c *decider) chatOf(who *contact.Contact) (destination, name string, reason
 	return room.ID, room.Name, "", ""
 }
 
-// place adds what is told, unless who is there has the problem snoozed.
+// place adds what a room or a webhook is told.
 func (c *decider) place(d Decision, ch choice) {
+	if c.placeHold == nil {
+		h := c.hold(nil)
+		c.placeHold = &h
+	}
+	c.placeFor(d, ch, *c.placeHold)
+}
+
+// placeFor adds what is told at a place, unless it flaps or who is there has the
+// problem snoozed.
+func (c *decider) placeFor(d Decision, ch choice, h hold) {
 	d.Told, d.Reason, d.Why = true, ch.reason, ch.why
-	if until, ok := c.q.Snoozed[SnoozedRoom(d.Destination)]; ok && c.q.Notice == alert.NoticeProblem && c.q.Now.Before(until) {
+	switch until, snoozed := c.q.Snoozed[SnoozedRoom(d.Destination)]; {
+	case c.flaps():
+		d.Told, d.Reason = false, ReasonFlapping
+		d.Why += ", but " + flapping
+	case snoozed && c.q.Notice == alert.NoticeProblem && c.q.Now.Before(until):
 		d.Told, d.Reason = false, ReasonSnoozed
 		d.Why += ", but the problem was snoozed there until " + until.UTC().Format("15:04 MST on 2 January") + ", when a reminder follows"
+	default:
+		d.holdBack(h)
 	}
 	c.out = append(c.out, d)
+}
+
+// sooner lets a place that is told later for one contact's sake hear it as soon as
+// another contact does, who has the same place.
+func (c *decider) sooner(d Decision, ch choice, h hold) {
+	at := slices.IndexFunc(c.out, func(x Decision) bool {
+		return x.Destination == d.Destination && !x.HoldUntil.IsZero() && (h.reason == "" || h.until.Before(x.HoldUntil))
+	})
+	if at < 0 {
+		return
+	}
+	d.Told, d.Reason, d.Why = true, ch.reason, ch.why
+	d.holdBack(h)
+	c.out[at] = d
 }
 
 // taken says whether a place is decided already, and takes it.
@@ -123,29 +167,37 @@ func (c *decider) taken(destination string) bool {
 	return false
 }
 
-// roomsBefore takes the places that the calls of this event before have told.
-func (c *decider) roomsBefore() {
-	if !c.Chats() {
+// placesBefore takes the places that the calls of this event before have told.
+func (c *decider) placesBefore() {
+	if !c.Chats() && len(c.Hooks) == 0 {
 		return
 	}
 	for _, i := range c.index.everything {
 		c.taken(c.Rooms[i].ID)
 	}
-	if c.index.roomRules {
-		f := c.facts()
-		c.index.fitting(&f, func(r *preparedRule) {
-			for _, id := range r.Rooms {
+	for _, i := range c.index.allHooks {
+		c.taken(c.Hooks[i].ID)
+	}
+	if c.index.placeRules {
+		for _, r := range c.rules() {
+			for _, id := range r.lead.rooms {
 				c.taken(id)
 			}
-		})
+			for _, id := range r.lead.hooks {
+				c.taken(id)
+			}
+		}
 	}
 	for _, i := range c.people(c.q.Before, c.q.BeforeIDs) {
 		who := &c.Contacts[i]
-		if who.Mattermost == "" {
+		if who.Mattermost == "" && who.Hook == "" {
 			continue
 		}
 		if reason, _ := c.refusal(who); reason != "" {
 			continue
+		}
+		if _, ok := c.Hook(who.Hook); ok {
+			c.taken(who.Hook)
 		}
 		if destination, _, reason, _ := c.chatOf(who); reason == "" {
 			c.taken(destination)

@@ -2,7 +2,6 @@ package route
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -10,7 +9,8 @@ import (
 	"tocsin/internal/contact"
 )
 
-// The channels: open tabs, devices that take Web Push, and Mattermost.
+// The channels: open tabs, devices that take Web Push, Mattermost, letters, and
+// webhooks.
 const (
 	Browser    = "browser"
 	Webpush    = "webpush"
@@ -29,8 +29,8 @@ func Channels() []string { return []string{Browser, Webpush, Mattermost, Email, 
 // Limits of a rule: how many entries a list may have and how many characters
 // a pattern.
 const (
-	MaxEntries = 200
-	MaxPattern = 200
+	MaxEntries = contact.MaxEntries
+	MaxPattern = contact.MaxPattern
 )
 
 // Validate answers a *contact.FieldError for the first field that cannot be
@@ -43,59 +43,48 @@ func (r Rule) Validate() error {
 	for _, l := range []struct {
 		field string
 		ids   []string
-	}{{"source_ids", r.SourceIDs}, {"contact_ids", r.ContactIDs}, {"group_ids", r.GroupIDs}, {"rooms", r.Rooms}} {
-		if err := checkLength(l.field, len(l.ids)); err != nil {
-			return err
-		}
-		if err := contact.CheckIDs(l.field, l.ids); err != nil {
+	}{{"source_ids", r.SourceIDs}, {"contact_ids", r.ContactIDs}, {"group_ids", r.GroupIDs}, {"rooms", r.Rooms},
+		{"hooks", r.Hooks}, {"schedule_ids", r.ScheduleIDs}} {
+		if err := contact.CheckList(l.field, l.ids); err != nil {
 			return err
 		}
 	}
-	if err := checkPatterns("hosts", r.Hosts, false); err != nil {
+	if err := contact.CheckText("policy_id", r.PolicyID, contact.MaxName); err != nil {
 		return err
 	}
-	if err := checkPatterns("services", r.Services, true); err != nil {
+	if err := contact.CheckPatterns("hosts", r.Hosts, false); err != nil {
+		return err
+	}
+	if err := contact.CheckPatterns("services", r.Services, true); err != nil {
 		return err
 	}
 	if err := checkStates(r.States); err != nil {
 		return err
 	}
-	if err := checkLabels(r.Labels); err != nil {
+	if err := contact.CheckLabels("labels", r.Labels); err != nil {
 		return err
 	}
-	for i, c := range r.Channels {
+	if err := CheckChannels("channels", r.Channels); err != nil {
+		return err
+	}
+	if len(r.ContactIDs)+len(r.GroupIDs)+len(r.ScheduleIDs)+len(r.Rooms)+len(r.Hooks) == 0 && r.PolicyID == "" {
+		return &contact.FieldError{Field: "contact_ids", Problem: "the rule tells nobody",
+			Mend: "give at least one contact, group, schedule, room of Mattermost or webhook, or an escalation policy"}
+	}
+	return nil
+}
+
+// CheckChannels answers a *contact.FieldError for what is no channel, and for one that
+// is there twice.
+func CheckChannels(field string, names []string) error {
+	for i, c := range names {
+		at := fmt.Sprintf("%s[%d]", field, i)
 		if !slices.Contains(Channels(), c) {
-			return &contact.FieldError{Field: fmt.Sprintf("channels[%d]", i), Problem: fmt.Sprintf("%q is no channel", c),
+			return &contact.FieldError{Field: at, Problem: fmt.Sprintf("%q is no channel", c),
 				Mend: "write " + strings.Join(Channels(), " or ") + ", or leave the list empty for every channel"}
 		}
-		if slices.Contains(r.Channels[:i], c) {
-			return &contact.FieldError{Field: fmt.Sprintf("channels[%d]", i), Problem: "is there twice", Mend: "leave one out"}
-		}
-	}
-	if len(r.ContactIDs) == 0 && len(r.GroupIDs) == 0 && len(r.Rooms) == 0 {
-		return &contact.FieldError{Field: "contact_ids", Problem: "the rule tells nobody", Mend: "give at least one contact, group or room of Mattermost"}
-	}
-	return nil
-}
-
-func checkLength(field string, n int) error {
-	if n > MaxEntries {
-		return &contact.FieldError{Field: field, Problem: fmt.Sprintf("has %d entries", n), Mend: fmt.Sprintf("keep to %d", MaxEntries)}
-	}
-	return nil
-}
-
-func checkPatterns(field string, patterns []string, emptyAllowed bool) error {
-	if err := checkLength(field, len(patterns)); err != nil {
-		return err
-	}
-	for i, p := range patterns {
-		at := fmt.Sprintf("%s[%d]", field, i)
-		if p == "" && !emptyAllowed {
-			return &contact.FieldError{Field: at, Problem: "is empty and would fit nothing", Mend: "write a name or a pattern, or leave it out"}
-		}
-		if err := contact.CheckText(at, p, MaxPattern); err != nil {
-			return err
+		if slices.Contains(names[:i], c) {
+			return &contact.FieldError{Field: at, Problem: "is there twice", Mend: "leave one out"}
 		}
 	}
 	return nil
@@ -110,21 +99,6 @@ func checkStates(states []alert.State) error {
 		}
 		if slices.Contains(states[:i], s) {
 			return &contact.FieldError{Field: at, Problem: "is there twice", Mend: "leave one out"}
-		}
-	}
-	return nil
-}
-
-func checkLabels(labels map[string]string) error {
-	if err := checkLength("labels", len(labels)); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(labels)) { // the same error every time
-		if err := contact.CheckName("labels", name); err != nil {
-			return err
-		}
-		if err := contact.CheckText("labels."+name, labels[name], MaxPattern); err != nil {
-			return err
 		}
 	}
 	return nil
