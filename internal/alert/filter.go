@@ -10,6 +10,7 @@ type Filter struct {
 	Kind      Kind
 	ObjectID  string
 	ContactID string // alerts with a delivery, not a skipped one, to this contact
+	Storm     string // alerts that messages of this storm tell of, see delivery.Delivery
 	Search    string // part of host, service, display names or output, without regard to case
 	Since     time.Time
 	Cursor    string // next of the page before

@@ -7,6 +7,8 @@ type Filter struct {
 	States    []State
 	Channel   string
 	ContactID string
+	Storm     string // the storm, or the stretch of being held, see Delivery
+	Bundle    string // the digest that tells of them
 	Cursor    string // next of the page before
 	Limit     int    // 1 to 500
 }
