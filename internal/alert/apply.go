@@ -278,6 +278,12 @@ func (m *moment) object() Object {
 	case m.event.Type == EngineReply:
 		o.Downtime = o.Downtime && !m.holds(NoDowntimeReply) || m.holds(DowntimeReply)
 		return o
+	case m.event.Type == FlapDetected:
+		o.Flapping, o.Flaps = true, m.time
+		return o
+	case m.event.Type == FlapCalm:
+		o.Flapping, o.Flaps = false, time.Time{}
+		return o
 	case m.late || m.here:
 		return o
 	}
@@ -288,6 +294,9 @@ func (m *moment) object() Object {
 		o.Labels = maps.Clone(n.Labels)
 	}
 	if m.told {
+		if m.event.Watched && m.state != o.State && (o.State != "" || m.state.Problem()) {
+			o.Turns = turned(o.Turns, m.arrived())
+		}
 		o.State = m.state
 		o.Changed = m.time
 	}
@@ -295,13 +304,22 @@ func (m *moment) object() Object {
 	case FlappingStart:
 		o.Flapping = true
 	case FlappingStop, FlappingDisabled:
-		o.Flapping = false
+		o.Flapping, o.Flaps = false, time.Time{}
 	case DowntimeStart:
 		o.Downtime = true
 	case DowntimeEnd, DowntimeCancelled:
 		o.Downtime = false
 	}
 	return o
+}
+
+// arrived is when an event came, by our clock: an engine's may be wrong by more than
+// what counts as flapping. Of one that was spooled its own time says more.
+func (m *moment) arrived() time.Time {
+	if m.event.Received.IsZero() || slices.Contains(m.event.Marks, MarkLate) {
+		return m.time
+	}
+	return m.event.Received
 }
 
 func keep(known *string, told string) {

@@ -19,7 +19,7 @@ func story(data []byte) []alert.Event {
 	origins := []alert.Origin{alert.FromEngine, alert.FromEngine, alert.FromEngine, alert.FromConsole, alert.FromAPI, "", alert.FromMattermost, alert.FromMail, alert.FromExpiry}
 	authors := []string{"", "Jane", "Bob", "{holder}"}
 	types := append(slices.DeleteFunc(alert.Types(), alert.Type.Ours), "PARTY", alert.Snooze, alert.Unsnoozed,
-		alert.Comment, alert.ScheduleDowntime, alert.CancelDowntime, alert.EngineReply, alert.EngineReply)
+		alert.Comment, alert.ScheduleDowntime, alert.CancelDowntime, alert.EngineReply, alert.EngineReply, alert.FlapDetected, alert.FlapCalm)
 	asks := []alert.Type{alert.Acknowledgement, alert.ScheduleDowntime, alert.CancelDowntime, alert.Comment}
 	var out []alert.Event
 	clock := 100
@@ -30,12 +30,15 @@ func story(data []byte) []alert.Event {
 		e.Author = authors[int(data[3]/8)%len(authors)]
 		e.Sticky = data[3]&128 != 0
 		e.ID = fmt.Sprint("event-", len(out))
+		e.Watched = data[3]&2 != 0
 		e.Pending, e.Echo = data[3]&64 != 0, data[3]&32 != 0
 		switch {
 		case e.Type == alert.EngineReply:
 			e.ReplyTo = fmt.Sprint("event-", int(data[3])%8)
 			e.Reply = confirmations[int(data[1])%len(confirmations)]
 			e.Asked = asks[int(data[1]/8)%len(asks)]
+		case e.Type == alert.FlapDetected, e.Type == alert.FlapCalm:
+			e.Origin = alert.FromDetection
 		case e.Type.Ours():
 			e.Until = e.Time.Add(time.Duration(data[3]) * time.Minute)
 		}
@@ -94,6 +97,7 @@ func copyObject(o alert.Object) alert.Object {
 		}
 		o.Labels = labels
 	}
+	o.Turns = slices.Clone(o.Turns)
 	return o
 }
 
@@ -109,6 +113,9 @@ func check(t *testing.T, before alert.Situation, e alert.Event, r alert.Result) 
 	}
 	if (r.Outcome == alert.Stale) != (r.Notice == alert.NoNotice && reflect.DeepEqual(r.Object, before.Object) && r.Outcome == alert.Stale) {
 		fail("a stale event changed the object or is told")
+	}
+	if len(r.Object.Turns) > alert.MaxTurns || !r.Object.Flaps.IsZero() && !r.Object.Flapping {
+		fail("too many changes are kept, or it was found to flap and does not")
 	}
 	if r.Object.Changed.Before(before.Object.Changed) {
 		fail("the object's time went back")

@@ -93,7 +93,30 @@ func Rows(on Type) []Transition {
 			{Any, on, Always, Any, Noted, NoticeCustom, "A custom notification{by}."},
 		}
 	}
+	if on == FlapDetected || on == FlapCalm {
+		return foundRows(on)
+	}
 	return askingRows(on)
+}
+
+// foundRows are those of what is found here because the engine does not look for it,
+// see Flap. A problem that there is when it is calm is told as one: while it flapped,
+// no problem was.
+func foundRows(on Type) []Transition {
+	if on == FlapDetected {
+		return []Transition{
+			{Any, on, IsFlapping, Any, Noted, NoNotice, "It is known to be flapping already."},
+			{Any, on, Always, Any, FlappingBegan, NoticeFlapping,
+				"Its state changes too often: it flaps. Problems and recoveries are told to nobody until it is calm."},
+		}
+	}
+	const calm = "It is calm: its state no longer changes so often. "
+	return []Transition{
+		{Any, on, NotFlapping, Any, Noted, NoNotice, "It was not known to flap, so nobody is told."},
+		{None, on, Always, Any, FlappingOver, NoticeFlapping, calm + "It is {state}."},
+		{Firing, on, Always, Any, FlappingOver, NoticeProblem, calm + "It is still {state}."},
+		{Acknowledged, on, Always, Any, FlappingOver, NoticeFlapping, calm + "It is still {state}, and acknowledged by {holder}."},
+	}
 }
 
 // askingRows are those of what the engine is asked for, and of what it answers.

@@ -9,6 +9,7 @@ func Types() []Type {
 		FlappingStart, FlappingStop, FlappingDisabled,
 		DowntimeStart, DowntimeEnd, DowntimeCancelled, Custom,
 		Comment, ScheduleDowntime, CancelDowntime, EngineReply,
+		FlapDetected, FlapCalm,
 	}
 }
 
@@ -29,7 +30,7 @@ func ParseType(text string) (Type, bool) {
 // and what became of it; no source may send them.
 func (t Type) Ours() bool {
 	switch t {
-	case Snooze, Unsnoozed, Comment, ScheduleDowntime, CancelDowntime, EngineReply:
+	case Snooze, Unsnoozed, Comment, ScheduleDowntime, CancelDowntime, EngineReply, FlapDetected, FlapCalm:
 		return true
 	}
 	return false
@@ -75,6 +76,10 @@ func (t Type) Word() string {
 		return "End of the downtime asked for"
 	case EngineReply:
 		return "Answer of the engine"
+	case FlapDetected:
+		return "Flapping found"
+	case FlapCalm:
+		return "Flapping over"
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -28,7 +29,7 @@ type FieldError struct {
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem + "; " + e.Mend }
 
 // NewContact is a contact as it starts out: wants to hear of everything, at
-// any time, in the browser too.
+// any time, in the browser and by e-mail too.
 func NewContact(name string) Contact {
 	return Contact{
 		Name:              name,
@@ -36,6 +37,7 @@ func NewContact(name string) Contact {
 		ServiceOptions:    "w,u,c,r,f,s",
 		HostNotifications: true, ServiceNotifications: true,
 		PushHost: true, PushService: true,
+		MailHost: true, MailService: true,
 	}
 }
 
@@ -57,6 +59,7 @@ func (c Contact) Validate() error {
 	for _, f := range []struct{ field, text string }{
 		{"display_name", c.DisplayName}, {"user_id", c.UserID}, {"engine_user_id", c.EngineUserID},
 		{"host_period_id", c.HostPeriodID}, {"service_period_id", c.ServicePeriodID}, {"mattermost", c.Mattermost},
+		{"hook", c.Hook}, {"quiet_period_id", c.QuietPeriodID},
 	} {
 		if err := CheckText(f.field, f.text, MaxName); err != nil {
 			return err
@@ -67,6 +70,11 @@ func (c Contact) Validate() error {
 		if err != nil || a.Address != c.Email || len(c.Email) > 254 {
 			return &FieldError{"email", "is no e-mail address", "write it as name@example.org, or leave it empty"}
 		}
+	}
+	switch c.QuietPass {
+	case QuietNothing, QuietCritical, QuietWarning:
+	default:
+		return &FieldError{"quiet_pass", fmt.Sprintf("%q is nothing that passes quiet hours", c.QuietPass), "write critical or warning, or leave it empty for nothing"}
 	}
 	if _, err := ParseOptions("host", string(c.HostOptions)); err != nil {
 		return err
@@ -85,7 +93,26 @@ func (g Group) Validate() error {
 	if err := CheckText("description", g.Description, MaxText); err != nil {
 		return err
 	}
-	return CheckIDs("contact_ids", g.ContactIDs)
+	if err := CheckIDs("contact_ids", g.ContactIDs); err != nil {
+		return err
+	}
+	return CheckIDs("schedule_ids", g.ScheduleIDs)
+}
+
+// CheckQuiet answers a *FieldError for a time period that cannot be somebody's quiet
+// hours, as they would never be over: from now on it covers more than a week without a
+// break.
+func CheckQuiet(p TimePeriod, now time.Time) error {
+	s, err := p.Schedule()
+	if err != nil || !s.Covers(now) {
+		return nil //nolint:nilerr // what cannot be read covers nothing; its own Validate says so
+	}
+	const week = 7 * 24 * time.Hour
+	if s.NextWithin(now, week).IsZero() {
+		return &FieldError{"quiet_period_id", fmt.Sprintf("the time period “%s” covers a whole week without a break, so nothing would ever be told", p.Name),
+			"choose one that ends each day, or switch notifications off for this contact"}
+	}
+	return nil
 }
 
 // CheckName answers a *FieldError unless text is a name: 1 to MaxName

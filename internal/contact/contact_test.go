@@ -88,6 +88,9 @@ func TestContactValidateNamesTheField(t *testing.T) {
 		{"engine_user_id", func(c *contact.Contact) { c.EngineUserID = strings.Repeat("7", 101) }},
 		{"host_options", func(c *contact.Contact) { c.HostOptions = "w" }},
 		{"service_options", func(c *contact.Contact) { c.ServiceOptions = "d" }},
+		{"hook", func(c *contact.Contact) { c.Hook = "a\nb" }},
+		{"quiet_period_id", func(c *contact.Contact) { c.QuietPeriodID = strings.Repeat("x", 101) }},
+		{"quiet_pass", func(c *contact.Contact) { c.QuietPass = "everything" }},
 	}
 	for _, tt := range tests {
 		c := contact.NewContact("ops")
@@ -106,6 +109,7 @@ func TestGroupValidateNamesTheField(t *testing.T) {
 	wantField(t, contact.Group{Name: "ops", Description: strings.Repeat("x", 501)}.Validate(), "description")
 	wantField(t, contact.Group{Name: "ops", ContactIDs: []string{"a", ""}}.Validate(), "contact_ids[1]")
 	wantField(t, contact.Group{Name: "ops", ContactIDs: []string{"a", "b", "a"}}.Validate(), "contact_ids[2]")
+	wantField(t, contact.Group{Name: "ops", ScheduleIDs: []string{"s", "s"}}.Validate(), "schedule_ids[1]")
 	if err := (contact.Group{Name: "ops"}).Validate(); err != nil {
 		t.Error(err)
 	}

@@ -22,7 +22,7 @@ const (
 const StartFormat = "2006-01-02T15:04"
 
 // ahead is how many beginnings are looked at, at once.
-const ahead = 32
+const ahead = 64
 
 // Span is one time that a window is on, From inclusive and To exclusive. Windows
 // that follow one another without a gap are one.
@@ -127,7 +127,7 @@ func (w *Window) Plan() (*Plan, error) {
 
 // check refuses what never comes, and what comes again before it is over.
 func (p *Plan) check(w *Window) error {
-	first, _ := time.Parse(StartFormat, w.Start) //nolint:errcheck // Plan read it
+	first, _ := time.Parse(StartFormat, w.Start) // Plan read it
 	begins := p.rule.After(recur.OnClock(first, p.zone).Add(-25*time.Hour), ahead)
 	if len(begins) == 0 {
 		return &contact.FieldError{Field: "rrule", Problem: "has no date within five years after the start: the window would never come",
@@ -176,7 +176,7 @@ func (p *Plan) Next(t time.Time) (Span, bool) {
 	if s.on {
 		s = p.look(s.to)
 	}
-	if s.on { // 32 in a row, and on
+	if s.on { // as many in a row as are looked at, and on
 		return Span{s.began.In(p.zone), s.to.In(p.zone)}, true
 	}
 	if s.to.IsZero() {
@@ -220,26 +220,29 @@ func (p *Plan) look(t time.Time) stretch {
 }
 
 // find is look without memory. Beginnings from a window's length before the moment
-// on are those that can matter, and a little earlier ones do no harm.
+// on are those that can matter; those of the week before show since when one has
+// been on that follows others without a gap.
 func (p *Plan) find(t time.Time) stretch {
-	length := time.Duration(p.minutes)*time.Minute + 2*time.Hour // whole days may have an hour more
-	s := stretch{from: t}
-	for _, begin := range p.rule.After(t.Add(-length-time.Minute), ahead) {
+	back := time.Duration(p.minutes)*time.Minute + 7*24*time.Hour
+	run := stretch{on: true}
+	for _, begin := range p.rule.After(t.Add(-back), ahead) {
 		end := p.end(begin)
-		switch {
-		case s.on && begin.After(s.to): // what comes after a gap is another one
-			return s
-		case s.on:
-			s.to = later(s.to, end)
-		case !end.After(t):
-		case begin.After(t):
-			s.to = begin
-			return s
-		default:
-			s = stretch{from: begin, to: end, on: true, began: begin}
+		if !run.to.IsZero() && !begin.After(run.to) {
+			run.to = later(run.to, end)
+			continue
 		}
+		if run.to.After(t) {
+			break // what comes after a gap is another one
+		}
+		if begin.After(t) {
+			return stretch{from: t, to: begin}
+		}
+		run.from, run.began, run.to = begin, begin, end
 	}
-	return s
+	if run.to.After(t) {
+		return run
+	}
+	return stretch{from: t}
 }
 
 func later(a, b time.Time) time.Time {
