@@ -40,6 +40,8 @@ function startTree() {
   const say = (text) => { says.textContent = text; };
   let now = null; // what is being moved
   let dragged = false; // a moment ago
+  let held = false; // by its grip
+  let saving = 0, asked = 0;
 
   const nameOf = (list) => {
     const group = list.closest('[data-kind="g"]');
@@ -101,21 +103,28 @@ function startTree() {
   }
 
   async function save({ kind, id, name }, order, before, title) {
+    saving++;
+    asked++; // what is on its way to here was drawn before this
     try {
       await post('/console/components/order', [['page', tree.dataset.page], ...order]);
       say(`${title}.`);
       toast({ title, action: before && { title: 'Undo', run: () => save({ kind, id, name }, before, null, `${name} is back where it was`) } });
     } catch (e) {
       toast({ title: 'Not moved', text: e.message, seconds: 20 });
+    } finally {
+      saving--;
     }
     await refresh();
   }
 
-  // refresh draws the list as the hub has it; the focus stays on the same thing.
+  // refresh draws the list as the hub has it; the focus stays on the same thing. An
+  // old answer that comes late must not undo what was moved meanwhile: the next move
+  // would send that.
   async function refresh() {
+    const mine = ++asked;
     const doc = await page(location.href);
     const fresh = doc.querySelector('[data-tree]');
-    if (!fresh || now) return;
+    if (!fresh || now || held || saving || mine !== asked) return;
     const at = document.activeElement;
     const item = tree.contains(at) && at.closest('[data-kind]');
     const what = item && (at.matches('[data-grip]') ? '[data-grip]' : at.matches('a[data-state-form]') ? 'a[data-state-form]' : 'a');
@@ -254,6 +263,7 @@ function startTree() {
     const item = grip.closest('[data-kind]');
     const from = { x: event.clientX, y: event.clientY };
     let at = { ...from }, dragging = false, scroll = 0, origin = 0;
+    held = true;
 
     const follow = () => {
       const { x, y } = at;
@@ -310,6 +320,7 @@ function startTree() {
       document.removeEventListener('pointercancel', over);
       document.removeEventListener('keydown', escape);
       cancelAnimationFrame(scroll);
+      held = false;
       if (!dragging) return;
       // The click that ends a drag picks nothing up.
       dragged = true;
