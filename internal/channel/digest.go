@@ -164,3 +164,12 @@ func Count(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
+
+// Leads is where a click on a message leads: to the list of a digest's alerts, else
+// where the message says.
+func (m *Message) Leads() string {
+	if m.Digest != nil && m.Digest.URL != "" {
+		return m.Digest.URL
+	}
+	return m.URL
+}

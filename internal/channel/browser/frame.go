@@ -24,16 +24,22 @@ type Notification struct {
 	AutoClose  int          `json:"auto_close"` // seconds, 0: until somebody closes it
 	At         time.Time    `json:"at"`
 	Test       bool         `json:"test"`
+	Quiet      bool         `json:"quiet"`           // brings up to date what is shown, and calls nobody
+	Total      int          `json:"total,omitempty"` // how many alerts a digest tells of
 }
 
 // Frame is a message as open tabs show it.
 func Frame(m *channel.Message, s config.Settings) Notification {
 	t := channel.Present(m)
-	return Notification{
+	n := Notification{
 		DeliveryID: m.DeliveryID, AlertID: t.AlertID, ObjectID: m.Object.ID, Notice: m.Notice, State: t.State,
 		Title: t.Title, Body: t.Body, Icon: t.Icon, Colour: t.Colour, Tag: t.Tag,
-		URL: m.URL, AutoClose: s.AutoClose[t.Closes], At: t.At,
+		URL: m.Leads(), AutoClose: s.AutoClose[t.Closes], At: t.At, Quiet: m.Quiet,
 	}
+	if m.Digest != nil {
+		n.ObjectID, n.Total = "", m.Digest.Total // it is about no single one
+	}
+	return n
 }
 
 // TestFrame is the notification of "Send me a test notification": it has no

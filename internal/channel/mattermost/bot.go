@@ -25,23 +25,48 @@ const keptReplies = 20
 // tryLasts is for how long a post that somebody tries to make may still come to be.
 const tryLasts = patience + 2*time.Second
 
+// rendering is what stands in a post, and of what.
+type rendering struct {
+	key     string // what the post is of: the id of an alert, or stormKey
+	at      attachment
+	buttons []chat.Button
+	words   string // what the thread says about what happened; empty: nothing
+	again   bool   // these words are said also where the post has just been made
+}
+
+// rendered is the post of an alert, or of a storm, with buttons of its own.
+func (c *Channel) rendered(ctx context.Context, s *sight, d *target, m *channel.Message, channelID, postID string) rendering {
+	if m.Digest != nil {
+		v := stormView{digest: m.Digest, base: s.base, emoji: !s.settings.NoEmoji, zone: s.zone}
+		return rendering{key: stormKey(m), at: v.render(), words: v.reply(m)}
+	}
+	v := c.view(ctx, s, *m.Alert, m.Object)
+	secrets, buttons := c.secrets(&v, d.key, channelID, postID)
+	return rendering{key: v.alert.ID, at: v.render(secrets), buttons: buttons, words: v.reply(m), again: m.Duty != ""}
+}
+
 // sendBot posts, edits and replies as the bot.
 func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.Message) error {
 	channelID, err := c.channelOf(ctx, d)
 	if err != nil {
 		return err
 	}
-	if m.Alert == nil {
+	if m.Alert == nil && m.Digest == nil {
 		return c.sendLoose(ctx, s, d, m, channelID)
 	}
-	v := c.view(ctx, s, *m.Alert, m.Object)
-	row, err := c.o.Store.Post(ctx, m.Alert.ID, d.key)
+	row, err := c.o.Store.Post(ctx, postKey(m), d.key)
 	known := err == nil
 	switch {
 	case err != nil && !errors.Is(err, fault.ErrNotFound):
 		return fmt.Errorf("read what was posted before: %w", err)
+	case known && row.Gone && m.Digest != nil && !m.Quiet:
+		// There is news that stood in no post: a new one is made in its place.
+		row.Gone, row.PostID, row.Replies = false, "", ""
+		if err := c.save(ctx, row); err != nil {
+			return err
+		}
 	case known && row.Gone:
-		return channel.Moot(fmt.Errorf("not sent: the post in %s was deleted in Mattermost, so nothing is posted there for this alert again", d.name))
+		return channel.Moot(fmt.Errorf("not sent: the post in %s was deleted in Mattermost, so nothing is posted there for %s again", d.name, thing(m)))
 	case known && row.Webhook:
 		known = false // the room was a webhook then
 	}
@@ -55,19 +80,23 @@ func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.M
 	}
 	var done []string
 	edited := false
-	if !known || row.PostID == "" {
-		if row, err = c.create(ctx, d, &v, m, channelID, row.Nonce); err != nil {
-			return err
-		}
-		done = append(done, "posted in "+d.name)
-	} else {
+	r := c.rendered(ctx, s, d, m, channelID, row.PostID)
+	switch {
+	case known && row.PostID != "":
 		var words string
-		if words, edited, err = c.edit(ctx, d, &v, m, &row); err != nil {
+		if words, edited, err = c.edit(ctx, d, r, m, &row); err != nil {
 			return err
 		}
 		done = append(done, words)
+	case m.Digest != nil && m.Quiet:
+		return channel.Accepted("nothing to bring up to date in " + d.name)
+	default:
+		if row, err = c.create(ctx, d, r, m, channelID, row.Nonce); err != nil {
+			return err
+		}
+		done = append(done, "posted in "+d.name)
 	}
-	words, err := c.reply(ctx, d, &v, m, &row, edited)
+	words, err := c.reply(ctx, d, r, m, &row, edited)
 	if err != nil {
 		return err
 	}
@@ -75,6 +104,14 @@ func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.M
 		done = append(done, words)
 	}
 	return channel.Accepted(strings.Join(done, "; "))
+}
+
+// thing is what a post is of, for people.
+func thing(m *channel.Message) string {
+	if m.Digest != nil {
+		return "this storm"
+	}
+	return "this alert"
 }
 
 // channelOf is the id of a target's channel. It is looked up once.
@@ -128,18 +165,16 @@ func (c *Channel) find(ctx context.Context, d *target, row *chat.Post) error {
 	return nil
 }
 
-// create makes the post of an alert, in the place of the try with the nonce before.
+// create makes a post, in the place of the try with the nonce before.
 // That it is tried is written down first, so that it is looked for and not made
 // twice if nobody hears of its end.
-func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Message, channelID, before string) (chat.Post, error) {
-	secrets, buttons := c.secrets(v, d.key, channelID, "")
-	at := v.render(secrets)
+func (c *Channel) create(ctx context.Context, d *target, r rendering, m *channel.Message, channelID, before string) (chat.Post, error) {
 	now := c.o.Now()
 	row := chat.Post{
-		AlertID: v.alert.ID, Destination: d.key, ChannelID: channelID, Nonce: m.DeliveryID, Tried: now,
-		Hash: look(at), LastEvent: m.Event.ID, Created: now, Updated: now,
+		AlertID: r.key, Destination: d.key, ChannelID: channelID, Nonce: m.DeliveryID, Tried: now,
+		Hash: look(r.at), LastEvent: m.Event.ID, Created: now, Updated: now,
 	}
-	won, err := c.o.Store.ClaimPost(ctx, row, before, buttons)
+	won, err := c.o.Store.ClaimPost(ctx, row, before, r.buttons)
 	if err != nil {
 		return row, fmt.Errorf("keep what is posted: %w", err)
 	}
@@ -147,7 +182,7 @@ func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Mes
 		return row, channel.RetryAfter(errLater, time.Second) // another node makes it
 	}
 	p, err := c.client.create(ctx, &d.server, newPost{
-		ChannelID: channelID, Props: props{[]attachment{at}, ours{ID: row.Nonce}},
+		ChannelID: channelID, Props: props{[]attachment{r.at}, ours{ID: row.Nonce}},
 	})
 	if err != nil {
 		return row, err
@@ -158,24 +193,22 @@ func (c *Channel) create(ctx context.Context, d *target, v *view, m *channel.Mes
 
 // edit brings a post up to date, and answers what it did in words, and whether
 // there was anything new.
-func (c *Channel) edit(ctx context.Context, d *target, v *view, m *channel.Message, row *chat.Post) (words string, edited bool, err error) {
-	secrets, buttons := c.secrets(v, d.key, row.ChannelID, row.PostID)
-	at := v.render(secrets)
-	hash := look(at)
+func (c *Channel) edit(ctx context.Context, d *target, r rendering, m *channel.Message, row *chat.Post) (words string, edited bool, err error) {
+	hash := look(r.at)
 	if hash == row.Hash {
 		return "the post in " + d.name + " says so already", false, nil
 	}
 	made := c.o.Now()
-	if len(buttons) > 0 {
-		if err := c.o.Store.SavePosts(ctx, nil, buttons); err != nil {
+	if len(r.buttons) > 0 {
+		if err := c.o.Store.SavePosts(ctx, nil, r.buttons); err != nil {
 			return "", false, fmt.Errorf("keep the buttons of a post: %w", err)
 		}
 	}
-	err = c.client.edit(ctx, &d.server, row.PostID, edit{Props: props{[]attachment{at}, ours{ID: row.Nonce}}})
+	err = c.client.edit(ctx, &d.server, row.PostID, edit{Props: props{[]attachment{r.at}, ours{ID: row.Nonce}}})
 	switch status := statusOf(err); {
 	case err == nil:
 	case status == http.StatusForbidden || status == http.StatusNotFound:
-		return "", false, c.lost(ctx, d, row, err)
+		return "", false, c.lost(ctx, d, m, row, err)
 	case status == http.StatusBadRequest && strings.Contains(idOf(err), "time_limit"):
 		// Its admin lets nobody edit what is older: what happened is said in the
 		// thread all the same.
@@ -193,7 +226,7 @@ func (c *Channel) edit(ctx context.Context, d *target, v *view, m *channel.Messa
 }
 
 // lost finds out why a post cannot be edited: it was deleted, or we may not.
-func (c *Channel) lost(ctx context.Context, d *target, row *chat.Post, refused error) error {
+func (c *Channel) lost(ctx context.Context, d *target, m *channel.Message, row *chat.Post, refused error) error {
 	p, err := c.client.post(ctx, &d.server, row.PostID)
 	if status := statusOf(err); err == nil && p.Deleted == 0 || err != nil && status != http.StatusNotFound {
 		return refused
@@ -202,7 +235,10 @@ func (c *Channel) lost(ctx context.Context, d *target, row *chat.Post, refused e
 	if err := c.save(ctx, *row); err != nil {
 		return err
 	}
-	return channel.Moot(fmt.Errorf("not sent: the post in %s was deleted in Mattermost, so nothing is posted there for this alert again", d.name))
+	if m.Digest != nil && !m.Quiet {
+		return channel.RetryAfter(fmt.Errorf("the post in %s was deleted in Mattermost: a new one is made", d.name), time.Second)
+	}
+	return channel.Moot(fmt.Errorf("not sent: the post in %s was deleted in Mattermost, so nothing is posted there for %s again", d.name, thing(m)))
 }
 
 func idOf(err error) string {
@@ -215,14 +251,10 @@ func idOf(err error) string {
 
 // reply says in the thread what people should notice. What the post said from the
 // start is not said again.
-func (c *Channel) reply(ctx context.Context, d *target, v *view, m *channel.Message, row *chat.Post, edited bool) (string, error) {
-	inPost := m.Notice == alert.NoticeProblem || m.Notice == alert.NoticeRecovery || m.Notice == alert.NoticeAck
+func (c *Channel) reply(ctx context.Context, d *target, r rendering, m *channel.Message, row *chat.Post, edited bool) (string, error) {
+	inPost := m.Digest != nil || m.Notice == alert.NoticeProblem || m.Notice == alert.NoticeRecovery || m.Notice == alert.NoticeAck
 	before := row.Nonce == m.DeliveryID || !m.Asked.IsZero() && !m.Asked.After(row.Tried) && !edited
-	if inPost && before {
-		return "", nil
-	}
-	words := v.reply(m)
-	if words == "" {
+	if r.words == "" || inPost && before && !r.again {
 		return "", nil
 	}
 	replied := strings.Split(row.Replies, ",")
@@ -230,7 +262,7 @@ func (c *Channel) reply(ctx context.Context, d *target, v *view, m *channel.Mess
 		return "replied in its thread before", nil
 	}
 	if m.Attempt > 1 {
-		there, err := c.hasReply(ctx, d, m.DeliveryID, row)
+		there, err := c.hasReply(ctx, d, m, row)
 		if err != nil {
 			return "", err
 		}
@@ -239,13 +271,13 @@ func (c *Channel) reply(ctx context.Context, d *target, v *view, m *channel.Mess
 		}
 	}
 	_, err := c.client.create(ctx, &d.server, newPost{
-		ChannelID: row.ChannelID, RootID: row.PostID, Message: words, Props: props{Tocsin: ours{Reply: m.DeliveryID}},
+		ChannelID: row.ChannelID, RootID: row.PostID, Message: r.words, Props: props{Tocsin: ours{Reply: m.DeliveryID}},
 	})
 	switch status := statusOf(err); {
 	case err == nil:
 	case status == http.StatusBadRequest || status == http.StatusForbidden || status == http.StatusNotFound:
 		// A root that is gone is answered 400.
-		return "", c.lost(ctx, d, row, err)
+		return "", c.lost(ctx, d, m, row, err)
 	default:
 		return "", err
 	}
@@ -258,19 +290,19 @@ func (c *Channel) reply(ctx context.Context, d *target, v *view, m *channel.Mess
 	return "replied in its thread", c.save(ctx, *row)
 }
 
-func (c *Channel) hasReply(ctx context.Context, d *target, delivery string, row *chat.Post) (bool, error) {
+func (c *Channel) hasReply(ctx context.Context, d *target, m *channel.Message, row *chat.Post) (bool, error) {
 	me, err := c.who(ctx, &d.server)
 	if err != nil {
 		return false, err
 	}
 	posts, err := c.client.thread(ctx, &d.server, row.PostID)
 	if status := statusOf(err); status == http.StatusForbidden || status == http.StatusNotFound {
-		return false, c.lost(ctx, d, row, err)
+		return false, c.lost(ctx, d, m, row, err)
 	} else if err != nil {
 		return false, err
 	}
 	for _, p := range posts {
-		if p.UserID == me.ID && p.ours().Reply == delivery {
+		if p.UserID == me.ID && p.ours().Reply == m.DeliveryID {
 			return true, nil
 		}
 	}

@@ -38,6 +38,10 @@ func (c *Channel) sendHook(ctx context.Context, s *sight, d *target, m *channel.
 	payload := hookPost{Channel: d.room.Override, Props: hookProps{ours{ID: m.DeliveryID}}}
 	if m.Alert == nil {
 		payload.Attachments = []attachment{v.loose(m)}
+		if m.Digest != nil {
+			storm := stormView{digest: m.Digest, base: s.base, emoji: v.emoji, zone: s.zone}
+			payload.Attachments = []attachment{storm.render()}
+		}
 		if err := c.client.hook(ctx, &d.server, d.room.WebhookURL, payload); err != nil {
 			return err
 		}
@@ -59,6 +63,9 @@ func (c *Channel) sendHook(ctx context.Context, s *sight, d *target, m *channel.
 			at.Text = words
 			hash = look(at)
 		}
+	}
+	if m.Duty != "" {
+		at.Fields = append(at.Fields, field{Title: "Escalation", Value: escape(channel.Cut(m.Duty, fullLimits.words))})
 	}
 	payload.Attachments = []attachment{at}
 	now := c.o.Now()

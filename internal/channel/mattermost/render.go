@@ -351,7 +351,9 @@ func (v *view) reply(m *channel.Message) string {
 		return v.sign("↩️") + "**Acknowledgement removed**" + v.by(e)
 	case m.Notice == alert.NoticeAck:
 		return v.sign("🔵") + "**Acknowledged**" + v.by(e)
-	case m.Notice == alert.NoticeProblem && m.Snoozed:
+	case m.Notice == alert.NoticeProblem && m.Duty != "":
+		return v.sign("📣") + "**Escalation**: " + escapeInline(channel.Cut(m.Duty, fullLimits.words)) + ". Still " + a.State.Word() + output
+	case m.Notice == alert.NoticeProblem && (m.Snoozed || m.Reminder):
 		return v.sign("⏰") + "**Reminder**: still " + a.State.Word() + output
 	case m.Notice == alert.NoticeProblem && e.Type == alert.Unacknowledged:
 		return v.sign(stateMark(a.State)) + "**Not acknowledged any more**" + v.by(e) + ", still " + a.State.Word()

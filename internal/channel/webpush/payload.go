@@ -83,7 +83,7 @@ type action struct {
 // data is what only our worker reads.
 type data struct {
 	V           int          `json:"v"`
-	Kind        string       `json:"kind"` // alert, page, test
+	Kind        string       `json:"kind"` // alert, storm, page, test
 	AlertID     string       `json:"alert_id,omitempty"`
 	ObjectID    string       `json:"object_id,omitempty"`
 	DeliveryID  string       `json:"delivery_id,omitempty"`
@@ -97,12 +97,22 @@ type data struct {
 	Token       string       `json:"token,omitempty"`
 	Page        string       `json:"page,omitempty"`
 	Publication string       `json:"publication,omitempty"`
+	Worst       []known      `json:"worst,omitempty"` // of a digest
+}
+
+// known is one alert of a digest, for the list that a device keeps of what is open.
+type known struct {
+	ID     string       `json:"id"`
+	Name   string       `json:"name"`
+	State  alert.State  `json:"state"`
+	Status alert.Status `json:"status"`
+	Since  time.Time    `json:"since"`
 }
 
 // messagePayload is an alert's message for one device. token is empty for none.
 func messagePayload(m *channel.Message, s config.Settings, base, token string) ([]byte, channel.Text) {
 	t := channel.Present(m)
-	leads := absolute(base, m.URL)
+	leads := absolute(base, m.Leads())
 	n := notification{
 		Title: t.Title, Body: t.Body, Navigate: leads, Lang: "en", Tag: t.Tag,
 		Icon: absolute(base, t.Icon), Badge: absolute(base, badge), Timestamp: milliseconds(t.At),
@@ -121,6 +131,13 @@ func messagePayload(m *channel.Message, s config.Settings, base, token string) (
 		}
 		if act := n.Navigate; t.AlertID != "" && token != "" {
 			n.Actions = []action{{"ack", "Acknowledge", act}, {"snooze", "Snooze 30 min", act}}
+		}
+	}
+	if m.Digest != nil {
+		n.Data.Kind, n.Data.ObjectID = "storm", ""
+		n.RequireInteraction = n.Data.AutoClose == 0
+		for _, l := range m.Digest.Worst {
+			n.Data.Worst = append(n.Data.Worst, known{l.AlertID, cutBytes(l.Object.Name(), 100), l.State, l.Status, l.Since.UTC()})
 		}
 	}
 	return fit(n, base, MaxPayload), t
@@ -198,12 +215,13 @@ func milliseconds(t time.Time) int64 {
 }
 
 // fit writes a notification with at most limit bytes. What is too long is made
-// shorter in this order: the body, then what only decorates, the buttons (a
+// shorter in this order: the list of a digest, the body, then what only decorates, the buttons (a
 // click still leads to them), the title, and at last where a click leads.
 func fit(n notification, base string, limit int) []byte {
 	n.Mutable, n.Data.V = true, 1
 	out := encode(n)
 	for _, shorten := range []func(over int){
+		func(int) { n.Data.Worst = nil },
 		func(over int) { n.Body = cutBytes(n.Body, jsonLen(n.Body)-over) },
 		func(int) { n.Icon, n.Badge = absolute(base, channel.Icon("app")), "" }, // one of ours may be shorter
 		func(int) { n.Icon = "" },

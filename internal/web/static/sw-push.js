@@ -77,6 +77,8 @@ function read(data) {
     data: {
       kind: string(d.kind), alert_id: string(d.alert_id), object_id: string(d.object_id), delivery_id: string(d.delivery_id),
       notice: string(d.notice), state: string(d.state), at: string(d.at), token: string(d.token),
+      worst: (Array.isArray(d.worst) ? d.worst : []).slice(0, 5).filter((w) => string(w?.id) && string(w?.name))
+        .map((w) => ({ id: w.id, name: w.name, state: string(w.state), status: string(w.status, 'firing'), since: string(w.since) })),
       page: string(d.page), publication: string(d.publication), quiet: d.quiet === true, auto_close: Number(d.auto_close) || 0,
     },
   };

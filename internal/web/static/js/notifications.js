@@ -99,7 +99,8 @@ function options(body) {
     icon: body.icon,
     badge: '/static/icons/badge.png', // one colour: the icon is for people, this for the status bar
     tag: body.tag,
-    renotify: Boolean(body.tag), // a changed state rings again, though it replaces the old one
+    renotify: Boolean(body.tag) && !body.quiet, // a changed state rings again, though it replaces the old one
+    silent: Boolean(body.quiet),
     requireInteraction: body.auto_close === 0,
     timestamp: Date.parse(body.at) || Date.now(),
     data: {
@@ -141,7 +142,8 @@ export function startNotifications({
 
   const begun = new Set(); // deliveries that this tab is about to show
   // message is what a frame tells, whichever of a person's contacts it is for.
-  const message = (b) => (b.test || !b.tag ? '' : `${b.tag} ${b.notice} ${b.state} ${b.at}`);
+  // What only brings up to date what is shown is told anew each time.
+  const message = (b) => (b.test || b.quiet || !b.tag ? '' : `${b.tag} ${b.notice} ${b.state} ${b.at}`);
 
   async function show(body, result = 'shown') {
     const id = body.delivery_id;
@@ -163,6 +165,8 @@ export function startNotifications({
     try {
       if (!await claim(key)) {
         detail = `${agent()}, by Web Push`;
+      } else if (body.quiet && !(state() === 'granted' && (await list({ tag: body.tag })).length)) {
+        detail = `${agent()}, where nothing was left to replace`;
       } else if (state() === 'granted') {
         await display(body);
         await confirm(key);
@@ -271,6 +275,7 @@ export function startNotifications({
     for (const body of pending) {
       if (body.delivery_id && known.has(body.delivery_id)) receipt(body.delivery_id, 'shown');
       else if (message(body) && await wasShown(messageKey(body))) receipt(body.delivery_id, 'shown', `${agent()}, by Web Push`);
+      else if (body.quiet) await show(body); // it calls nobody, and tells of nothing new
       else fresh.push(body);
     }
     if (fresh.length <= collapseAfter) {
@@ -281,7 +286,8 @@ export function startNotifications({
   }
 
   async function collapsed(bodies) {
-    const n = new Set(bodies.map((b) => b.alert_id || b.object_id || b.delivery_id)).size;
+    const n = bodies.reduce((sum, b) => sum + (b.total || 0), 0)
+      + new Set(bodies.filter((b) => !b.total).map((b) => b.alert_id || b.object_id || b.delivery_id)).size;
     const one = {
       title: n === 1 ? '1 alert, told several times while you were away' : `${n} alerts while you were away`,
       body: bodies.slice(-3).map((b) => b.title).join('\n'),

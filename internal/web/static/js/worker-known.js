@@ -42,6 +42,7 @@ function learn(force = false) {
 // learnFrom takes one alert out of a push message, which comes without a session.
 async function learnFrom(n) {
   const d = n.data;
+  if (d.kind === 'storm') { await learnWorst(d.worst); return; }
   if (d.kind !== 'alert' || !d.alert_id) return;
   const was = await tocsin.get('kept', KNOWN).catch(() => null) || { listed: 0, at: 0, items: [] };
   const items = was.items.filter((x) => x.id !== d.alert_id);
@@ -54,6 +55,18 @@ async function learnFrom(n) {
     });
   }
   await tocsin.put('kept', { ...was, at: Date.now(), items: items.slice(0, MOST_KNOWN) }, KNOWN).catch(() => {});
+  badge(items);
+}
+
+// learnWorst takes the few alerts out of a storm's message that it names.
+async function learnWorst(worst) {
+  if (!worst.length) return;
+  const was = await tocsin.get('kept', KNOWN).catch(() => null) || { listed: 0, at: 0, items: [] };
+  const others = was.items.filter((x) => !worst.some((w) => w.id === x.id));
+  const items = worst.map((w) => ({
+    output: '', by: '', engine: '', since: w.since, ...was.items.find((x) => x.id === w.id), id: w.id, name: w.name, state: w.state, status: w.status, at: Date.now(),
+  })).concat(others).slice(0, MOST_KNOWN);
+  await tocsin.put('kept', { ...was, at: Date.now(), items }, KNOWN).catch(() => {});
   badge(items);
 }
 
