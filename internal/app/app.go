@@ -74,6 +74,7 @@ type App struct {
 	engines  *engines
 	public   *public
 	visitors *visitors
+	letters  *letters
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -295,11 +296,14 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	if a.visitors, err = newVisitors(ctx, a); err != nil {
 		return err
 	}
+	if a.letters, err = newLetters(a); err != nil {
+		return err
+	}
 	if a.public, err = newPublic(ctx, a); err != nil {
 		return err
 	}
 	a.visitors.at(a.public.site)
-	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines}
+	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
 	a.db.OnWake("live", a.hub.Wake)
@@ -389,6 +393,7 @@ func (a *App) run() {
 		a.stopped.Wait()
 		a.push.close()
 		a.visitors.close()
+		a.letters.close()
 	}
 }
 

@@ -24,6 +24,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/console/", pages)
 	mux.Handle("/console", http.RedirectHandler("/console/", http.StatusSeeOther))
+	mux.Handle(console.AckLinkPath, a.letters.links())
 	mux.Handle("/static/", static.Handler())
 	mux.Handle("/sw-push.js", static.WorkerHandler())
 	mux.Handle("/manifest.webmanifest", static.ManifestHandler())
@@ -182,7 +183,7 @@ func (a *App) calm(next http.Handler) http.Handler {
 			case http.ErrAbortHandler:
 				panic(v)
 			default:
-				a.log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+				a.log.Error("request panicked", "method", r.Method, "path", linkPath(r.URL.Path), "panic", v, "stack", string(debug.Stack()))
 				http.Error(w, "Something went wrong here; the program's log says what.", http.StatusInternalServerError)
 			}
 		}()

@@ -58,6 +58,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Push = a.pushFacts(ctx)
 	a.chatFacts(ctx, &f)
 	f.Mail = a.visitors.facts(ctx)
+	a.letters.facts(ctx, f.Mail)
 
 	q, err := a.db.QueueFigures(ctx)
 	f.Queue = health.Queue{
