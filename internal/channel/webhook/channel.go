@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tocsin/internal/channel"
@@ -69,6 +70,16 @@ type Channel struct {
 	posters map[way]*Poster
 	queue   channel.Queue
 	places  places
+	counts  counts
+}
+
+// counts are results of posting.
+type counts struct{ sent, again, refused atomic.Int64 }
+
+// Stats counts what was posted since the channel was made, by what became of it:
+// sent, again (it is tried again) and refused.
+func (c *Channel) Stats() map[string]int64 {
+	return map[string]int64{"sent": c.counts.sent.Load(), "again": c.counts.again.Load(), "refused": c.counts.refused.Load()}
 }
 
 // way is how a webhook is posted to. Connections of one are not used for another.
@@ -216,6 +227,14 @@ func (c *Channel) send(ctx context.Context, h *hook.Hook, m *channel.Message, bo
 		return fmt.Errorf("post it: %w", err) // we were stopped; it says nothing of the receiver
 	}
 	v := judge(h, r, m.Attempt)
+	switch {
+	case v.problem == "":
+		c.counts.sent.Add(1)
+	case v.again > 0:
+		c.counts.again.Add(1)
+	default:
+		c.counts.refused.Add(1)
+	}
 	c.places.learn(p, about, m.DeliveryID, v)
 	c.note(ctx, h, p, v.problem)
 	return v.err
