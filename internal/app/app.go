@@ -75,6 +75,7 @@ type App struct {
 	public   *public
 	visitors *visitors
 	letters  *letters
+	hooks    *hooks
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -303,7 +304,8 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		return err
 	}
 	a.visitors.at(a.public.site)
-	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel}
+	a.hooks = newHooks(a)
+	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel, a.hooks.channel}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
 
 	a.db.OnWake("live", a.hub.Wake)
@@ -317,7 +319,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.api = api.New(api.Deps{
 		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
-		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail,
+		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail, TestHook: a.hooks.test,
 		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
@@ -394,6 +396,7 @@ func (a *App) run() {
 		a.push.close()
 		a.visitors.close()
 		a.letters.close()
+		a.hooks.close()
 	}
 }
 

@@ -150,6 +150,7 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	f.engines(count, gauge)
 	f.a.visitors.figures(count, gauge)
 	f.a.letters.figures(count)
+	f.a.hooks.figures(count)
 
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
