@@ -9,8 +9,9 @@ import (
 
 // The prefixes of secrets, so that people and leak scanners know what one is.
 const (
-	KeyPrefix    = "tk_" // an API key
-	SourcePrefix = "ts_" // a source's token
+	KeyPrefix      = "tk_" // an API key
+	SourcePrefix   = "ts_" // a source's token
+	CalendarPrefix = "tc_" // the address of somebody's calendar
 )
 
 // NewToken makes a secret: prefix and 32 random bytes in base64url. The token

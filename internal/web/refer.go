@@ -125,7 +125,7 @@ func CheckPolicy(ctx context.Context, st Referred, p escalation.Policy) error {
 			}
 		}
 		refs = append(refs, reference{at + ".contact_ids", aContact, s.ContactIDs, false}, reference{at + ".group_ids", aGroup, s.GroupIDs, false},
-			reference{at + ".schedule_ids", aSchedule, s.ScheduleIDs, false}, reference{at + ".rooms", aRoom, s.Rooms, false})
+			reference{at + ".schedule_ids", aSchedule, s.ScheduleIDs, false}, reference{at + ".rooms", aRoom, s.Rooms, false}, reference{at + ".hooks", aHook, s.Hooks, false})
 	}
 	return check(ctx, st, refs...)
 }
@@ -146,6 +146,9 @@ func CheckSchedule(ctx context.Context, st Referred, s oncall.Schedule) error {
 // CheckWindow is CheckPolicy for a maintenance window. Its page and components the
 // desk of public pages checks.
 func CheckWindow(ctx context.Context, st Referred, w window.Window) error {
+	if err := w.Validate(); err != nil {
+		return err //nolint:wrapcheck // a sentence of its own
+	}
 	return check(ctx, st, reference{"source_ids", aSource, w.Sources, false})
 }
 

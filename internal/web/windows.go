@@ -284,16 +284,18 @@ func (d *WindowDesk) settle(ctx context.Context, who publish.Who, w window.Windo
 
 // FirstOf answers the begin and the end of a window's first time.
 func FirstOf(w window.Window) (start, end time.Time, err error) {
-	zone := time.UTC
-	if w.Zone != "" {
-		if zone, err = time.LoadLocation(w.Zone); err != nil {
-			return start, end, &contact.FieldError{Field: "zone", Problem: "is no time zone that is known here", Mend: "write it as Europe/Berlin"}
-		}
+	plan, err := w.Plan()
+	if err != nil {
+		return start, end, err //nolint:wrapcheck // a sentence of its own
 	}
-	if start, err = time.ParseInLocation("2006-01-02T15:04", w.Start, zone); err != nil {
-		return start, end, &contact.FieldError{Field: "start", Problem: "is no time", Mend: "write it as 2026-03-02T22:00"}
+	local, err := time.ParseInLocation(window.StartFormat, w.Start, plan.Zone())
+	if err != nil {
+		return start, end, fmt.Errorf("the start of window %q: %w", w.Name, err)
 	}
-	return start, start.Add(time.Duration(w.Minutes) * time.Minute), nil
+	if first, ok := plan.Next(local.Add(-48 * time.Hour)); ok { // whatever daylight saving does to it
+		return first.From, first.To, nil
+	}
+	return local, local.Add(time.Duration(w.Minutes) * time.Minute), nil
 }
 
 // end ends what a page has of a window: what is announced does not take place, what

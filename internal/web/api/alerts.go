@@ -92,6 +92,8 @@ type AlertDetail struct {
 	AlertOut
 	Timeline   []EventOut    `json:"timeline" doc:"Oldest first; of more than 500 events the latest"`
 	Deliveries []DeliveryOut `json:"deliveries" doc:"Who was told, how and why; and who was not, and why not"`
+
+	Escalation *EscalationOut `json:"escalation" doc:"How far the policy is while nobody takes it; null: none runs"`
 }
 
 // ObjectDetail is an object with its latest events.
@@ -108,6 +110,7 @@ type alertsIn struct {
 	Kind    string   `query:"kind" enum:"host,service" doc:"Only hosts, or only services"`
 	Object  string   `query:"object_id" doc:"Only of this object"`
 	Contact string   `query:"contact_id" doc:"Only those this contact was told of"`
+	Storm   string   `query:"storm" maxLength:"100" doc:"Only those that the messages of this storm tell of"`
 	Search  string   `query:"q" maxLength:"200" doc:"Part of a name or of the output"`
 	Since   string   `query:"since" format:"date-time" doc:"Only those updated since"`
 }
@@ -130,7 +133,7 @@ func (a *API) alertRoutes() {
 	register(a, read, route("alerts", http.MethodGet, "/alerts", "list-alerts", "List alerts, open ones first"),
 		func(ctx context.Context, in *alertsIn) (*body[list[AlertOut]], error) {
 			f := alert.Filter{
-				SourceIDs: in.Source, Kind: alert.Kind(in.Kind), ObjectID: in.Object, ContactID: in.Contact,
+				SourceIDs: in.Source, Kind: alert.Kind(in.Kind), ObjectID: in.Object, ContactID: in.Contact, Storm: in.Storm,
 				Search: in.Search, Cursor: in.Cursor, Limit: in.Limit,
 			}
 			for _, s := range in.Status {
@@ -243,7 +246,11 @@ func (a *API) alertDetail(ctx context.Context, id string) (AlertDetail, error) {
 	if err != nil {
 		return AlertDetail{}, err
 	}
-	return AlertDetail{AlertOut: a.alertOut(got), Timeline: each(events, eventOut), Deliveries: each(ds, deliveryOut)}, nil
+	e, err := a.escalationOf(ctx, id)
+	if err != nil {
+		return AlertDetail{}, err
+	}
+	return AlertDetail{AlertOut: a.alertOut(got), Timeline: each(events, eventOut), Deliveries: each(ds, deliveryOut), Escalation: e}, nil
 }
 
 func (a *API) alertOut(x alert.Alert) AlertOut {
@@ -314,7 +321,9 @@ type DeliveryOut struct {
 	DestName    string       `json:"destination_name" doc:"The same for people" example:"Firefox on Linux"`
 	Quiet       bool         `json:"quiet" doc:"Brings what the device shows up to date, without a sound"`
 	Notice      string       `json:"notice" doc:"What kind of message" example:"problem"`
-	State       string       `json:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped"`
+	State       string       `json:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped,collected" doc:"collected: told together with others, by the delivery that bundle names"`
+	Bundle      string       `json:"bundle" doc:"The delivery that tells of this one, and of others; empty: it is told by itself"`
+	Storm       string       `json:"storm" doc:"What all messages of one storm, or of one stretch of being held back, have in common"`
 	Reason      string       `json:"reason" doc:"Why this contact is told, or not, as a word" example:"named_by_engine"`
 	Why         string       `json:"why" doc:"The same as a sentence"`
 	Detail      string       `json:"detail" doc:"What became of it"`
@@ -338,7 +347,7 @@ type AttemptOut struct {
 func deliveryOut(d delivery.Delivery) DeliveryOut {
 	out := DeliveryOut{
 		ID: d.ID, EventID: d.EventID, AlertID: d.AlertID, ObjectID: d.ObjectID, ContactID: d.ContactID, ContactName: d.ContactName,
-		UserID: d.UserID, Channel: d.Channel, Destination: d.Destination, DestName: d.DestinationName, Quiet: d.Quiet, Notice: string(d.Notice), State: string(d.State), Reason: string(d.Reason), Why: d.Why,
+		UserID: d.UserID, Channel: d.Channel, Destination: d.Destination, DestName: d.DestinationName, Quiet: d.Quiet, Notice: string(d.Notice), State: string(d.State), Bundle: d.Bundle, Storm: d.Storm, Reason: string(d.Reason), Why: d.Why,
 		Detail: d.Detail, Created: d.Created.UTC(), Expires: timeOut(d.Expires), Done: timeOut(d.Done), Attempt: d.Attempt,
 		Attempts: each(d.Attempts, func(t delivery.Attempt) AttemptOut {
 			return AttemptOut{Number: t.Number, At: t.At.UTC(), Node: t.Node, Result: t.Result, Detail: t.Detail}
@@ -352,15 +361,17 @@ func deliveryOut(d delivery.Delivery) DeliveryOut {
 
 type deliveriesIn struct {
 	Paging
-	State   []string `query:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped" doc:"Only these"`
+	State   []string `query:"state" enum:"waiting,handed,sent,expired,cancelled,dead,skipped,collected" doc:"Only these"`
 	Channel string   `query:"channel" doc:"Only by this channel"`
 	Contact string   `query:"contact_id" doc:"Only to this contact"`
+	Storm   string   `query:"storm" maxLength:"100" doc:"Only of this storm"`
+	Bundle  string   `query:"bundle" maxLength:"100" doc:"Only those that this delivery tells of"`
 }
 
 func (a *API) deliveryRoutes() {
 	register(a, access{scope: auth.ReadAlerts}, route("alerts", http.MethodGet, "/deliveries", "list-deliveries", "List deliveries, the newest first"),
 		func(ctx context.Context, in *deliveriesIn) (*body[list[DeliveryOut]], error) {
-			f := delivery.Filter{Channel: in.Channel, ContactID: in.Contact, Cursor: in.Cursor, Limit: in.Limit}
+			f := delivery.Filter{Channel: in.Channel, ContactID: in.Contact, Storm: in.Storm, Bundle: in.Bundle, Cursor: in.Cursor, Limit: in.Limit}
 			for _, s := range in.State {
 				f.States = append(f.States, delivery.State(s))
 			}

@@ -96,6 +96,11 @@ type Deps struct {
 	// Mail is what is set of e-mail, and TestMail tries it.
 	Mail     web.Mail
 	TestMail web.TestMail
+	// Windows changes maintenance windows, TestHook tries a webhook, and Simulator
+	// tries events.
+	Windows   *web.WindowDesk
+	TestHook  web.TestHook
+	Simulator web.Simulator
 	// Desk changes public pages, Status is what is stored of them, and Visitors
 	// are those who look at them.
 	Desk     web.Desk
@@ -204,6 +209,12 @@ func (a *API) routes() {
 	a.mattermostRoutes()
 	a.emailRoutes()
 	a.roomRoutes()
+	a.policyRoutes()
+	a.scheduleRoutes()
+	a.calendarRoutes()
+	a.windowRoutes()
+	a.webhookRoutes()
+	a.simulateRoutes()
 	a.statusRoutes()
 }
 

@@ -13,6 +13,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
+	"tocsin/internal/web"
 )
 
 // ContactIn is what a contact is made of. What is left out is as for a new
@@ -32,6 +33,11 @@ type ContactIn struct {
 	PushHost             *bool   `json:"push_host,omitempty" doc:"In the browser, for hosts"`
 	PushService          *bool   `json:"push_service,omitempty" doc:"In the browser, for services"`
 	Mattermost           string  `json:"mattermost,omitempty" doc:"In Mattermost: direct for direct messages, or the id of a room; none: not there"`
+	MailHost             bool    `json:"mail_host,omitempty" doc:"By e-mail, for hosts"`
+	MailService          bool    `json:"mail_service,omitempty" doc:"By e-mail, for services"`
+	Hook                 string  `json:"hook,omitempty" doc:"Id of a webhook of its own"`
+	QuietPeriodID        string  `json:"quiet_period_id,omitempty" doc:"Quiet hours: the time period in which it wants to be left in peace. What is still true is told when it ends; whoever is on call is told all the same"`
+	QuietPass            string  `json:"quiet_pass,omitempty" enum:",critical,warning" doc:"What is told in quiet hours all the same: critical (critical services, hosts that are down) or warning (all problems)"`
 }
 
 // ContactOut is a contact.
@@ -51,6 +57,11 @@ type ContactOut struct {
 	PushHost             bool   `json:"push_host"`
 	PushService          bool   `json:"push_service"`
 	Mattermost           string `json:"mattermost" doc:"direct, the id of a room, or empty"`
+	MailHost             bool   `json:"mail_host"`
+	MailService          bool   `json:"mail_service"`
+	Hook                 string `json:"hook" doc:"Id of a webhook of its own, or empty"`
+	QuietPeriodID        string `json:"quiet_period_id"`
+	QuietPass            string `json:"quiet_pass" enum:",critical,warning"`
 }
 
 func contactOut(c contact.Contact) ContactOut {
@@ -60,7 +71,7 @@ func contactOut(c contact.Contact) ContactOut {
 		HostPeriodID: c.HostPeriodID, ServicePeriodID: c.ServicePeriodID,
 		HostNotifications: c.HostNotifications, ServiceNotifications: c.ServiceNotifications,
 		PushHost: c.PushHost, PushService: c.PushService,
-		Mattermost: c.Mattermost,
+		Mattermost: c.Mattermost, MailHost: c.MailHost, MailService: c.MailService, Hook: c.Hook, QuietPeriodID: c.QuietPeriodID, QuietPass: c.QuietPass,
 	}
 }
 
@@ -74,7 +85,25 @@ type crud[In, Out, T any] struct {
 	save                 func(ctx context.Context, v T) error
 	remove               func(ctx context.Context, id string) error
 	out                  func(T) Out
-	key                  func(T) string // what the list is ordered by
+	show                 func(ctx context.Context, vs []T) ([]Out, error) // in the place of out, where more than v is needed
+	key                  func(T) string                                   // what the list is ordered by
+}
+
+// shown is what is answered of some.
+func (c crud[In, Out, T]) shown(ctx context.Context, vs []T) ([]Out, error) {
+	if c.show == nil {
+		return each(vs, c.out), nil
+	}
+	return c.show(ctx, vs)
+}
+
+// giveOne answers one.
+func (c crud[In, Out, T]) giveOne(ctx context.Context, v T) (*body[Out], error) {
+	out, err := c.shown(ctx, []T{v})
+	if err != nil {
+		return nil, err
+	}
+	return give(out[0]), nil
 }
 
 type putIn[T any] struct {
@@ -96,7 +125,11 @@ func registerCRUD[In, Out, T any](a *API, c crud[In, Out, T]) {
 			if err != nil {
 				return nil, err
 			}
-			return give(list[Out]{Items: each(page.Items, c.out), Next: page.Next}), nil
+			items, err := c.shown(ctx, page.Items)
+			if err != nil {
+				return nil, err
+			}
+			return give(list[Out]{Items: items, Next: page.Next}), nil
 		})
 	make1 := route(c.tag, http.MethodPost, c.path, "create-"+dashed(c.one), "Make a "+c.one)
 	make1.DefaultStatus = http.StatusCreated
@@ -111,7 +144,7 @@ func registerCRUD[In, Out, T any](a *API, c crud[In, Out, T]) {
 		if err != nil {
 			return nil, err
 		}
-		return give(c.out(v)), nil
+		return c.giveOne(ctx, v)
 	})
 	put := route(c.tag, http.MethodPut, c.path+"/{id}", "replace-"+dashed(c.one), "Replace a "+c.one)
 	put.Errors = []int{http.StatusNotFound, http.StatusConflict}
@@ -139,7 +172,12 @@ func (c crud[In, Out, T]) put(ctx context.Context, id string, in In) (*body[Out]
 	if err := c.save(ctx, v); err != nil {
 		return nil, err
 	}
-	return give(c.out(v)), nil
+	if c.show != nil { // which may depend on what the save has made
+		if v, err = c.get(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return c.giveOne(ctx, v)
 }
 
 func dashed(s string) string { return strings.ReplaceAll(s, " ", "-") }
@@ -193,6 +231,7 @@ func (a *API) fillContact(ctx context.Context, id string, in ContactIn) (contact
 	c := contact.NewContact(in.Name)
 	c.ID, c.DisplayName, c.Email, c.UserID, c.EngineUserID = id, in.DisplayName, in.Email, in.UserID, in.EngineUserID
 	c.HostPeriodID, c.ServicePeriodID, c.Mattermost = in.HostPeriodID, in.ServicePeriodID, in.Mattermost
+	c.MailHost, c.MailService, c.Hook, c.QuietPeriodID, c.QuietPass = in.MailHost, in.MailService, in.Hook, in.QuietPeriodID, in.QuietPass
 	for _, s := range []struct{ to, from *bool }{
 		{&c.HostNotifications, in.HostNotifications}, {&c.ServiceNotifications, in.ServiceNotifications},
 		{&c.PushHost, in.PushHost}, {&c.PushService, in.PushService},
@@ -212,17 +251,8 @@ func (a *API) fillContact(ctx context.Context, id string, in ContactIn) (contact
 			return c, err
 		}
 	}
-	if err := c.Validate(); err != nil {
+	if err := web.CheckContact(ctx, a.d.Store, c); err != nil {
 		return c, err
 	}
-	if err := exists(ctx, "user_id", c.UserID, "user", a.d.Store.UserByID); err != nil {
-		return c, err
-	}
-	if err := exists(ctx, "host_period_id", c.HostPeriodID, "time period", a.d.Store.Period); err != nil {
-		return c, err
-	}
-	if err := exists(ctx, "service_period_id", c.ServicePeriodID, "time period", a.d.Store.Period); err != nil || c.Mattermost == contact.MattermostDirect {
-		return c, err
-	}
-	return c, exists(ctx, "mattermost", c.Mattermost, "room, nor is it “direct”", a.d.Store.Room)
+	return c, exists(ctx, "user_id", c.UserID, "user", a.d.Store.UserByID)
 }

@@ -9,6 +9,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/contact"
 	rules "tocsin/internal/route"
+	"tocsin/internal/web"
 )
 
 // GroupIn is what a group is made of.
@@ -16,6 +17,7 @@ type GroupIn struct {
 	Name        string   `json:"name" minLength:"1" maxLength:"100" example:"operators"`
 	Description string   `json:"description,omitempty" maxLength:"500"`
 	ContactIDs  []string `json:"contact_ids,omitempty" maxItems:"5000" doc:"Its contacts"`
+	ScheduleIDs []string `json:"schedule_ids,omitempty" maxItems:"200" doc:"Whoever is on call there belongs to it at that moment"`
 }
 
 // GroupOut is several contacts under one name.
@@ -24,6 +26,7 @@ type GroupOut struct {
 	Name        string   `json:"name" example:"operators"`
 	Description string   `json:"description"`
 	ContactIDs  []string `json:"contact_ids"`
+	ScheduleIDs []string `json:"schedule_ids"`
 }
 
 func (a *API) groupRoutes() {
@@ -33,14 +36,11 @@ func (a *API) groupRoutes() {
 		list: st.Groups, get: st.Group, save: st.SaveGroup, remove: st.DeleteGroup,
 		key: func(g contact.Group) string { return strings.ToLower(g.Name) + "\x00" + g.ID },
 		out: func(g contact.Group) GroupOut {
-			return GroupOut{ID: g.ID, Name: g.Name, Description: g.Description, ContactIDs: words(g.ContactIDs)}
+			return GroupOut{ID: g.ID, Name: g.Name, Description: g.Description, ContactIDs: words(g.ContactIDs), ScheduleIDs: words(g.ScheduleIDs)}
 		},
 		fill: func(ctx context.Context, id string, in GroupIn) (contact.Group, error) {
-			g := contact.Group{ID: id, Name: strings.TrimSpace(in.Name), Description: in.Description, ContactIDs: distinct(in.ContactIDs)}
-			if err := g.Validate(); err != nil {
-				return g, err
-			}
-			return g, existAll(ctx, "contact_ids", g.ContactIDs, "contact", st.Contact)
+			g := contact.Group{ID: id, Name: strings.TrimSpace(in.Name), Description: in.Description, ContactIDs: distinct(in.ContactIDs), ScheduleIDs: distinct(in.ScheduleIDs)}
+			return g, web.CheckGroup(ctx, st, g)
 		},
 	})
 }
@@ -69,6 +69,9 @@ type RuleIn struct {
 	ContactIDs []string          `json:"contact_ids,omitempty" doc:"Whom it tells"`
 	GroupIDs   []string          `json:"group_ids,omitempty" doc:"Groups that it tells"`
 	Rooms      []string          `json:"rooms,omitempty" doc:"Ids of rooms of Mattermost that get it"`
+	Hooks      []string          `json:"hooks,omitempty" doc:"Ids of webhooks that get it"`
+	Schedules  []string          `json:"schedule_ids,omitempty" doc:"Schedules: whoever is on call there is told"`
+	PolicyID   string            `json:"policy_id,omitempty" maxLength:"100" doc:"Escalation policy: what is done while nobody takes it. Of the rules that fit, the first that names one counts"`
 	Channels   []string          `json:"channels,omitempty" doc:"By which channels; none: all that the contact has" example:"[\"browser\"]"`
 	Stop       bool              `json:"stop,omitempty" doc:"Rules after it are not looked at when it fits"`
 }
@@ -87,6 +90,9 @@ type RuleOut struct {
 	ContactIDs []string          `json:"contact_ids"`
 	GroupIDs   []string          `json:"group_ids"`
 	Rooms      []string          `json:"rooms"`
+	Hooks      []string          `json:"hooks"`
+	Schedules  []string          `json:"schedule_ids"`
+	PolicyID   string            `json:"policy_id"`
 	Channels   []string          `json:"channels"`
 	Stop       bool              `json:"stop"`
 }
@@ -99,7 +105,7 @@ func ruleOut(r rules.Rule) RuleOut {
 	return RuleOut{
 		ID: r.ID, Name: r.Name, Position: r.Position, Enabled: r.Enabled, SourceIDs: words(r.SourceIDs), Hosts: words(r.Hosts),
 		Services: words(r.Services), States: words(r.States), Labels: labels, ContactIDs: words(r.ContactIDs),
-		GroupIDs: words(r.GroupIDs), Rooms: words(r.Rooms), Channels: words(r.Channels), Stop: r.Stop,
+		GroupIDs: words(r.GroupIDs), Rooms: words(r.Rooms), Hooks: words(r.Hooks), Schedules: words(r.ScheduleIDs), PolicyID: r.PolicyID, Channels: words(r.Channels), Stop: r.Stop,
 	}
 }
 
@@ -117,19 +123,7 @@ func (a *API) fillRule(ctx context.Context, id string, in RuleIn) (rules.Rule, e
 		ID: id, Name: strings.TrimSpace(in.Name), Position: in.Position, Enabled: in.Enabled == nil || *in.Enabled,
 		SourceIDs: distinct(in.SourceIDs), Hosts: in.Hosts, Services: in.Services, Labels: in.Labels,
 		States:     each(in.States, func(s string) alert.State { return alert.State(s) }),
-		ContactIDs: distinct(in.ContactIDs), GroupIDs: distinct(in.GroupIDs), Rooms: distinct(in.Rooms), Channels: distinct(in.Channels), Stop: in.Stop,
+		ContactIDs: distinct(in.ContactIDs), GroupIDs: distinct(in.GroupIDs), Rooms: distinct(in.Rooms), Hooks: distinct(in.Hooks), ScheduleIDs: distinct(in.Schedules), PolicyID: in.PolicyID, Channels: distinct(in.Channels), Stop: in.Stop,
 	}
-	if err := r.Validate(); err != nil {
-		return r, err
-	}
-	if err := existAll(ctx, "source_ids", r.SourceIDs, "source", a.d.Store.SourceByID); err != nil {
-		return r, err
-	}
-	if err := existAll(ctx, "contact_ids", r.ContactIDs, "contact", a.d.Store.Contact); err != nil {
-		return r, err
-	}
-	if err := existAll(ctx, "group_ids", r.GroupIDs, "group", a.d.Store.Group); err != nil {
-		return r, err
-	}
-	return r, existAll(ctx, "rooms", r.Rooms, "room", a.d.Store.Room)
+	return r, web.CheckRule(ctx, a.d.Store, r)
 }

@@ -37,6 +37,7 @@ func describe(version string) huma.Config {
 		{Name: "events", Description: "The way in for monitoring engines."},
 		{Name: "alerts", Description: "Problems, their timelines, and who was told."},
 		{Name: "contacts", Description: "Who is told: contacts, groups, rules, time periods."},
+		{Name: "planning", Description: "Who is on call, what is done while nobody takes an alert, maintenance windows, webhooks; and to try it before the night."},
 		{Name: "sources", Description: "The monitoring engines."},
 		{Name: "administration", Description: "Users, API keys, settings."},
 		{Name: "system", Description: "Who am I, and is Tocsin well?"},

@@ -11,6 +11,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/health"
+	"tocsin/internal/storm"
 )
 
 // MeOut is who makes the request.
@@ -41,6 +42,48 @@ type SettingsIO struct {
 	PushReady   *int              `json:"push_ready_max,omitempty" doc:"For how many devices the next message is prepared ahead, 1000000 at most; 0: none" example:"20000"`
 
 	MattermostTTL *int `json:"mattermost_ttl_minutes,omitempty" doc:"Minutes that it is tried to post a notification in Mattermost, 1 to 43200 (30 days)" example:"240"`
+	MailTTL       *int `json:"mail_ttl_minutes,omitempty" doc:"Minutes that it is tried to send an e-mail, 1 to 43200 (30 days)" example:"1440"`
+	HookTTL       *int `json:"hook_ttl_minutes,omitempty" doc:"Minutes that it is tried to post to a webhook, 1 to 43200 (30 days)" example:"240"`
+
+	Storm        *StormIO `json:"storm,omitempty" doc:"When alerts are told together: docs/storms.md"`
+	FlapChanges  *int     `json:"flap_changes,omitempty" doc:"After how many changes within flap_minutes an object counts as flapping where its engine does not say so, 3 to 20; 0: never" example:"6"`
+	FlapMinutes  *int     `json:"flap_minutes,omitempty" doc:"1 to 1440" example:"15"`
+	AckLinkHours *int     `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168" example:"4"`
+}
+
+// StormIO says when it is a storm; what is left out stays as it is. Times are in
+// seconds.
+type StormIO struct {
+	Off     *bool   `json:"off,omitempty" doc:"Everything is told one by one"`
+	By      *string `json:"by,omitempty" maxLength:"120" doc:"What is of a kind: source, host, or label: and the name of a label" example:"source"`
+	Burst   *int    `json:"burst,omitempty" doc:"How many of a kind are told one by one" example:"3"`
+	Refill  *int    `json:"refill,omitempty" doc:"After so long one more is" example:"30"`
+	Place   *int    `json:"place,omitempty" doc:"How many of all kinds are told one by one, to one contact by one channel" example:"10"`
+	Regain  *int    `json:"regain,omitempty" doc:"After so long one more is" example:"20"`
+	Wait    *int    `json:"wait,omitempty" doc:"What is collected is told so long after the last of it" example:"10"`
+	AtMost  *int    `json:"at_most,omitempty" doc:"And at most so long after the first" example:"60"`
+	Again   *int    `json:"again,omitempty" doc:"A storm's message is told anew after so long, at the soonest" example:"30"`
+	CalmFor *int    `json:"calm,omitempty" doc:"A storm is over when nothing came for so long" example:"300"`
+}
+
+func stormOut(r storm.Rules) *StormIO {
+	return &StormIO{Off: &r.Off, By: &r.By, Burst: &r.Burst, Refill: &r.Refill, Place: &r.Place, Regain: &r.Regain, Wait: &r.Wait, AtMost: &r.AtMost, Again: &r.Again, CalmFor: &r.CalmFor}
+}
+
+func (in *StormIO) into(r *storm.Rules) {
+	if in == nil {
+		return
+	}
+	set(&r.Off, in.Off)
+	set(&r.By, in.By)
+	set(&r.Burst, in.Burst)
+	set(&r.Refill, in.Refill)
+	set(&r.Place, in.Place)
+	set(&r.Regain, in.Regain)
+	set(&r.Wait, in.Wait)
+	set(&r.AtMost, in.AtMost)
+	set(&r.Again, in.Again)
+	set(&r.CalmFor, in.CalmFor)
 }
 
 func settingsOut(s config.Settings) SettingsIO {
@@ -49,7 +92,8 @@ func settingsOut(s config.Settings) SettingsIO {
 		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
-		MattermostTTL: &s.MattermostTTL,
+		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm),
+		FlapChanges: &s.FlapChanges, FlapMinutes: &s.FlapMinutes, AckLinkHours: &s.AckLinkHours,
 	}
 }
 
@@ -67,6 +111,12 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.PushTTL, in.PushTTL)
 	set(&s.PushReady, in.PushReady)
 	set(&s.MattermostTTL, in.MattermostTTL)
+	set(&s.MailTTL, in.MailTTL)
+	set(&s.HookTTL, in.HookTTL)
+	set(&s.FlapChanges, in.FlapChanges)
+	set(&s.FlapMinutes, in.FlapMinutes)
+	set(&s.AckLinkHours, in.AckLinkHours)
+	in.Storm.into(&s.Storm)
 	if in.PushHosts != nil {
 		s.PushHosts = in.PushHosts
 	}
