@@ -312,7 +312,8 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 	if id != "new" {
 		f.Delete = "/console/contacts/" + id + "/delete"
 	}
-	return f, nil
+	f.Sections[0].Said, err = c.mailRefusal(v, k)
+	return f, err
 }
 
 func readContact(k contact.Contact, in url.Values) (contact.Contact, error) {
