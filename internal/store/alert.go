@@ -14,7 +14,7 @@ import (
 // their rows' dest reads them.
 const (
 	objectColumns = `o.id, o.source_id, o.host, o.service, o.host_display, o.service_display, o.url, o.labels, ` +
-		`o.state, o.downtime, o.flapping, o.changed`
+		`o.state, o.downtime, o.flapping, o.changed, o.turns, o.flaps`
 	alertColumns = `a.id, a.object_id, a.status, a.state, a.worst, a.output, a.long, a.since, a.updated, a.resolved, ` +
 		`a.ack, a.repeats, a.marks, a.snoozed`
 	eventColumns = `e.id, e.call_id, e.source_id, e.alert_id, e.object_id, e.type, e.state, e.output, e.long, e.author, ` +
@@ -30,7 +30,7 @@ func orNone(columns string) string {
 		switch c {
 		case "o.downtime", "o.flapping", "e.sticky":
 			none = "FALSE"
-		case "o.changed", "a.since", "a.updated", "a.resolved", "a.repeats", "a.snoozed", "e.happened", "e.received", "e.until":
+		case "o.changed", "o.flaps", "a.since", "a.updated", "a.resolved", "a.repeats", "a.snoozed", "e.happened", "e.received", "e.until":
 			none = "0"
 		}
 		list[i] = "COALESCE(" + c + ", " + none + ")"
@@ -42,18 +42,24 @@ type objectRow struct {
 	o       alert.Object
 	state   string
 	labels  string
+	turns   string
 	changed int64
+	flaps   int64
 }
 
 func (r *objectRow) dest(more []any) []any {
 	o := &r.o
 	return append(more, &o.ID, &o.SourceID, &o.Host, &o.Service, &o.HostDisplay, &o.ServiceDisplay, &o.URL, &r.labels,
-		&r.state, &o.Downtime, &o.Flapping, &r.changed)
+		&r.state, &o.Downtime, &o.Flapping, &r.changed, &r.turns, &r.flaps)
 }
 
 func (r *objectRow) value() (alert.Object, error) {
-	labels, err := decodeLabels(r.labels)
-	r.o.Labels, r.o.State, r.o.Changed = labels, alert.State(r.state), fromMillis(r.changed)
+	r.o.State, r.o.Changed, r.o.Flaps = alert.State(r.state), fromMillis(r.changed), fromMillis(r.flaps)
+	var err error
+	if r.o.Labels, err = decodeLabels(r.labels); err != nil {
+		return r.o, err
+	}
+	r.o.Turns, err = decodeTimes(r.turns)
 	return r.o, err
 }
 

@@ -24,6 +24,9 @@ type tables struct {
 	subscription, follow, note                    bulk
 	retry, advanceRetry                           bulk
 	days, interval, audit                         bulk
+	pace, barePaces, paces                        bulk
+	collecting, digestDue, endCollected           bulk
+	escalation, endEscalation                     bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -36,11 +39,12 @@ const seenSQL = "(SELECT c.event_id FROM event_call c WHERE c.source_id = v.colu
 func newTables(d dialect) tables {
 	return tables{
 		object: newInsert(d, "object", `id, source_id, host, service, host_display, service_display, url, labels,
-			state, downtime, flapping, changed, search, alert_id, last_event_id`, ` ON CONFLICT (id) DO UPDATE SET
+			state, downtime, flapping, changed, search, alert_id, last_event_id, turns, flaps`, ` ON CONFLICT (id) DO UPDATE SET
 			source_id = excluded.source_id, host = excluded.host, service = excluded.service,
 			host_display = excluded.host_display, service_display = excluded.service_display, url = excluded.url,
 			labels = excluded.labels, state = excluded.state, downtime = excluded.downtime,
 			flapping = excluded.flapping, changed = excluded.changed, search = excluded.search,
+			turns = excluded.turns, flaps = excluded.flaps,
 			alert_id = CASE WHEN excluded.alert_id = '`+keepAlert+`' THEN object.alert_id ELSE excluded.alert_id END,
 			last_event_id = CASE WHEN excluded.last_event_id = '' THEN object.last_event_id ELSE excluded.last_event_id END`),
 		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
@@ -53,7 +57,7 @@ func newTables(d dialect) tables {
 			comment, user_id, origin, contacts, user_ids, happened, received, marks, sticky, outcome, why`, ""),
 		call: newInsert(d, "event_call", "source_id, call_key, event_id, taken", ""),
 		delivery: newInsert(d, "delivery", `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
-			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, room`, ""),
+			notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, room, bundle, storm`, ""),
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
 		ask:     newUpdate(d, "UPDATE event SET until = v.column2, reply_to = v.column3, reply = v.column4", 4, "event.id", ""),
@@ -102,6 +106,20 @@ func newTables(d dialect) tables {
 		days:     newInsert(d, "component_days", "component_id, month, page_id, days", " ON CONFLICT (component_id, month) DO UPDATE SET days = excluded.days"),
 		interval: newInsert(d, "component_interval", "component_id, begins, ends, state, author, page_id", ""),
 		audit:    newInsert(d, "page_audit", auditColumns, ""),
+		pace: newInsert(d, "pace", "place, body, calm, used", ` ON CONFLICT (place) DO UPDATE SET
+			body = excluded.body, calm = excluded.calm, used = excluded.used`),
+		barePaces: newBulk(d, `INSERT INTO pace (place, body, calm, used) SELECT v.column1, '', 0, v.column2 FROM %s
+			WHERE NOT EXISTS (SELECT 1 FROM pace p WHERE p.place = v.column1) ORDER BY v.column1 ON CONFLICT (place) DO NOTHING`, 2),
+		paces: newLookup(d, "SELECT place, body FROM pace WHERE %s ORDER BY place"+d.forUpdate, "place"),
+		collecting: newLookup(d, `SELECT id, due FROM delivery WHERE %s AND state = 'waiting' AND notice = 'digest' AND attempt = 0
+			ORDER BY id`+d.skipLocked, "id"),
+		digestDue: newUpdate(d, "UPDATE delivery SET due = v.column2, quiet = v.column3", 3, "delivery.id",
+			" AND delivery.state = 'waiting' AND delivery.attempt = 0"),
+		endCollected: newUpdate(d, "UPDATE delivery SET state = v.column2, detail = v.column3, done = v.column4, room = ''", 4, "delivery.bundle",
+			` AND delivery.bundle <> '' AND (delivery.state = 'collected' OR delivery.state = 'expired' AND v.column2 = 'sent')`),
+		escalation: newInsert(d, "escalation", "alert_id, policy_id, body, due", ` ON CONFLICT (alert_id) DO UPDATE SET
+			policy_id = excluded.policy_id, body = excluded.body, due = excluded.due`),
+		endEscalation: newLookup(d, "DELETE FROM escalation WHERE %s", "alert_id"),
 	}
 }
 
@@ -117,7 +135,10 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 		{"events", t.writeEvents},
 		{"calls", t.writeCalls},
 		{"deliveries", t.writeDeliveries},
+		{"what was told at places", t.writePaces},
+		{"when digests are due", t.writeDigestDues},
 		{"snoozes", t.writeSnoozes},
+		{"escalations", t.writeEscalations},
 		{"sources", t.writeSources},
 		// Last, because its lock is the one that all nodes wait for.
 		{"live frames", func(ctx context.Context, c *dispatch.Changes) error { return t.appendLive(ctx, c.Live) }},
@@ -160,7 +181,8 @@ func (t *tx) writeObjects(ctx context.Context, c *dispatch.Changes) error {
 		delete(last, o.ID)
 		delete(t.bare, o.ID)
 		return append(args, o.ID, o.SourceID, o.Host, o.Service, o.HostDisplay, o.ServiceDisplay, o.URL,
-			encodeLabels(o.Labels), string(o.State), o.Downtime, o.Flapping, millis(o.Changed), searchable(o), alertID, event)
+			encodeLabels(o.Labels), string(o.State), o.Downtime, o.Flapping, millis(o.Changed), searchable(o), alertID, event,
+			encodeTimes(o.Turns), millis(o.Flaps))
 	})
 	if err != nil {
 		return err
@@ -242,7 +264,8 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 		d := &c.Deliveries[i]
 		return append(args, d.ID, d.EventID, d.AlertID, d.ObjectID, d.ContactID, d.ContactName, d.UserID, d.Channel,
 			string(d.Notice), string(d.State), string(d.Reason), d.Why, d.Detail, millis(d.Created), millis(d.Due),
-			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet, t.db.d.room(d.State))
+			int64(d.Attempt), millis(d.Expires), millis(d.Done), d.Destination, d.DestinationName, d.Quiet, t.db.d.room(d.State),
+			d.Bundle, d.Storm)
 	})
 	if err != nil {
 		return err

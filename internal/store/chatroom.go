@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"tocsin/internal/chat"
-	"tocsin/internal/fault"
+	"tocsin/internal/escalation"
+	"tocsin/internal/route"
 )
 
 const roomColumns = `id, name, kind, webhook_url, override, team, channel, channel_id, everything, disabled,
@@ -60,16 +61,17 @@ func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
 }
 
 // DeleteRoom deletes a room with what is known of its posts, whose buttons act no
-// more, and cancels what waits for it. fault.ErrInUse, with the names, while rules
-// or contacts name it; fault.ErrNotFound if there is none.
+// more, and cancels what waits for it. fault.ErrInUse, with the names, while rules,
+// contacts or escalation policies name it; fault.ErrNotFound if there is none.
 func (db *DB) DeleteRoom(ctx context.Context, id string) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		users, err := w.roomUsers(ctx, id)
-		if err != nil {
-			return err
+		u := users{
+			rule:    func(r *route.Rule) bool { return slices.Contains(r.Rooms, id) },
+			contact: func(_, room string) bool { return room == id },
+			step:    func(s *escalation.Step) bool { return slices.Contains(s.Rooms, id) },
 		}
-		if len(users) > 0 {
-			return fmt.Errorf("room %q is named by %s, so it %w", id, strings.Join(users, ", "), fault.ErrInUse)
+		if err := w.unused(ctx, "room", id, u); err != nil {
+			return err
 		}
 		if err := w.remove(ctx, "room", "chat_room", id); err != nil {
 			return err
@@ -77,40 +79,11 @@ func (db *DB) DeleteRoom(ctx context.Context, id string) error {
 		if err := w.each(ctx, id, "DELETE FROM chat_button WHERE destination = $1", "DELETE FROM chat_post WHERE destination = $1"); err != nil {
 			return fmt.Errorf("delete what is known of the posts in room %q: %w", id, err)
 		}
-		now, err := w.db.now(ctx, w)
-		if err != nil {
-			return err
-		}
-		_, err = w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = 'the room was deleted', done = $2, room = ''
-			WHERE channel = 'mattermost' AND channel <> 'browser' AND destination = $1 AND `+unfinishedSQL, id, millis(now))
-		if err != nil {
+		if err := w.cancelPlace(ctx, route.Mattermost, id, "the room was deleted"); err != nil {
 			return fmt.Errorf("cancel what waits for room %q: %w", id, err)
 		}
 		return nil
 	})
-}
-
-// roomUsers names the rules and the contacts that send alerts to a room.
-func (w *work) roomUsers(ctx context.Context, id string) (names []string, err error) {
-	rules, err := readRules(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range rules {
-		if slices.Contains(r.Rooms, id) {
-			names = append(names, "rule “"+r.Name+"”")
-		}
-	}
-	contacts, err := readContacts(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range contacts {
-		if c.Mattermost == id {
-			names = append(names, "contact “"+c.Name+"”")
-		}
-	}
-	return names, nil
 }
 
 // noteRoomEvery is how often the time alone of a room's last post or trouble is

@@ -6,19 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tocsin/internal/contact"
 	"tocsin/internal/route"
 )
 
 const contactColumns = `id, name, display_name, email, user_id, engine_user_id, host_options, service_options,
-	host_period_id, service_period_id, host_notifications, service_notifications, push_host, push_service, mattermost`
+	host_period_id, service_period_id, host_notifications, service_notifications, push_host, push_service, mattermost,
+	mail_host, mail_service, hook, quiet_period_id, quiet_pass`
 
 func scanContact(s scanner) (contact.Contact, error) {
 	var c contact.Contact
 	var host, service string
 	err := s.Scan(&c.ID, &c.Name, &c.DisplayName, &c.Email, &c.UserID, &c.EngineUserID, &host, &service,
-		&c.HostPeriodID, &c.ServicePeriodID, &c.HostNotifications, &c.ServiceNotifications, &c.PushHost, &c.PushService, &c.Mattermost)
+		&c.HostPeriodID, &c.ServicePeriodID, &c.HostNotifications, &c.ServiceNotifications, &c.PushHost, &c.PushService, &c.Mattermost,
+		&c.MailHost, &c.MailService, &c.Hook, &c.QuietPeriodID, &c.QuietPass)
 	c.HostOptions, c.ServiceOptions = contact.Options(host), contact.Options(service)
 	return c, err
 }
@@ -58,20 +61,23 @@ func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
 			}
 		}
 		_, err = w.exec(ctx, "INSERT INTO contact ("+contactColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO UPDATE SET
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO UPDATE SET
 			name = excluded.name, display_name = excluded.display_name, email = excluded.email, user_id = excluded.user_id,
 			engine_user_id = excluded.engine_user_id, host_options = excluded.host_options, service_options = excluded.service_options,
 			host_period_id = excluded.host_period_id, service_period_id = excluded.service_period_id,
 			host_notifications = excluded.host_notifications, service_notifications = excluded.service_notifications,
-			push_host = excluded.push_host, push_service = excluded.push_service, mattermost = excluded.mattermost`,
+			push_host = excluded.push_host, push_service = excluded.push_service, mattermost = excluded.mattermost,
+			mail_host = excluded.mail_host, mail_service = excluded.mail_service, hook = excluded.hook,
+			quiet_period_id = excluded.quiet_period_id, quiet_pass = excluded.quiet_pass`,
 			c.ID, c.Name, c.DisplayName, c.Email, c.UserID, c.EngineUserID, string(c.HostOptions), string(c.ServiceOptions),
-			c.HostPeriodID, c.ServicePeriodID, c.HostNotifications, c.ServiceNotifications, c.PushHost, c.PushService, c.Mattermost)
+			c.HostPeriodID, c.ServicePeriodID, c.HostNotifications, c.ServiceNotifications, c.PushHost, c.PushService, c.Mattermost,
+			c.MailHost, c.MailService, c.Hook, c.QuietPeriodID, c.QuietPass)
 		return taken(err, "contact", c.Name)
 	})
 }
 
-// DeleteContact deletes a contact, which leaves its groups and the rules that
-// name it; what it was told stays in the record.
+// DeleteContact deletes a contact, which leaves its groups and the rules,
+// schedules and escalation policies that name it; what it was told stays in the record.
 func (db *DB) DeleteContact(ctx context.Context, id string) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
 		rules, err := readRules(ctx, w)
@@ -86,6 +92,9 @@ func (db *DB) DeleteContact(ctx context.Context, id string) error {
 			if err := w.saveRule(ctx, r); err != nil {
 				return err
 			}
+		}
+		if err := w.leavePlans(ctx, id); err != nil {
+			return err
 		}
 		// The groups' rows go by their foreign key, and who is the contact in Mattermost.
 		return w.remove(ctx, "contact", "contact", id)
@@ -125,6 +134,17 @@ func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error
 	if err := loadChat(ctx, q, &d); err != nil {
 		return d, err
 	}
-	d.Engines, err = routeEngines(ctx, q)
+	if err := loadHooks(ctx, q, &d); err != nil {
+		return d, err
+	}
+	if err := loadPlans(ctx, q, &d, time.Now()); err != nil {
+		return d, err
+	}
+	m, err := readMailSettings(ctx, q)
+	if err != nil {
+		return d, err
+	}
+	d.Mail = m.Enabled
+	err = loadSources(ctx, q, &d)
 	return d, err
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const deliveryColumns = `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
-	notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, note`
+	notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, note, bundle, storm`
 
 // unfinishedSQL is the condition of the partial indexes, word by word: SQLite
 // uses one only where the query says the same.
@@ -26,7 +26,7 @@ func scanDelivery(s scanner) (delivery.Delivery, error) {
 	var created, due, expires, done int64
 	err := s.Scan(&d.ID, &d.EventID, &d.AlertID, &d.ObjectID, &d.ContactID, &d.ContactName, &d.UserID, &d.Channel,
 		&notice, &state, &reason, &d.Why, &d.Detail, &created, &due, &d.Attempt, &expires, &done,
-		&d.Destination, &d.DestinationName, &d.Quiet, &d.Note)
+		&d.Destination, &d.DestinationName, &d.Quiet, &d.Note, &d.Bundle, &d.Storm)
 	d.Notice, d.State, d.Reason = alert.Notice(notice), delivery.State(state), route.Reason(reason)
 	d.Created, d.Due, d.Expires, d.Done = fromMillis(created), fromMillis(due), fromMillis(expires), fromMillis(done)
 	return d, err

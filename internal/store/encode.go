@@ -71,3 +71,30 @@ func decodeLabels(text string) (map[string]string, error) {
 	}
 	return labels, nil
 }
+
+// encodeTimes makes times JSON, as they are kept; none the empty text.
+func encodeTimes(list []time.Time) string {
+	if len(list) == 0 {
+		return ""
+	}
+	kept := make([]int64, len(list))
+	for i, t := range list {
+		kept[i] = millis(t)
+	}
+	return encodeJSON(kept)
+}
+
+func decodeTimes(text string) ([]time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var kept []int64
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return nil, fmt.Errorf("read stored times: %w", err)
+	}
+	list := make([]time.Time, len(kept))
+	for i, ms := range kept {
+		list[i] = fromMillis(ms)
+	}
+	return list, nil
+}

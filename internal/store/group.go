@@ -6,7 +6,8 @@ import (
 	"slices"
 
 	"tocsin/internal/contact"
-	"tocsin/internal/fault"
+	"tocsin/internal/escalation"
+	"tocsin/internal/route"
 )
 
 // Groups lists all groups by name, with their contacts.
@@ -17,8 +18,11 @@ func readGroups(ctx context.Context, q querier) ([]contact.Group, error) {
 	var groups []contact.Group
 	_, err := collect(ctx, q, func(s scanner) (struct{}, error) {
 		var g contact.Group
-		var member string
-		err := s.Scan(&g.ID, &g.Name, &g.Description, &member)
+		var member, schedules string
+		err := s.Scan(&g.ID, &g.Name, &g.Description, &schedules, &member)
+		if err == nil {
+			g.ScheduleIDs, err = decodeList[string](schedules)
+		}
 		if n := len(groups); n == 0 || groups[n-1].ID != g.ID {
 			groups = append(groups, g)
 		}
@@ -27,7 +31,7 @@ func readGroups(ctx context.Context, q querier) ([]contact.Group, error) {
 			last.ContactIDs = append(last.ContactIDs, member)
 		}
 		return struct{}{}, err
-	}, `SELECT g.id, g.name, g.description, COALESCE(m.contact_id, '') FROM contact_group g
+	}, `SELECT g.id, g.name, g.description, g.schedule_ids, COALESCE(m.contact_id, '') FROM contact_group g
 		LEFT JOIN contact_group_member m ON m.group_id = g.id ORDER BY g.name, g.id, m.position`)
 	if err != nil {
 		return nil, fmt.Errorf("list groups: %w", err)
@@ -52,8 +56,9 @@ func (db *DB) Group(ctx context.Context, id string) (contact.Group, error) {
 // name, fault.ErrNotFound when a contact does not exist.
 func (db *DB) SaveGroup(ctx context.Context, g contact.Group) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.exec(ctx, `INSERT INTO contact_group (id, name, description) VALUES ($1, $2, $3)
-			ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description`, g.ID, g.Name, g.Description)
+		_, err := w.exec(ctx, `INSERT INTO contact_group (id, name, description, schedule_ids) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE
+			SET name = excluded.name, description = excluded.description, schedule_ids = excluded.schedule_ids`,
+			g.ID, g.Name, g.Description, encodeList(g.ScheduleIDs))
 		if err != nil {
 			return taken(err, "group", g.Name)
 		}
@@ -77,17 +82,16 @@ func (db *DB) SaveGroup(ctx context.Context, g contact.Group) error {
 	})
 }
 
-// DeleteGroup deletes a group; fault.ErrInUse while a rule names it.
+// DeleteGroup deletes a group; fault.ErrInUse, with the names, while rules or
+// escalation policies name it.
 func (db *DB) DeleteGroup(ctx context.Context, id string) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		rules, err := readRules(ctx, w)
-		if err != nil {
-			return err
+		u := users{
+			rule: func(r *route.Rule) bool { return slices.Contains(r.GroupIDs, id) },
+			step: func(s *escalation.Step) bool { return slices.Contains(s.GroupIDs, id) },
 		}
-		for _, r := range rules {
-			if slices.Contains(r.GroupIDs, id) {
-				return fmt.Errorf("rule “%s” names group %q: %w", r.Name, id, fault.ErrInUse)
-			}
+		if err := w.unused(ctx, "group", id, u); err != nil {
+			return err
 		}
 		return w.remove(ctx, "group", "contact_group", id)
 	})

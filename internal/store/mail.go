@@ -14,10 +14,14 @@ const mailName = "email"
 
 // MailSettings answers what was set for e-mail, with its password.
 func (db *DB) MailSettings(ctx context.Context) (mail.Settings, error) {
+	return readMailSettings(ctx, db.reads)
+}
+
+func readMailSettings(ctx context.Context, q querier) (mail.Settings, error) {
 	s := mail.Settings{Security: mail.StartTLS}
 	var text string
 	var secret []byte
-	err := db.reads.row(ctx, "SELECT COALESCE((SELECT value FROM setting WHERE name = $1), ''), (SELECT value FROM secret WHERE name = $1)",
+	err := q.row(ctx, "SELECT COALESCE((SELECT value FROM setting WHERE name = $1), ''), (SELECT value FROM secret WHERE name = $1)",
 		[]any{mailName}, &text, &secret)
 	if err != nil {
 		return s, fmt.Errorf("read the settings of e-mail: %w", err)

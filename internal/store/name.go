@@ -98,3 +98,14 @@ func (w *work) tellName(ctx context.Context, o alert.Object) error {
 
 // frameOutput is how many bytes of a check's output such a frame carries.
 const frameOutput = 200
+
+// FlappingObjects answers up to limit objects that flap as was found here, in order
+// of id, those after one id.
+func (db *DB) FlappingObjects(ctx context.Context, after string, limit int) ([]alert.Object, error) {
+	list, err := collect(ctx, db.reads, scanObject, "SELECT "+objectColumns+" FROM object o WHERE o.flaps > 0 AND o.id > $1 ORDER BY o.id LIMIT $2",
+		after, int64(atLeastOne(limit)))
+	if err != nil {
+		return nil, fmt.Errorf("look for objects that flap: %w", err)
+	}
+	return list, nil
+}

@@ -49,7 +49,7 @@ func (db *DB) SavePeriod(ctx context.Context, p contact.TimePeriod) error {
 // DeletePeriod deletes a time period; fault.ErrInUse while a contact has it.
 func (db *DB) DeletePeriod(ctx context.Context, id string) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		names, err := collect(ctx, w, scanText, "SELECT name FROM contact WHERE host_period_id = $1 OR service_period_id = $1 ORDER BY name LIMIT 1", id)
+		names, err := collect(ctx, w, scanText, "SELECT name FROM contact WHERE host_period_id = $1 OR service_period_id = $1 OR quiet_period_id = $1 ORDER BY name LIMIT 1", id)
 		if err != nil {
 			return fmt.Errorf("look for contacts with time period %q: %w", id, err)
 		}

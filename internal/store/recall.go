@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/dispatch"
@@ -101,7 +102,8 @@ func (r *recall) keep(read map[string]*dispatch.Record, c *dispatch.Changes) {
 	for i := range c.Objects {
 		if rec := base(c.Objects[i].ID); rec != nil {
 			rec.Object, rec.Known = c.Objects[i], true
-			rec.Object.Changed = fromMillis(millis(rec.Object.Changed))
+			rec.Object.Changed, rec.Object.Flaps = fromMillis(millis(rec.Object.Changed)), fromMillis(millis(rec.Object.Flaps))
+			rec.Object.Turns = timesAsKept(rec.Object.Turns)
 		}
 	}
 	for i := range c.Alerts {
@@ -146,10 +148,22 @@ func asKept(a *alert.Ack) *alert.Ack {
 	return &k
 }
 
+// timesAsKept are times as a read would give them.
+func timesAsKept(list []time.Time) []time.Time {
+	if len(list) == 0 {
+		return nil
+	}
+	kept := make([]time.Time, len(list))
+	for i, t := range list {
+		kept[i] = fromMillis(millis(t))
+	}
+	return kept
+}
+
 // put keeps a record in one form, whatever it was made of, if it is small.
 func (r *recall) put(id string, rec dispatch.Record) {
 	o := &rec.Object
-	size := len(o.Host) + len(o.Service) + len(o.HostDisplay) + len(o.ServiceDisplay) + len(o.URL)
+	size := len(o.Host) + len(o.Service) + len(o.HostDisplay) + len(o.ServiceDisplay) + len(o.URL) + 24*len(o.Turns)
 	for k, v := range o.Labels {
 		size += len(k) + len(v)
 	}

@@ -124,24 +124,35 @@ func (db *DB) NoteSpool(ctx context.Context, id string, spooled int, at time.Tim
 	return db.plain(ctx, "note a source's spool", "UPDATE source SET spooled = $1, spooled_at = $2 WHERE id = $3", int64(spooled), millis(at), id)
 }
 
-// routeEngines are the engines that are told what was done here, by their
-// source's id; nil if there are none. A silence must not outlive its alert, so
-// whoever makes one is told of its end.
-func routeEngines(ctx context.Context, q querier) (map[string]route.WriteBack, error) {
+// loadSources reads what routing depends on of sources: the engines that are told
+// what was done here, and those that do not say when something flaps. A silence must
+// not outlive its alert, so whoever makes one is told of its end.
+func loadSources(ctx context.Context, q querier, d *route.Directory) error {
 	list, err := readSources(ctx, q)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var engines map[string]route.WriteBack
+	if len(list) > 0 {
+		d.Sources = make(map[string]string, len(list))
+	}
 	for i := range list {
 		s := &list[i]
-		if s.Disabled || !s.WriteBack.On() {
+		d.Sources[s.ID] = s.Name
+		if s.Disabled {
 			continue
 		}
-		if engines == nil {
-			engines = map[string]route.WriteBack{}
+		if s.WriteBack.On() {
+			if d.Engines == nil {
+				d.Engines = map[string]route.WriteBack{}
+			}
+			d.Engines[s.ID] = route.WriteBack{Name: s.Name, Releases: s.WriteBack.Silence}
 		}
-		engines[s.ID] = route.WriteBack{Name: s.Name, Releases: s.WriteBack.Silence}
+		if !source.DetectsFlapping(s.Kind) {
+			if d.FlapsHere == nil {
+				d.FlapsHere = map[string]bool{}
+			}
+			d.FlapsHere[s.ID] = true
+		}
 	}
-	return engines, nil
+	return nil
 }
