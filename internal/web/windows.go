@@ -142,10 +142,10 @@ func (d *WindowDesk) checkPublic(ctx context.Context, w window.Window) error {
 // publicly says whether visitors see something else of a window than before.
 func publicly(was, is window.Window) bool {
 	type seen struct {
-		page                              window.Public
-		on                                bool
-		zone, start, rule, title, problem string
-		minutes                           int
+		page              window.Public
+		on                bool
+		zone, start, rule string
+		minutes           int
 	}
 	view := func(w window.Window) seen {
 		return seen{page: w.Page, on: w.Enabled, zone: w.Zone, start: w.Start, rule: w.RRule, minutes: w.Minutes}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tocsin/internal/auth"
-	"tocsin/internal/contact"
 	"tocsin/internal/fault"
 	"tocsin/internal/web"
 )
@@ -44,7 +43,7 @@ func (a *API) calendarRoutes() {
 	post.DefaultStatus = http.StatusCreated
 	post.Errors = []int{http.StatusNotFound}
 	register(a, readConfig(), post, func(ctx context.Context, in *byID) (*body[CalendarMade], error) {
-		if _, err := a.calendarOf(ctx, in.ID); err != nil {
+		if err := a.mayCalendar(ctx, in.ID); err != nil {
 			return nil, err
 		}
 		now := a.d.Now().Truncate(time.Millisecond)
@@ -58,21 +57,21 @@ func (a *API) calendarRoutes() {
 	del.Description = post.Description
 	del.Errors = []int{http.StatusNotFound}
 	register(a, readConfig(), del, func(ctx context.Context, in *byID) (*struct{}, error) {
-		if _, err := a.calendarOf(ctx, in.ID); err != nil {
+		if err := a.mayCalendar(ctx, in.ID); err != nil {
 			return nil, err
 		}
 		return nil, a.d.Store.SetCalendarToken(ctx, in.ID, "", time.Time{})
 	})
 }
 
-// calendarOf answers a contact whose calendar whoever asks may change.
-func (a *API) calendarOf(ctx context.Context, id string) (contact.Contact, error) {
+// mayCalendar refuses who may not change a contact's calendar.
+func (a *API) mayCalendar(ctx context.Context, id string) error {
 	c, err := a.d.Store.Contact(ctx, id)
 	if err != nil {
-		return c, err
+		return err
 	}
 	if p, _ := auth.From(ctx); !web.MayCalendar(p, c) {
-		return c, problem(http.StatusForbidden, "This is not a contact of yours, and asks for the scope "+string(auth.WriteConfig)+".")
+		return problem(http.StatusForbidden, "This is not a contact of yours, and asks for the scope "+string(auth.WriteConfig)+".")
 	}
-	return c, nil
+	return nil
 }
