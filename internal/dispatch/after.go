@@ -182,6 +182,9 @@ func (w *work) finish() error {
 	}
 	w.leaveUntold(doubtful)
 	w.replaceQuietly()
+	if err := w.escalations(); err != nil {
+		return err
+	}
 	return w.gather()
 }
 

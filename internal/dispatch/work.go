@@ -44,6 +44,7 @@ type work struct {
 	holds      map[string]time.Time    // deliveries that are held back, by id; see gather
 	stale      []refresh               // messages of storms that are to be brought up to date
 	calming    []string                // places where a storm may be over
+	unheld     map[string]unheld       // alerts of which an event says whether somebody has them; see escalations
 	objects    []string
 	alertOrder []string
 }
@@ -166,6 +167,10 @@ func (w *work) event(e *alert.Event, key CallKey) (Receipt, error) {
 	if rec == nil {
 		return Receipt{}, fmt.Errorf("object %s: the store answered no record", e.Object.ID)
 	}
+	e.Watched = w.watches(e.SourceID)
+	if _, err := w.calmDown(rec); err != nil {
+		return Receipt{}, err
+	}
 	var receipt Receipt
 	var err error
 	if contacts, userIDs, ok := joins(rec.Last, e); ok {
@@ -266,6 +271,7 @@ func (w *work) step(rec *Record, a *alert.Alert, e *alert.Event) (Receipt, error
 		w.changes.EndSnoozes = append(w.changes.EndSnoozes, a.ID)
 	}
 	rec.Object, rec.Known = result.Object, true
+	last, flaps := rec.Last, e.Watched && w.flap().Begins(&rec.Object, w.now)
 	if !e.Type.Ours() {
 		rec.Last = e
 	}
@@ -286,12 +292,20 @@ func (w *work) step(rec *Record, a *alert.Alert, e *alert.Event) (Receipt, error
 		w.objects = append(w.objects, e.Object.ID)
 	}
 	w.turn(a, result, e)
-	made, err := w.tell(question{asked: e, kept: e, object: result.Object, alert: result.Alert, notice: result.Notice})
+	w.nobodyHas(result, e)
+	made, err := w.tell(question{asked: e, kept: e, object: result.Object, alert: result.Alert, notice: result.Notice, flaps: flaps})
 	if err != nil {
 		return Receipt{}, err
 	}
 	w.writeBack(a, e)
 	w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
+	if flaps {
+		more, err := w.flaps(rec, e, last)
+		if err != nil {
+			return Receipt{}, err
+		}
+		made += more
+	}
 	return Receipt{EventID: e.ID, AlertID: e.AlertID, Outcome: e.Outcome, Deliveries: made, Marks: e.Marks}, nil
 }
 
@@ -327,6 +341,7 @@ type question struct {
 	object alert.Object
 	alert  *alert.Alert
 	notice alert.Notice
+	flaps  bool // it is the change that makes the object flap
 }
 
 // tell routes a question and makes the deliveries; those decided against too, as
@@ -346,6 +361,7 @@ func (w *work) tell(q question) (int, error) {
 	}
 	q.asked.Object = q.object
 	ask := route.Question{Event: *q.asked, Alert: q.alert, Notice: q.notice, Told: told, Snoozed: snoozed, Now: w.now}
+	ask.Flapping = q.flaps || !q.object.Flaps.IsZero()
 	if q.before != nil {
 		ask.Joined, ask.Before, ask.BeforeIDs = true, q.before.Contacts, q.before.UserIDs
 	}
@@ -411,27 +427,7 @@ func (w *work) toldOf(e *alert.Event, a *alert.Alert, notice alert.Notice) ([]ro
 	if a == nil || !here && !found {
 		return nil, nil
 	}
-	if err := w.loadAddresses([]string{a.ID}); err != nil {
-		return nil, err
-	}
-	var told []route.Told
-	for _, x := range w.addressesOf(a.ID) {
-		switch {
-		case !x.Problem:
-		case x.room():
-			told = append(told, route.Told{Destination: x.Destination})
-		case x.ContactID != "":
-			i := slices.IndexFunc(told, func(t route.Told) bool { return t.ContactID == x.ContactID })
-			if i < 0 {
-				i = len(told)
-				told = append(told, route.Told{ContactID: x.ContactID})
-			}
-			if !slices.Contains(told[i].Channels, x.Channel) {
-				told[i].Channels = append(told[i].Channels, x.Channel)
-			}
-		}
-	}
-	return told, nil
+	return w.toldBefore(a)
 }
 
 // snoozesOf answers who wants no problem notice of the alert now. Nearly always

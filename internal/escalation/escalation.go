@@ -165,4 +165,15 @@ func (r Run) When() time.Time {
 	return r.Due
 }
 
+// Shift is the run after its clock stood still for a time.
+func (r Run) Shift(d time.Duration) Run {
+	if !r.Due.IsZero() {
+		r.Due = r.Due.Add(d)
+	}
+	if !r.Reminder.IsZero() {
+		r.Reminder = r.Reminder.Add(d)
+	}
+	return r
+}
+
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
