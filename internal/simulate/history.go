@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *Simulator) history(ctx context.Context, r *run) error {
 	if len(before) == mostWarm {
 		r.note("More was open when it begins than is looked at: of some alerts the beginning is missing.")
 	}
-	r.warm = len(r.inputs)
+	r.warm, r.begin = len(r.inputs), h.From.Add(p2.shift)
 	for n := 0; ; {
 		events, next, err := s.store.SimulationEvents(ctx, p)
 		if err != nil {
@@ -61,6 +62,7 @@ func (s *Simulator) history(ctx context.Context, r *run) error {
 		}
 	}
 	p2.said()
+	slices.SortStableFunc(r.inputs[r.warm:], func(a, b input) int { return a.at.Compare(b.at) })
 	if len(r.inputs) == r.warm {
 		return &Error{Field: "from", Problem: "and to have nothing between them that came in", Mend: "choose another stretch; events are kept as long as the settings say"}
 	}

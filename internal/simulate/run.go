@@ -224,7 +224,7 @@ func (s *Simulator) events(r *run) error {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b input) int { return a.at.Compare(b.at) })
-	r.inputs = list
+	r.inputs, r.begin = list, at
 	return nil
 }
 
@@ -282,6 +282,7 @@ type run struct {
 	plan    Plan
 	sources map[string]string // id to name
 	inputs  []input
+	begin   time.Time
 	warm    int // how many of them only lead to where it begins
 
 	mem     *mem
@@ -307,7 +308,7 @@ func (r *run) newID() string {
 func (r *run) play(ctx context.Context) error {
 	next := 0
 	end := r.inputs[len(r.inputs)-1].at.Add(r.request.After)
-	r.result.From = r.inputs[min(r.warm, len(r.inputs)-1)].at
+	r.result.From = r.begin
 	for {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("simulating took too long: %w", err)
