@@ -151,8 +151,10 @@ func (m *mem) stand(now *Standing) {
 		}
 		m.records[id] = rec
 		if !rec.Object.Flaps.IsZero() {
-			m.flaps[id] = rec
-			m.looks.push(id, m.now.Add(time.Duration(m.settings.FlapMinutes)*time.Minute))
+			for i := range rec.Object.Turns {
+				clamp(&rec.Object.Turns[i])
+			}
+			m.watch(rec)
 		}
 		a := rec.Alert
 		if a == nil {

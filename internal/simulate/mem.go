@@ -43,6 +43,8 @@ type mem struct {
 	calm  queue[string]          // places
 	looks queue[string]          // objects that flap
 
+	looked time.Time // when it was looked last whether they do
+
 	wrote func(*dispatch.Changes) // a transaction is done
 	// ended is told of a delivery that came to its end: item is what it told of, where
 	// that is another one, and x what it told of many.
@@ -86,7 +88,7 @@ func newMem(now time.Time, p *Plan) *mem {
 	}
 	m.steps.stands = func(id string, at time.Time) bool { return m.runs[id] != nil && m.runs[id].Due.Equal(at) }
 	m.calm.stands = func(key string, at time.Time) bool { return m.places[key] != nil && m.places[key].look.Equal(at) }
-	m.looks.stands = func(id string, at time.Time) bool { return m.flaps[id] != nil && at.After(m.now) }
+	m.looks.stands = func(id string, at time.Time) bool { return m.flaps[id] != nil && at.After(m.looked) }
 	return m
 }
 

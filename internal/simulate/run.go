@@ -350,6 +350,7 @@ func (r *run) clock(ctx context.Context) error {
 		}
 		r.current = 0
 		r.service.Tick(ctx)
+		r.mem.looked = r.mem.now
 	}
 	return fmt.Errorf("at %s something stays due whatever is done", delivery.Moment(r.mem.now))
 }

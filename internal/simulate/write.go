@@ -69,12 +69,18 @@ func (t *tx) writeObjects(c *dispatch.Changes) {
 			delete(t.flaps, o.ID)
 			continue
 		}
-		t.flaps[o.ID] = rec
-		within := time.Duration(t.settings.FlapMinutes) * time.Minute
-		for _, turned := range o.Turns {
-			if end := turned.Add(within); end.After(t.now) {
-				t.looks.push(o.ID, end)
-			}
+		t.watch(rec)
+	}
+}
+
+// watch has it looked whether an object still flaps, whenever one of its changes no
+// longer counts.
+func (m *mem) watch(rec *dispatch.Record) {
+	m.flaps[rec.Object.ID] = rec
+	within := time.Duration(m.settings.FlapMinutes) * time.Minute
+	for _, turned := range rec.Object.Turns {
+		if end := turned.Add(within); end.After(m.now) {
+			m.looks.push(rec.Object.ID, end)
 		}
 	}
 }
