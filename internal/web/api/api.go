@@ -123,9 +123,9 @@ type API struct {
 	sources *sources
 	kinds   map[string]source.Kind
 
-	open                              map[string]bool // "METHOD /path" of routes that ask for nobody
-	openEdge                          http.Handler
-	visits, newcomers, acts, tellings *limiter
+	open                                     map[string]bool // "METHOD /path" of routes that ask for nobody
+	openEdge                                 http.Handler
+	visits, newcomers, acts, tellings, feeds *limiter
 
 	buffers  sync.Pool // of *bytes.Buffer
 	jsonType []string  // shared by all answers of the events route, which never change it
@@ -153,6 +153,8 @@ func New(d Deps) *API {
 	a.visits = newLimiter(rate{60, 1}, rate{2000, 200}, d.Now)
 	a.newcomers = newLimiter(rate{30, 0.1}, rate{1000, 20}, d.Now)
 	a.acts = newLimiter(rate{30, 0.5}, rate{500, 50}, d.Now)
+	// Calendar programs ask once an hour or so, those of a company from one address.
+	a.feeds = newLimiter(rate{120, 1}, rate{1000, 50}, d.Now)
 	a.tellings = newLimiter(rate{300, 10}, rate{5000, 1000}, d.Now)
 	a.huma = humago.NewWithPrefix(a.mux, Prefix, describe(d.Version))
 	a.routes()
