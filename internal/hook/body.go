@@ -72,7 +72,11 @@ func (h Hook) body(p *post) ([]byte, error) {
 	case Gotify:
 		v = p.gotify()
 	case Fields:
-		v = filled(h.Template, p.values(h), p.m.Object.Labels)
+		labels := p.m.Object.Labels
+		if p.m.Digest != nil {
+			labels = nil // they are those of one of many
+		}
+		v = filled(h.Template, p.values(h), labels)
 	default:
 		v = p.document()
 	}
@@ -133,8 +137,6 @@ func (p *post) key() string {
 // action is what an alert manager elsewhere is to do.
 func (p *post) action() string {
 	switch {
-	case p.kind == typeOver:
-		return "resolve"
 	case p.m.Digest != nil && p.m.Digest.Open+p.m.Digest.Acked == 0:
 		return "resolve"
 	case p.m.Digest != nil && p.m.Digest.Open == 0:
@@ -200,7 +202,11 @@ func (p *post) facts() []fact {
 		return nil
 	}
 	if d := m.Digest; d != nil {
-		return duty([]fact{{"Since", when(d.Began), true}, {"About", d.About, true}}, m)
+		about := d.About
+		if strings.Contains(d.Title, about) {
+			about = ""
+		}
+		return duty([]fact{{"Since", when(d.Began), true}, {"About", about, true}}, m)
 	}
 	fs := []fact{{"Host", m.Object.HostName(), true}}
 	if m.Object.Service != "" {
