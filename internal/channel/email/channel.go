@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,24 +86,7 @@ func NewChannel(o ChannelOptions) (*Channel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the letter's template: %w", err)
 	}
-	return &Channel{o: o, host: idHost(o.BaseURL), page: page}, nil
-}
-
-// idHost is what stands behind the @ of a Message-ID: the host of the base URL, an
-// address in brackets (RFC 5321, 4.1.3).
-func idHost(base string) string {
-	u, err := url.Parse(base)
-	if err != nil || u.Hostname() == "" {
-		return "tocsin.invalid"
-	}
-	host := strings.ToLower(u.Hostname())
-	switch ip := net.ParseIP(host); {
-	case ip == nil:
-		return host
-	case ip.To4() == nil:
-		return "[IPv6:" + host + "]"
-	}
-	return "[" + host + "]"
+	return &Channel{o: o, host: mail.IDHost(o.BaseURL), page: page}, nil
 }
 
 // Name implements channel.Channel.
