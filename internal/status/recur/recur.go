@@ -109,17 +109,26 @@ func (r *Rule) After(now time.Time, n int) []time.Time {
 	return out
 }
 
-// OnClock is a wall-clock time in a zone, of whichever zone wall is. What daylight saving leaves out is the
-// same span after the gap's beginning, what it has twice is the first.
+// OnClock is the moment at which a clock in a zone shows what wall shows, in whichever
+// zone that is, to the minute. What daylight saving leaves out is the same span after
+// the gap's beginning, what it has twice is the first.
 func OnClock(wall time.Time, zone *time.Location) time.Time {
+	wall = time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, time.UTC)
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), 0, 0, zone)
-	if t.Hour() != wall.Hour() || t.Minute() != wall.Minute() {
-		// In a gap Go may take either side of it; ours is the later one.
-		_, before := t.Add(-24 * time.Hour).Zone()
-		return time.Unix(wall.Unix()-int64(before), 0).In(zone)
+	_, before := t.Zone()
+	// Of a time that is there twice Go may take either one, and of one that is not
+	// there either side of the gap.
+	if start, _ := t.ZoneBounds(); !start.IsZero() && !shown(t).Before(wall) {
+		_, before = start.Add(-time.Second).Zone()
+		if first := time.Unix(wall.Unix()-int64(before), 0); first.Before(start) || !shown(t).Equal(wall) {
+			return first.In(zone)
+		}
+		return t
 	}
-	if earlier := t.Add(-time.Hour); earlier.Hour() == t.Hour() && earlier.Minute() == t.Minute() {
-		return earlier
-	}
-	return t
+	return time.Unix(wall.Unix()-int64(before), 0).In(zone)
+}
+
+// shown is what a clock shows at a moment.
+func shown(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), 0, 0, time.UTC)
 }
