@@ -61,9 +61,6 @@ func (r *run) wrote(c *dispatch.Changes) {
 		if e.Outcome == alert.Opened {
 			r.result.Alerts++
 		}
-		if r.current != 0 {
-			r.result.Events++
-		}
 		l := Line{At: r.mem.now, What: Happened, Event: e.ID, Alert: e.AlertID, Input: r.current,
 			Type: e.Type, State: e.State, Author: e.Author, Outcome: e.Outcome, Why: e.Why, Output: e.Output}
 		if len(l.Output) > mostOutput {

@@ -414,7 +414,9 @@ func (m *mem) finish(d, item *row, s delivery.State, detail string, x *channel.D
 
 // take takes one thing that comes in.
 func (r *run) take(ctx context.Context, in *input) error {
-	r.current = in.line
+	if r.current = in.line; !r.silent {
+		r.result.Events++
+	}
 	if in.event.Origin.Here() {
 		return r.act(ctx, in)
 	}
