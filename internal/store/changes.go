@@ -26,6 +26,7 @@ type tables struct {
 	days, interval, audit                         bulk
 	pace, barePaces, paces                        bulk
 	collecting, digestDue, endCollected           bulk
+	cancelCollected, storms, stormAlerts          bulk
 	escalation, endEscalation                     bulk
 }
 
@@ -61,15 +62,17 @@ func newTables(d dialect) tables {
 		attempt: newInsert(d, "attempt", "delivery_id, number, happened, node, result, detail", ""),
 		join:    newUpdate(d, "UPDATE event SET contacts = v.column2, user_ids = v.column3, marks = v.column4", 4, "event.id", ""),
 		ask:     newUpdate(d, "UPDATE event SET until = v.column2, reply_to = v.column3, reply = v.column4", 4, "event.id", ""),
-		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4, room = ''", 6, "delivery.alert_id",
-			` AND delivery.notice = v.column2 AND delivery.state IN ('waiting', 'handed')
-			AND (v.column5 = '' OR delivery.contact_id = v.column5 OR delivery.channel = 'mattermost' AND v.column5 = 'room:' || delivery.destination)
-			AND (v.column6 = '' OR delivery.quiet AND delivery.attempt = 0 AND delivery.destination = v.column6)
-			RETURNING delivery.alert_id, delivery.contact_id, delivery.channel, delivery.destination, delivery.notice, delivery.attempt`),
+		cancel: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column3, done = v.column4, room = ''"+triedSQL(d), 6, "delivery.alert_id",
+			" AND delivery.state IN ("+cancelled(d)+") AND "+cancelSQL+cancelledSQL),
+		cancelCollected: newBulk(d, `WITH free AS (SELECT delivery.id, v.column3 AS why, v.column4 AS done, g.attempt FROM %s
+			JOIN delivery ON delivery.alert_id = v.column1 AND delivery.alert_id = ANY($1) AND delivery.state = 'collected'
+			AND `+cancelSQL+` JOIN delivery g ON g.id = delivery.bundle FOR UPDATE OF delivery SKIP LOCKED)
+			UPDATE delivery SET state = 'cancelled', detail = free.why, done = free.done, attempt = free.attempt, room = ''
+			FROM free WHERE delivery.id = free.id AND delivery.id = ANY(ARRAY(SELECT id FROM free))`+cancelledSQL, 6),
 		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
 			detail = v.column5, done = v.column6, room = ''`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
-			RETURNING delivery.id`),
+			RETURNING delivery.id, delivery.notice, delivery.state, delivery.detail`),
 		deliveryNote: newUpdate(d, "UPDATE delivery SET note = v.column2", 2, "delivery.id", ""),
 		openAlert:    newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
 		seen:         newBulk(d, "SELECT v.column1, v.column2, "+seenSQL+" FROM %s WHERE "+seenSQL+" IS NOT NULL", 2),
@@ -113,10 +116,13 @@ func newTables(d dialect) tables {
 		paces: newLookup(d, "SELECT place, body FROM pace WHERE %s ORDER BY place"+d.forUpdate, "place"),
 		collecting: newLookup(d, `SELECT id, due FROM delivery WHERE %s AND state = 'waiting' AND notice = 'digest' AND attempt = 0
 			ORDER BY id`+d.skipLocked, "id"),
-		digestDue: newUpdate(d, "UPDATE delivery SET due = v.column2, quiet = v.column3", 3, "delivery.id",
+		digestDue: newUpdate(d, `UPDATE delivery SET due = v.column2, quiet = v.column3,
+			expires = CASE WHEN expires = 0 THEN 0 ELSE expires + v.column2 - due END`, 3, "delivery.id",
 			" AND delivery.state = 'waiting' AND delivery.attempt = 0"),
 		endCollected: newUpdate(d, "UPDATE delivery SET state = v.column2, detail = v.column3, done = v.column4, room = ''", 4, "delivery.bundle",
 			` AND delivery.bundle <> '' AND (delivery.state = 'collected' OR delivery.state = 'expired' AND v.column2 = 'sent')`),
+		storms:      newLookup(d, stormSQL, "d.storm"),
+		stormAlerts: newLookup(d, "SELECT "+objectColumns+", "+alertColumns+" FROM alert a JOIN object o ON o.id = a.object_id WHERE %s", "a.id"),
 		escalation: newInsert(d, "escalation", "alert_id, policy_id, body, due", ` ON CONFLICT (alert_id) DO UPDATE SET
 			policy_id = excluded.policy_id, body = excluded.body, due = excluded.due`),
 		endEscalation: newLookup(d, "DELETE FROM escalation WHERE %s", "alert_id"),

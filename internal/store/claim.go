@@ -47,7 +47,11 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c delivery.Claim) ([]delivery
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return db.situate(ctx, ds)
+	cs, err := db.situate(ctx, ds)
+	if err != nil {
+		return nil, err
+	}
+	return db.gather(ctx, cs)
 }
 
 // anybody is the condition of a claim that asks for no users: the partial index
@@ -115,6 +119,7 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 			return err
 		}
 		counted := make(map[string]bool, len(cs))
+		var digests []ended
 		err = db.t.complete.each(len(cs), func(i int, args []any) []any {
 			c := &cs[i]
 			due, done := c.Due, time.Time{}
@@ -125,13 +130,19 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 			}
 			return append(args, c.ID, int64(c.Attempt), string(c.State), millis(due), c.Detail, millis(done))
 		}, func(text string, args []any) error {
-			ids, err := collect(ctx, w, scanText, text, args...)
-			for _, id := range ids {
-				counted[id] = true
-			}
-			return err
+			return w.scan(ctx, func(s scanner) error {
+				e, err := scanEnded(s)
+				counted[e.id] = true
+				if e.notice == digestNotice && !unfinished(delivery.State(e.state)) {
+					digests = append(digests, e)
+				}
+				return err
+			}, text, args...)
 		})
 		if err != nil {
+			return err
+		}
+		if err := w.endCollected(ctx, digests, now); err != nil {
 			return err
 		}
 		kept := slices.DeleteFunc(slices.Clone(cs), func(c delivery.Completion) bool { return !counted[c.ID] })
@@ -157,25 +168,30 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 	return nil
 }
 
-// ExpireDeliveries ends up to limit deliveries whose time ran out.
+// ExpireDeliveries ends up to limit deliveries whose time ran out, with what they
+// have collected.
 func (db *DB) ExpireDeliveries(ctx context.Context, limit int) (int, error) {
-	var n int64
+	n := 0
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		now, err := db.now(ctx, w)
 		if err != nil {
 			return err
 		}
-		n, err = w.exec(ctx, `WITH over AS (SELECT id FROM delivery WHERE `+unfinishedSQL+
+		over, err := collect(ctx, w, scanEnded, `WITH over AS (SELECT id FROM delivery WHERE `+unfinishedSQL+
 			` AND expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2`+db.d.skipLocked+`)
 			UPDATE delivery SET state = 'expired', done = $1, detail = CASE
 			WHEN detail = '' THEN 'its time ran out before it could be delivered'
-			ELSE 'its time ran out; last: ' || detail END WHERE `+db.d.among("id", "SELECT id FROM over"), millis(now), int64(limit))
-		return err
+			ELSE 'its time ran out; last: ' || detail END WHERE `+db.d.among("id", "SELECT id FROM over")+endedSQL, millis(now), int64(limit))
+		if err != nil {
+			return err
+		}
+		n = len(over)
+		return w.endCollected(ctx, over, now)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("expire deliveries: %w", err)
 	}
-	return int(n), nil
+	return n, nil
 }
 
 // NextDue answers when the next delivery is due that ClaimDeliveries would

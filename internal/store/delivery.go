@@ -91,6 +91,12 @@ func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delive
 	if f.ContactID != "" {
 		c.add("contact_id = " + c.arg(f.ContactID))
 	}
+	if f.Storm != "" {
+		c.add("storm <> '' AND storm = " + c.arg(f.Storm))
+	}
+	if f.Bundle != "" {
+		c.add("bundle <> '' AND bundle = " + c.arg(f.Bundle))
+	}
 	if f.Cursor != "" {
 		at, err := parseCursor("deliveries", f.Cursor)
 		if err != nil {

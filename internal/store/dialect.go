@@ -36,7 +36,7 @@ func sqliteDialect() dialect {
 
 // room is what a delivery is inserted with.
 func (d dialect) room(s delivery.State) string {
-	if unfinished(s) {
+	if unfinished(s) || s == delivery.Collected {
 		return d.deliveryRoom
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 )
 
@@ -48,19 +49,24 @@ type ended struct {
 	id, notice, state, detail string
 }
 
+// endedSQL answers them.
+const endedSQL = " RETURNING id, notice, state, detail"
+
 func scanEnded(s scanner) (e ended, err error) {
 	err = s.Scan(&e.id, &e.notice, &e.state, &e.detail)
 	return e, err
 }
 
+const digestNotice = string(alert.NoticeDigest)
+
 // endCollected ends what the digests among deliveries that have ended have
 // collected, as what they have. Without digests it costs nothing. Whoever holds a
 // digest and what it has collected took them in this order.
 func (w *work) endCollected(ctx context.Context, list []ended, now time.Time) error {
-	digests := those(list, func(e *ended) bool { return e.notice == string(alert.NoticeDigest) })
+	digests := those(list, func(e *ended) bool { return e.notice == digestNotice })
 	slices.SortFunc(digests, func(a, b *ended) int { return strings.Compare(a.id, b.id) })
 	return w.db.t.endCollected.write(ctx, w, len(digests), func(i int, args []any) []any {
 		d := digests[i]
-		return append(args, d.id, d.state, cleaned("told together: "+d.detail, mostDetail), millis(now))
+		return append(args, d.id, d.state, cleaned(delivery.Together(d.detail), mostDetail), millis(now))
 	})
 }

@@ -95,7 +95,7 @@ func (w *work) cancelPlace(ctx context.Context, channel, destination, why string
 		return err
 	}
 	ended, err := collect(ctx, w, scanEnded, `UPDATE delivery SET state = 'cancelled', detail = $3, done = $4, room = ''
-		WHERE channel = $1 AND channel <> 'browser' AND destination = $2 AND `+unfinishedSQL+" RETURNING id, notice, state, detail",
+		WHERE channel = $1 AND channel <> 'browser' AND destination = $2 AND `+unfinishedSQL+endedSQL,
 		channel, destination, why, millis(now))
 	if err != nil {
 		return err

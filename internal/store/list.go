@@ -102,6 +102,9 @@ func (db *DB) Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, 
 		c.add("EXISTS (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.state <> 'skipped' AND d.contact_id = " +
 			c.arg(f.ContactID) + ")")
 	}
+	if f.Storm != "" {
+		c.add(db.d.among("a.id", "SELECT alert_id FROM delivery WHERE storm <> '' AND storm = "+c.arg(f.Storm)+" AND notice <> 'digest'"))
+	}
 	if f.Search != "" {
 		p := c.arg(likeEscaped(strings.ToLower(f.Search)))
 		c.add(`(o.search LIKE ` + p + ` ESCAPE '\' OR a.search LIKE ` + p + ` ESCAPE '\')`)

@@ -68,29 +68,11 @@ func decodePace(body string) (p storm.Pace, err error) {
 }
 
 func (t *tx) writePaces(ctx context.Context, c *dispatch.Changes) error {
-	if len(c.Paces) == 0 {
-		return nil
-	}
-	settings, err := t.Settings()
-	if err != nil {
-		return err
-	}
 	places := slices.Sorted(maps.Keys(c.Paces))
 	return t.db.t.pace.write(ctx, t, len(places), func(i int, args []any) []any {
 		p := c.Paces[places[i]]
-		return append(args, places[i], encodeJSON(p), millis(calmAt(p, settings.Storm, t.now)), millis(t.now))
+		return append(args, places[i], encodeJSON(p), millis(p.Next()), millis(t.now))
 	})
-}
-
-// calmAt is when it is to be looked whether a storm at a place is over, zero if
-// there is none.
-func calmAt(p storm.Pace, r storm.Rules, now time.Time) time.Time {
-	p.Kinds = slices.Clone(p.Kinds)
-	over, next := p.Calm(r, now)
-	if len(over) > 0 {
-		return now
-	}
-	return next
 }
 
 // CalmPlaces answers up to limit places where a storm may be over, the first that

@@ -12,12 +12,14 @@ import (
 // deleted; call it again while that is limit or more. What Web Push needs no
 // longer goes too, whatever its age is compared with: publications 30 days after
 // their end, tokens, snoozes and subscriptions after theirs; and of Mattermost
-// buttons and links.
+// buttons and links, and of letters links, and places where nothing is told any
+// more. An alert on which a message hangs that is still to tell of others stays.
 func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	total := 0
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		total = 0
-		alerts, err := collect(ctx, w, scanText, "SELECT id FROM alert WHERE rank = 0 AND resolved < $1 ORDER BY resolved LIMIT $2",
+		alerts, err := collect(ctx, w, scanText, `SELECT id FROM alert WHERE rank = 0 AND resolved < $1 AND NOT EXISTS (SELECT 1 FROM delivery d
+			WHERE d.alert_id = alert.id AND d.notice = 'digest' AND d.state IN ('waiting', 'handed')) ORDER BY resolved LIMIT $2`,
 			millis(before), int64(limit))
 		if err != nil {
 			return err
@@ -58,6 +60,8 @@ func (w *work) pruneAlerts(ctx context.Context, ids []string) error {
 		"DELETE FROM delivery WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM event WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM snooze WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM escalation WHERE "+d.among("alert_id", d.list("$1")),
+		"DELETE FROM ack_link WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM chat_post WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM chat_button WHERE "+d.among("alert_id", d.list("$1")),
 		"DELETE FROM incident_alert WHERE "+d.among("alert_id", d.list("$1")),
@@ -80,6 +84,14 @@ func (w *work) pruneEvents(ctx context.Context, ids []string) error {
 
 // publicationsKept is how long publications are shown after their end.
 const publicationsKept = 30 * 24 * time.Hour
+
+// Links in letters are known for a while after their end, so that whoever comes late
+// is told so. A place where nothing was told for so long begins anew, as a new one
+// does; nothing is held back for longer.
+const (
+	linksKept = 7 * 24 * time.Hour
+	pacesKept = 30 * 24 * time.Hour
+)
 
 func (w *work) prunePush(ctx context.Context, limit int) error {
 	now, err := w.db.now(ctx, w)
@@ -104,6 +116,14 @@ func (w *work) prunePush(ctx context.Context, limit int) error {
 	for _, s := range []string{"DELETE FROM used_token WHERE expires < $1", "DELETE FROM snooze WHERE until < $1",
 		"DELETE FROM chat_button WHERE expires < $1", "DELETE FROM chat_link WHERE expires < $1"} {
 		if _, err := w.exec(ctx, s, millis(now)); err != nil {
+			return err
+		}
+	}
+	for statement, kept := range map[string]time.Duration{
+		"DELETE FROM ack_link WHERE expires < $1":       linksKept,
+		"DELETE FROM pace WHERE calm = 0 AND used < $1": pacesKept,
+	} {
+		if _, err := w.exec(ctx, statement, millis(now.Add(-kept))); err != nil {
 			return err
 		}
 	}

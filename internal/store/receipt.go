@@ -81,6 +81,11 @@ func (w *work) receive(ctx context.Context, d *delivery.Delivery, r delivery.Rec
 		if err != nil {
 			return err
 		}
+		if !unfinished(state) {
+			if err := w.endCollected(ctx, []ended{{d.ID, string(d.Notice), string(state), detail}}, now); err != nil {
+				return err
+			}
+		}
 	} else {
 		var n int
 		if err := w.row(ctx, "SELECT count(*) FROM attempt WHERE delivery_id = $1", []any{d.ID}, &n); err != nil {

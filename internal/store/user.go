@@ -55,8 +55,11 @@ func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.exec(ctx, "UPDATE delivery SET state = 'cancelled', detail = 'the user may not sign in any more', done = $2, room = '' WHERE user_id = $1 AND "+
-			unfinishedSQL, u.ID, millis(now))
+		over, err := collect(ctx, w, scanEnded, "UPDATE delivery SET state = 'cancelled', detail = 'the user may not sign in any more', done = $2, room = '' WHERE user_id = $1 AND "+
+			unfinishedSQL+endedSQL, u.ID, millis(now))
+		if err == nil {
+			err = w.endCollected(ctx, over, now)
+		}
 		if err != nil {
 			return fmt.Errorf("cancel what waits for user %s: %w", u.ID, err)
 		}
