@@ -14,6 +14,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
+	"tocsin/internal/web"
 )
 
 // desk is what people in Mattermost have done here: mattermost.Desk. Who they are
@@ -210,6 +211,20 @@ func (d desk) KeyValid(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return (auth.Principal{Scopes: keys[i].Scopes}).May(auth.AckAlerts), nil
+}
+
+// Rotas answers who is on call in each schedule. One that cannot be worked out has
+// nobody, which System health says as well.
+func (d desk) Rotas(ctx context.Context) ([]mattermost.Rota, error) {
+	all, err := web.OnCallAt(ctx, d.a.db, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("who is on call: %w", err)
+	}
+	out := make([]mattermost.Rota, 0, len(all))
+	for _, o := range all {
+		out = append(out, mattermost.Rota{Schedule: o.Schedule, Now: o.Now.Contact, Until: o.Until, Next: o.Next.Contact})
+	}
+	return out, nil
 }
 
 // OnCall are all contacts, those first who are told of problems now.

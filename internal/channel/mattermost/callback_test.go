@@ -441,6 +441,17 @@ func TestTheSlashCommand(t *testing.T) {
 			t.Errorf("%.60s: %q", line, said)
 		}
 	}
+	r.desk.rotas.Store(&[]mattermost.Rota{{Schedule: "Servers *1*", Now: "Ann", Until: at, Next: "Ben"}, {Schedule: "Network", Until: at, Next: "Cid"}, {Schedule: "Phones", Now: "Dee"}})
+	said := r.say("/tocsin oncall")
+	for _, want := range []string{"**Servers \\*1\\***: Ann, until ", "; then Ben\n", "**Network**: nobody, until ", "; then Cid\n", "**Phones**: Dee\n"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in %q", want, said)
+		}
+	}
+	if strings.Contains(said, "jane") {
+		t.Errorf("where there are schedules, they say who is on call: %q", said)
+	}
+	r.desk.rotas.Store(nil)
 	if said := r.say("/tocsin UNACK " + short); !strings.Contains(said, "You have removed") || r.alert(a.ID).Status != alert.Firing {
 		t.Errorf("%q", said)
 	}

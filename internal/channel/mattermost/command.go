@@ -29,7 +29,7 @@ const help = "These are understood:\n" +
 	"- `/tocsin list [text]` – open alerts, those with the text in a name\n" +
 	"- `/tocsin ack SHORT [comment]` – acknowledge one; SHORT is what stands before it in the list\n" +
 	"- `/tocsin unack SHORT` – remove an acknowledgement\n" +
-	"- `/tocsin oncall` – who is told of problems now\n" +
+	"- `/tocsin oncall` – who is on call now, until when, and who is next\n" +
 	"- `/tocsin link` – say who you are in Tocsin\n" +
 	"- `/tocsin help` – this"
 
@@ -220,8 +220,20 @@ func (c *Channel) take(ctx context.Context, s *sight, t *typed, who Actor) (stri
 	return says + named(a) + "." + c.engineHears(ctx, a), "done", nil
 }
 
-// onCall shows who is told of problems.
+// onCall shows who is on call, or where there are no schedules who is told of
+// problems.
 func (c *Channel) onCall(ctx context.Context, s *sight) (string, string, error) {
+	rotas, err := c.o.Desk.Rotas(ctx)
+	if err != nil {
+		return "", "oncall", err
+	}
+	if len(rotas) > 0 {
+		lines := make([]string, 0, len(rotas))
+		for _, r := range rotas {
+			lines = append(lines, rotaLine(r, s.zone))
+		}
+		return "On call now:\n" + bullets(lines), "answered", nil
+	}
 	all, err := c.o.Desk.OnCall(ctx)
 	if err != nil {
 		return "", "oncall", err
@@ -246,6 +258,21 @@ func (c *Channel) onCall(ctx context.Context, s *sight) (string, string, error) 
 		text += "Later:\n" + bullets(later)
 	}
 	return text, "answered", nil
+}
+
+// rotaLine is one schedule: who is on call, until when, and who is next.
+func rotaLine(r Rota, zone *time.Location) string {
+	who := func(name string) string {
+		if name == "" {
+			return "nobody"
+		}
+		return escapeInline(channel.Cut(name, 100))
+	}
+	line := "**" + escapeInline(channel.Cut(r.Schedule, 100)) + "**: " + who(r.Now)
+	if !r.Until.IsZero() {
+		line += ", until " + when(r.Until, zone) + "; then " + who(r.Next)
+	}
+	return line
 }
 
 func bullets(names []string) string {

@@ -35,6 +35,14 @@ type OnCall struct {
 	Until   time.Time // when that changes; zero: not within the next days
 }
 
+// Rota is who is on call in a schedule.
+type Rota struct {
+	Schedule string
+	Now      string    // the contact; empty: nobody
+	Until    time.Time // when that changes; zero: not for a year
+	Next     string    // who is from then on; empty: nobody
+}
+
 // Many is the number of alerts that were not counted.
 const Many = -1
 
@@ -60,6 +68,9 @@ type Desk interface {
 	Alert(ctx context.Context, id string) (alert.Alert, error)
 	// Find answers the open alerts whose id ends in short.
 	Find(ctx context.Context, short string) ([]alert.Alert, error)
+	// Rotas answers who is on call in each schedule, by their names; none where there
+	// are no schedules. OnCall answers who is told at all.
+	Rotas(ctx context.Context) ([]Rota, error)
 	OnCall(ctx context.Context) ([]OnCall, error)
 
 	// Who answers who a Mattermost user is here; not Linked for somebody unknown,

@@ -257,6 +257,7 @@ type desk struct {
 	r          *rig
 	valid, may atomic.Bool
 	barred     atomic.Bool
+	rotas      atomic.Pointer[[]mattermost.Rota]
 	slow       atomic.Int64 // how many requests dispatch is to be too busy for
 }
 
@@ -311,6 +312,13 @@ func (d *desk) Alert(ctx context.Context, id string) (alert.Alert, error) {
 
 func (d *desk) Find(ctx context.Context, short string) ([]alert.Alert, error) {
 	return d.r.db.FindAlerts(ctx, short, 10)
+}
+
+func (d *desk) Rotas(context.Context) ([]mattermost.Rota, error) {
+	if rotas := d.rotas.Load(); rotas != nil {
+		return *rotas, nil
+	}
+	return nil, nil
 }
 
 func (d *desk) OnCall(context.Context) ([]mattermost.OnCall, error) {
