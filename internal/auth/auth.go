@@ -29,6 +29,7 @@ const (
 	ReadConfig  Scope = "config:read"    // contacts, groups, rules, periods, sources (without secrets), public pages
 	WriteConfig Scope = "config:write"   // contacts, groups, rules, periods; how public pages are made up
 	Publish     Scope = "status:publish" // what the public is told: incidents, maintenance, states of components
+	Bounces     Scope = "email:bounces"  // says which letters came back; for mail servers
 	Administer  Scope = "admin"          // sources, users, keys, settings; implies all
 )
 

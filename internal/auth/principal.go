@@ -29,7 +29,7 @@ func AllRoles() []Role { return []Role{Viewer, Operator, Admin} }
 
 // AllScopes are the scopes, the least powerful first.
 func AllScopes() []Scope {
-	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Administer}
+	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Bounces, Administer}
 }
 
 // May says whether the principal may do what the scope stands for; admin

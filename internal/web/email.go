@@ -15,6 +15,10 @@ type Mail interface {
 	MailSettings(ctx context.Context) (mail.Settings, error)
 	SaveMailSettings(ctx context.Context, s mail.Settings) error
 
+	// NoteBounce writes down what a mail server said of a letter after it was taken;
+	// failed ends its delivery. noted is false when it is none of ours.
+	NoteBounce(ctx context.Context, deliveryID, detail string, failed bool) (noted bool, err error)
+
 	VisitorCounts(ctx context.Context, pageID string) ([]visitor.Count, error)
 	EndedVisitors(ctx context.Context, pageID string, limit int) ([]visitor.Ended, error)
 }

@@ -72,6 +72,7 @@ type EmailTestOut struct {
 }
 
 func (a *API) emailRoutes() {
+	a.bounceRoutes()
 	register(a, readConfig(), route("email", http.MethodGet, "/email", "get-email", "The settings of e-mail"),
 		func(ctx context.Context, _ *struct{}) (*body[EmailOut], error) {
 			s, err := a.d.Mail.MailSettings(ctx)

@@ -75,6 +75,8 @@ func scopeWord(s auth.Scope) string {
 		return "Change contacts, groups, rules, periods"
 	case auth.Publish:
 		return "Publish on status pages"
+	case auth.Bounces:
+		return "Say which letters came back (tocsin bounce)"
 	case auth.Administer:
 		return "Everything"
 	}
