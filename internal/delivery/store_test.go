@@ -35,6 +35,9 @@ func onEach(t *testing.T, f func(t *testing.T, db *store.DB)) {
 			db, err := store.Open(t.Context(), store.Options{URL: url(t), Node: "test"})
 			must(t, err)
 			t.Cleanup(func() { must(t, db.Close()) })
+			one := config.Defaults()
+			one.Storm.Off = true // every alert is a message of its own
+			must(t, db.SaveSettings(t.Context(), one))
 			c := contact.NewContact("jane")
 			c.ID, c.UserID = "contact-jane", user
 			must(t, db.SaveSource(t.Context(), source.Source{ID: "s1", Name: "nagios", Kind: "nagios", TokenHash: "h", CreatedAt: time.Now()}))

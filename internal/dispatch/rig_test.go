@@ -7,6 +7,7 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
+	"tocsin/internal/config"
 	"tocsin/internal/contact"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
@@ -39,6 +40,9 @@ func newContact(id, name, userID, engineID string) contact.Contact {
 func fill(tb testing.TB, db *store.DB) {
 	tb.Helper()
 	ctx := context.Background()
+	one := config.Defaults()
+	one.Storm.Off = true // the tests of storms switch it on
+	must(tb, db.SaveSettings(ctx, one))
 	must(tb, db.SaveSource(ctx, source.Source{ID: sourceID, Name: "nagios", Kind: "nagios", TokenHash: "h", CreatedAt: time.Now()}))
 	must(tb, db.SaveUser(ctx, auth.User{ID: janeUser, Name: "jane", Role: auth.Operator, CreatedAt: time.Now()}))
 	must(tb, db.SaveUser(ctx, auth.User{ID: joeUser, Name: "joe", Role: auth.Operator, CreatedAt: time.Now()}))
