@@ -517,7 +517,7 @@ func TestScopes(t *testing.T) {
 	for role, may := range map[auth.Role]string{
 		auth.Viewer:   "alerts:read config:read",
 		auth.Operator: "alerts:read alerts:acknowledge config:read config:write status:publish",
-		auth.Admin:    "alerts:read alerts:acknowledge config:read config:write status:publish admin",
+		auth.Admin:    "alerts:read alerts:acknowledge config:read config:write status:publish email:bounces admin",
 		"king":        "",
 	} {
 		var got []string
