@@ -7,6 +7,7 @@ import (
 	"tocsin/internal/alert"
 	"tocsin/internal/contact"
 	"tocsin/internal/route"
+	"tocsin/internal/window"
 )
 
 // town is a directory of many rules and as many contacts, each rule with
@@ -21,6 +22,31 @@ func town(n int, host string) route.Directory {
 			Hosts: []string{fmt.Sprintf(host, i)}, States: []alert.State{alert.Critical, alert.Down}})
 	}
 	return d
+}
+
+// city is a directory with rules by host, by pattern, by label, by service and by
+// source, and with maintenance windows.
+func city(n int) route.Directory {
+	d := town(n, "host%d")
+	for i := range d.Rules {
+		switch r := &d.Rules[i]; i % 10 {
+		case 0, 1, 2:
+		case 3, 4, 5:
+			r.Hosts = []string{fmt.Sprintf("host%d*", i)}
+		case 6, 7:
+			r.Hosts, r.Labels = nil, map[string]string{"team": fmt.Sprint("team", i)}
+		case 8:
+			r.Hosts, r.Services = []string{"*"}, []string{fmt.Sprintf("service%d?", i)}
+		case 9:
+			r.Hosts, r.SourceIDs = nil, []string{fmt.Sprint("source", i)}
+		}
+	}
+	for i := range 200 {
+		d.Windows = append(d.Windows, window.Window{Name: fmt.Sprint(i), Enabled: true, Zone: "Europe/Berlin", Start: "2025-01-01T22:00", Minutes: 60,
+			RRule: "FREQ=DAILY", Hosts: []string{fmt.Sprintf("host%d*", i*40)}})
+	}
+	d.Rules = append(d.Rules, route.Rule{ID: "rest", Name: "rest", Enabled: true, ContactIDs: []string{"1"}})
+	return d.Indexed()
 }
 
 func BenchmarkDecide(b *testing.B) {
@@ -49,6 +75,21 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+	b.Run("10000 rules of every kind, 100000 objects", func(b *testing.B) {
+		d := city(10_000)
+		objects := make([]route.Question, 100_000)
+		for i := range objects {
+			o := alert.Object{SourceID: fmt.Sprint("source", i%20), Host: fmt.Sprintf("host%d", i/10), Service: fmt.Sprintf("service%d", i%10),
+				Labels: map[string]string{"team": fmt.Sprint("team", i%500)}}
+			objects[i] = problem(o, alert.Critical)
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if len(route.Decide(d, objects[i*7919%len(objects)])) == 0 {
+				b.Fatal("nobody")
+			}
+		}
+	})
 	b.Run("index 5000 contacts and rules", func(b *testing.B) {
 		d := town(n, "host%d")
 		d.Groups = []contact.Group{{ID: "g", Name: "g", ContactIDs: []string{"1", "2"}}}
