@@ -92,9 +92,9 @@ type Claimed struct {
 	Alert  *alert.Alert
 	Handed bool // its state was Handed before it was claimed
 
-	// Digest is what a delivery with NoticeDigest tells of; nil for all others, and
-	// for one that has a single thing to tell: then Notice, Event, Object, Alert,
-	// Reason and Why are of that one. The store fills in what is known of the alerts
+	// Digest is what a delivery with NoticeDigest tells of; nil for all others. One
+	// that has a single thing to tell, and of whose storm nothing was told before, gives
+	// way to that: what it collected is claimed in its place. The store fills in what is known of the alerts
 	// (Storm, About, Began, the counts, Worst without their URLs), the worker the rest.
 	Digest *channel.Digest
 	// Left is how many deliveries the digest still collects, Gone how many of its own
