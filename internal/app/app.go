@@ -76,6 +76,7 @@ type App struct {
 	visitors *visitors
 	letters  *letters
 	hooks    *hooks
+	planning *planning
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -304,6 +305,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		return err
 	}
 	a.visitors.at(a.public.site)
+	a.planning = newPlanning(a)
 	a.hooks = newHooks(a)
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel, a.hooks.channel}
 	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
@@ -320,6 +322,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail, TestHook: a.hooks.test,
+		Windows: a.planning.windows, Simulator: a.planning.simulator,
 		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
 		Log: a.log, Ingested: a.metrics.ingested,
 	})
@@ -356,6 +359,9 @@ func (a *App) run() {
 	loop(work, "delivery", a.worker.Run)
 	loop(work, "live", a.hub.Run)
 	loop(work, "expiry of acknowledgements", a.dispatch.RunExpiry)
+	loop(work, "storms", a.dispatch.RunStorms)
+	loop(work, "escalation", a.dispatch.RunEscalation)
+	loop(work, "flapping", a.dispatch.RunFlapping)
 	loop(work, "write-back", a.engines.Run)
 	loop(work, "public pages", a.public.site.Run)
 	loop(work, "clock of public pages", a.public.desk.RunClock)
@@ -375,6 +381,7 @@ func (a *App) run() {
 	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
+	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)
 	a.public.front = a.public.site.Front(a.listener)
 	a.stopped.Go(func() {

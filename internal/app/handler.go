@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/internal/channel"
+	"tocsin/internal/web"
 	"tocsin/internal/web/api"
 	"tocsin/internal/web/console"
 	"tocsin/internal/web/static"
@@ -28,6 +29,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux.Handle("/static/", static.Handler())
 	mux.Handle("/sw-push.js", static.WorkerHandler())
 	mux.Handle("/manifest.webmanifest", static.ManifestHandler())
+	mux.HandleFunc(web.CalendarPath, a.api.Calendar)
 	mux.HandleFunc("GET /healthz", api.Healthz)
 	mux.HandleFunc("GET /readyz", a.api.Readyz)
 	mux.Handle("GET /metrics", a.metrics.handler(a))
@@ -100,7 +102,11 @@ func (a *App) timed(patience time.Duration, next http.Handler) http.Handler {
 		begin := time.Now()
 		area := area(r)
 		if area != "" && area != "events" {
-			ctx, cancel := context.WithTimeout(r.Context(), patience)
+			within := patience
+			if strings.HasSuffix(r.URL.Path, "/simulate") && r.Method == http.MethodPost {
+				within = max(within, simulateWithin+time.Second) // it bounds itself
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), within)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
@@ -127,6 +133,8 @@ func area(r *http.Request) string {
 		return "static"
 	case strings.HasPrefix(path, callbackPrefix):
 		return "callback"
+	case strings.HasPrefix(path, web.CalendarPath):
+		return "calendar"
 	}
 	return "other"
 }

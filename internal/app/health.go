@@ -57,6 +57,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	a.workerFacts(&f)
 	f.Push = a.pushFacts(ctx)
 	a.chatFacts(ctx, &f)
+	a.planning.facts(ctx, &f)
 	f.Mail = a.visitors.facts(ctx)
 	a.letters.facts(ctx, f.Mail)
 

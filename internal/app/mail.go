@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"tocsin/internal/delivery"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
+	"tocsin/internal/web"
 	"tocsin/internal/web/console"
 )
 
@@ -142,10 +144,13 @@ func (l *letters) figures(count func(name, help string, v float64, kv ...string)
 	}
 }
 
-// linkPath keeps a letter's secret out of the log.
+// linkPath keeps the secrets of letters and calendars, which are in addresses, out of
+// the log.
 func linkPath(path string) string {
-	if len(path) > len(console.AckLinkPath) && path[:len(console.AckLinkPath)] == console.AckLinkPath {
-		return console.AckLinkPath + "…"
+	for _, secret := range []string{console.AckLinkPath, web.CalendarPath} {
+		if len(path) > len(secret) && strings.HasPrefix(path, secret) {
+			return secret + "…"
+		}
 	}
 	return path
 }

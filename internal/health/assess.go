@@ -24,6 +24,8 @@ type Facts struct {
 	Engines   []Engine
 	Chat      *Chat // nil: Mattermost is not used
 	Mail      *Mail // nil: not known
+	Planning  *Planning // nil: not known
+	Hooks     []Hook    // webhooks that are on
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
@@ -111,6 +113,8 @@ func Assess(f Facts) Report {
 	r.engines(f)
 	r.chat(f)
 	r.mail(f)
+	r.hooks(f)
+	r.planning(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)
 	}

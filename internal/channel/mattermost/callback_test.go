@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/channel/mattermost"
 	"tocsin/internal/chat"
 	demo "tocsin/internal/demo/chat"
 	"tocsin/internal/dispatch"
