@@ -39,7 +39,9 @@ func presentDigest(d *Digest, t Text) Text {
 	switch worst := d.worst(); {
 	case worst != nil:
 		t.Icon = stateIcon(worst.Object.Kind(), worst.State)
-	case d.Open == 0 && d.Acked > 0:
+	case d.Open > 0: // of which it is not said how bad it is
+		t.Closes = string(alert.Critical)
+	case d.Acked > 0:
 		t.Icon, t.Closes = Icon("acknowledgement"), string(alert.NoticeAck)
 	default:
 		t.Icon, t.Closes = Icon("service-ok"), string(alert.NoticeRecovery)

@@ -94,7 +94,7 @@ function options(n, silent) {
     requireInteraction: n.requireInteraction,
     timestamp: n.timestamp,
     data: {
-      ...n.data, via: 'push', url: n.url,
+      ...n.data, via: 'push', url: n.url, tag: n.tag,
       close_at: n.data.auto_close > 0 ? Date.now() + n.data.auto_close * 1000 : 0,
       navigate: Object.fromEntries(n.actions.map((a) => [a.action, a.navigate || ''])),
     },
@@ -123,7 +123,8 @@ async function present(n) {
 async function clear(n) {
   if (!mustShow() || !n.tag) return;
   for (const old of await self.registration.getNotifications()) {
-    const same = old.tag ? old.tag === n.tag : n.data.alert_id && old.data?.alert_id === n.data.alert_id;
+    const tag = old.tag || old.data?.tag;
+    const same = tag ? tag === n.tag : n.data.alert_id && old.data?.alert_id === n.data.alert_id;
     if (same) old.close();
   }
 }
