@@ -61,7 +61,7 @@ func (c *Channel) sendBot(ctx context.Context, s *sight, d *target, m *channel.M
 		return fmt.Errorf("read what was posted before: %w", err)
 	case known && row.Gone && m.Digest != nil && !m.Quiet:
 		// There is news that stood in no post: a new one is made in its place.
-		row.Gone, row.PostID, row.Replies = false, "", ""
+		row.Gone, row.PostID, row.Replies, row.Tried = false, "", "", time.Time{}
 		if err := c.save(ctx, row); err != nil {
 			return err
 		}

@@ -91,3 +91,18 @@ func Unseal(text string, key []byte) (alertID string, ok bool) {
 	s, ok := unseal(text, key)
 	return s.Alert, ok
 }
+
+// RenderStorm is the attachment of a storm as JSON, and how many characters it has.
+func RenderStorm(d channel.Digest, emoji bool) (raw []byte, size int) {
+	v := stormView{digest: &d, base: "https://tocsin.example.com", emoji: emoji}
+	at := v.render()
+	compact, err := json.Marshal(at)
+	if err != nil {
+		panic(err)
+	}
+	raw, err = json.MarshalIndent(at, "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return raw, utf8.RuneCount(compact)
+}

@@ -2,6 +2,7 @@ package mattermost
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/internal/alert"
@@ -39,7 +40,7 @@ func (v *stormView) render() attachment {
 		at.Title = stateMark(d.State()) + " " + at.Title
 	}
 	at.Fields = []field{short("Now", d.Counts(), fullLimits.name), short("Since", when(d.Began, v.zone), fullLimits.name)}
-	if d.About != "" {
+	if d.About != "" && !strings.Contains(d.Title, d.About) {
 		at.Fields = append(at.Fields, short("About", d.About, fullLimits.name))
 	}
 	for part := 1; part <= 8; part *= 2 {
