@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
-	"tocsin/internal/dispatch"
 )
 
 // mostWarm is how many events are read of alerts that were open already when a
@@ -164,9 +163,9 @@ func (m *mem) stand(now *Standing) {
 		clamp(&a.Updated)
 		m.writeAlert(a)
 		k := m.alerts[a.ID]
-		k.addresses = map[string]*dispatch.Address{}
+		k.addresses = map[string]*address{}
 		for _, x := range now.Addresses[a.ID] {
-			k.addresses[x.ContactID+"\x00"+x.Channel+"\x00"+x.Destination] = &x
+			k.addresses[x.ContactID+"\x00"+x.Channel+"\x00"+x.Destination] = &address{Address: x}
 		}
 		if rec.Last != nil && rec.Last.AlertID == a.ID {
 			k.latest = map[alert.Type]*alert.Event{rec.Last.Type: rec.Last}

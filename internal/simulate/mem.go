@@ -25,6 +25,7 @@ type mem struct {
 	now       time.Time
 	directory route.Directory
 	settings  config.Settings
+	sources   map[string]string // id to name
 
 	records map[string]*dispatch.Record // by object
 	flaps   map[string]*dispatch.Record // those of them that were found to flap
@@ -46,18 +47,24 @@ type mem struct {
 	looked time.Time // when it was looked last whether they do
 
 	wrote func(*dispatch.Changes) // a transaction is done
-	// ended is told of a delivery that came to its end: item is what it told of, where
-	// that is another one, and x what it told of many.
-	ended func(d, item *row, x *channel.Digest)
+	// ended is told of a delivery that came to its end, and of what it told of many.
+	ended func(d *row, x *channel.Digest)
 }
 
 // told is an alert, with its events and messages.
 type told struct {
 	alert     alert.Alert
 	rows      []*row // that are not ended, in the order of their making
-	addresses map[string]*dispatch.Address
+	addresses map[string]*address
 	latest    map[alert.Type]*alert.Event
 	asked     map[string]*dispatch.Asked // by event
+}
+
+// address is where messages of an alert go, and the last of them that may have been
+// seen there.
+type address struct {
+	dispatch.Address
+	last string
 }
 
 // row is a delivery.
@@ -66,6 +73,8 @@ type row struct {
 	event  *alert.Event
 	object *dispatch.Record
 	about  *told // nil: of no alert
+
+	address *address // nil: none that counts
 }
 
 // place is where messages come together.
@@ -234,7 +243,7 @@ func (t *tx) Addresses(_ context.Context, alertIDs []string) (map[string][]dispa
 		}
 		list := make([]dispatch.Address, 0, len(a.addresses))
 		for _, x := range a.addresses {
-			list = append(list, *x)
+			list = append(list, x.Address)
 		}
 		slices.SortFunc(list, func(a, b dispatch.Address) int {
 			return cmp.Or(strings.Compare(a.ContactID, b.ContactID), strings.Compare(a.Channel, b.Channel), strings.Compare(a.Destination, b.Destination))
@@ -301,7 +310,7 @@ func (t *tx) Cancel(_ context.Context, cs []dispatch.Cancel) ([]dispatch.Cancell
 				continue
 			}
 			ended = append(ended, dispatch.Cancelled{AlertID: r.AlertID, ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination, Notice: r.Notice, Attempt: r.Attempt})
-			t.finish(r, nil, delivery.Cancelled, c.Why, nil)
+			t.finish(r, delivery.Cancelled, c.Why, nil)
 		}
 	}
 	return ended, nil

@@ -84,7 +84,7 @@ func (r *run) number(id string) string {
 type tallyKey struct{ id, name, channel string }
 
 // ended tells what became of a message, or of a decision that there is none.
-func (r *run) ended(d, item *row, x *channel.Digest) {
+func (r *run) ended(d *row, x *channel.Digest) {
 	if r.silent {
 		return
 	}
@@ -133,15 +133,10 @@ func (r *run) ended(d, item *row, x *channel.Digest) {
 	if x != nil {
 		l.Tells = digestOf(x)
 	}
-	if d.Notice == alert.NoticeDigest && item == nil {
+	if d.Notice == alert.NoticeDigest {
 		l.Event, l.Alert = "", ""
-	} else {
-		if item != nil && item != d {
-			l.Event, l.Alert, l.Notice, l.Reason, l.Why = item.EventID, item.AlertID, item.Notice, item.Reason, item.Why
-		}
-		if o := cmp.Or(item, d).object; o != nil {
-			r.named(&l, &o.Object)
-		}
+	} else if d.object != nil {
+		r.named(&l, &d.object.Object)
 	}
 	r.line(&l)
 }
@@ -173,7 +168,7 @@ func (r *run) rest() {
 	}
 	slices.SortFunc(left, func(a, b *row) int { return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID)) })
 	for _, d := range left {
-		r.ended(d, nil, nil)
+		r.ended(d, nil)
 	}
 	if r.result.To.IsZero() {
 		r.result.To = r.mem.now

@@ -138,6 +138,7 @@ func (s *Simulator) prepare(ctx context.Context, q Request) (*run, error) {
 		r.sources[r.plan.Sources[i].ID] = r.plan.Sources[i].Name
 	}
 	r.mem = newMem(r.inputs[0].at, &r.plan)
+	r.mem.sources = r.sources
 	r.mem.wrote, r.mem.ended = r.wrote, r.ended
 	r.service = dispatch.New(r.mem, dispatch.Options{Inline: true, NewID: r.newID, Node: "simulation", Log: s.o.Log})
 	if !q.Clean && q.History == nil {
@@ -370,46 +371,43 @@ func (m *mem) tell(d *row) {
 		m.tellDigest(d)
 		return
 	}
-	m.judge(d, d)
+	m.judge(d)
 }
 
-// judge sends a message that tells of one thing, if it is still true.
-func (m *mem) judge(d, item *row) {
-	c := delivery.Claimed{Delivery: item.Delivery}
-	c.ID = d.ID
-	if item.event != nil {
-		c.Event = *item.event
+// judge sends a message, if it is still true.
+func (m *mem) judge(d *row) {
+	m.heard(d)
+	c := delivery.Claimed{Delivery: d.Delivery}
+	if d.event != nil {
+		c.Event = *d.event
 	}
-	if item.object != nil {
-		c.Object = item.object.Object
+	if d.object != nil {
+		c.Object = d.object.Object
 	}
-	if item.about != nil {
-		c.Alert = &item.about.alert
+	if d.about != nil {
+		c.Alert = &d.about.alert
 	}
 	if why := c.Untrue(); why != "" {
-		m.finish(d, item, delivery.Cancelled, why, nil)
+		m.finish(d, delivery.Cancelled, why, nil)
 		return
 	}
-	m.sent(d, item, nil)
+	m.sent(d, nil)
 }
 
-// sent ends a message that went out, unless its time was over. item is what it tells
-// of, nil where x says that.
-func (m *mem) sent(d, item *row, x *channel.Digest) {
+// sent ends a message that went out, unless its time was over. x is what it tells of
+// many.
+func (m *mem) sent(d *row, x *channel.Digest) {
 	if !d.Expires.IsZero() && !m.now.Before(d.Expires) {
-		m.finish(d, item, delivery.Expired, "its time ran out at "+delivery.Moment(d.Expires), nil)
+		m.finish(d, delivery.Expired, "its time ran out at "+delivery.Moment(d.Expires), nil)
 		return
 	}
-	if a := d.address(false); a != nil {
-		a.Heard = true
-	}
-	m.finish(d, item, delivery.Sent, "", x)
+	m.finish(d, delivery.Sent, "", x)
 }
 
-// finish ends a message.
-func (m *mem) finish(d, item *row, s delivery.State, detail string, x *channel.Digest) {
+// finish ends a delivery.
+func (m *mem) finish(d *row, s delivery.State, detail string, x *channel.Digest) {
 	m.end(d, s, detail)
-	m.ended(d, item, x)
+	m.ended(d, x)
 }
 
 // take takes one thing that comes in.

@@ -49,6 +49,9 @@ func (t *tx) Write(_ context.Context, c *dispatch.Changes) error {
 	}
 	for _, d := range c.Digests {
 		if r := t.rows[d.ID]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 {
+			if !r.Expires.IsZero() {
+				r.Expires = r.Expires.Add(d.Due.Sub(r.Due))
+			}
 			r.Due, r.Quiet = d.Due, d.Quiet
 			t.due.push(r, r.Due)
 		}
@@ -160,9 +163,7 @@ func (t *tx) writeEvents(c *dispatch.Changes) {
 
 func (m *mem) writeDelivery(d *delivery.Delivery) {
 	r := &row{Delivery: *d, about: m.alerts[d.AlertID], object: m.records[d.ObjectID]}
-	if r.about != nil {
-		r.addressed(d)
-	}
+	r.addressed()
 	r.event = m.eventOf(r)
 	if r.Storm != "" {
 		m.stormed(r)
@@ -177,7 +178,7 @@ func (m *mem) writeDelivery(d *delivery.Delivery) {
 			m.due.push(r, d.Due)
 		}
 	default:
-		m.ended(r, nil, nil)
+		m.ended(r, nil)
 	}
 }
 
@@ -196,31 +197,43 @@ func (m *mem) eventOf(r *row) *alert.Event {
 	return nil
 }
 
-// addressed notes where messages of the alert go.
-func (r *row) addressed(d *delivery.Delivery) {
-	if d.State == delivery.Skipped || d.Notice != alert.NoticeProblem && d.Notice != alert.NoticeAck {
-		return
-	}
-	x := r.address(true)
-	x.ContactName, x.UserID, x.DestinationName = max(x.ContactName, d.ContactName), max(x.UserID, d.UserID), max(x.DestinationName, d.DestinationName)
-	x.Problem = x.Problem || d.Notice == alert.NoticeProblem
+// tells says whether a delivery is one of those that say where messages of its alert
+// go.
+func (r *row) tells() bool {
+	return r.about != nil && (r.Notice == alert.NoticeProblem || r.Notice == alert.NoticeAck)
 }
 
-// address is that of a delivery; nil if its alert has none of it.
-func (r *row) address(make bool) *dispatch.Address {
-	if r.about == nil {
-		return nil
+// addressed notes where messages of the alert go.
+func (r *row) addressed() {
+	if r.State == delivery.Skipped || !r.tells() {
+		return
 	}
 	key := r.ContactID + "\x00" + r.Channel + "\x00" + r.Destination
 	x := r.about.addresses[key]
-	if x == nil && make {
-		x = &dispatch.Address{ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination}
+	if x == nil {
+		x = &address{Address: dispatch.Address{ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination}}
 		if r.about.addresses == nil {
-			r.about.addresses = map[string]*dispatch.Address{}
+			r.about.addresses = map[string]*address{}
 		}
 		r.about.addresses[key] = x
 	}
-	return x
+	x.ContactName, x.UserID, x.DestinationName = max(x.ContactName, r.ContactName), max(x.UserID, r.UserID), max(x.DestinationName, r.DestinationName)
+	x.Problem = x.Problem || r.Notice == alert.NoticeProblem
+	r.address = x
+}
+
+// heard notes that a delivery may have been seen, alone or with others.
+func (m *mem) heard(r *row) {
+	x := r.address
+	if x == nil {
+		return
+	}
+	if x.Heard = true; r.ID >= x.last {
+		x.last, x.Storm = r.ID, r.Storm
+		if r.Bundle == "" {
+			x.Storm = ""
+		}
+	}
 }
 
 func (m *mem) writePace(key string, p place) {
