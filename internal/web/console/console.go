@@ -27,6 +27,7 @@ import (
 	"tocsin/internal/chat"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
+	"tocsin/internal/hook"
 	"tocsin/internal/push"
 	"tocsin/internal/source"
 	"tocsin/internal/web"
@@ -80,6 +81,14 @@ func New(d Deps) http.Handler {
 		d.Mattermost.TestRoom = func(context.Context, chat.Room) (web.RoomTest, error) {
 			return web.RoomTest{Detail: "This hub posts nothing in Mattermost."}, nil
 		}
+	}
+	if d.TestHook == nil {
+		d.TestHook = func(context.Context, hook.Hook) (web.HookTest, error) {
+			return web.HookTest{Detail: "This hub posts to no webhooks."}, nil
+		}
+	}
+	if d.Windows == nil {
+		d.Windows = &web.WindowDesk{Store: d.Store, Desk: d.Desk, Status: d.Store, Now: d.Now, Log: d.Log}
 	}
 	if d.Probe == nil {
 		d.Probe = func(context.Context, source.Source) error { return errors.New("this hub reaches no engine") }

@@ -96,6 +96,10 @@ type Deps struct {
 	TestMail web.TestMail
 	// Desk changes what the public sees.
 	Desk Desk
+	// Windows changes maintenance windows. nil: one is made of Store and Desk.
+	Windows Windows
+	// TestHook posts a test message to a webhook. nil: nothing can be sent.
+	TestHook web.TestHook
 	// Markdown is what visitors read of what people write. nil: the text as it is.
 	Markdown func(source string) template.HTML
 	// Preview is an incident's page as visitors would see it in a language, while

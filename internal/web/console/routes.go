@@ -15,7 +15,7 @@ type routing struct {
 
 // routes lists every page and form with what somebody must be allowed to do.
 func (c *console) routes() []routing {
-	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes())
+	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes(), c.planningRoutes())
 }
 
 func (c *console) ownRoutes() []routing {
@@ -134,5 +134,7 @@ func Paths() []string {
 		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
 		statusPagesPath, statusPagesPath + "/new", importPath, componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
+		onCallPath, schedulesPath, schedulesPath + "/new", policiesPath, policiesPath + "/new",
+		windowsPath, windowsPath + "/new", webhooksPath, webhooksPath + "/new",
 	}
 }

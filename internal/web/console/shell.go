@@ -118,6 +118,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 		s.Nav = append(s.Nav, navGroup{Title: group, Items: []navItem{item}})
 	}
 	add("Watch", auth.ReadAlerts, "Alerts", "/console/alerts", "alerts")
+	add("Watch", auth.ReadConfig, "On call", onCallPath, "oncall")
 	add("Watch", auth.ReadAlerts, "Deliveries", "/console/deliveries", "deliveries")
 	add("Status page", auth.ReadConfig, "Incidents", incidentsPath, "incidents")
 	add("Status page", auth.ReadConfig, "Maintenance", maintenancePath, "calendar")
@@ -127,6 +128,9 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("Who is told", auth.ReadConfig, "Contacts", "/console/contacts", "contacts")
 	add("Who is told", auth.ReadConfig, "Groups", "/console/groups", "groups")
 	add("Who is told", auth.ReadConfig, "Rules", "/console/rules", "rules")
+	add("Who is told", auth.ReadConfig, "Schedules", schedulesPath, "schedules")
+	add("Who is told", auth.ReadConfig, "Escalation", policiesPath, "policies")
+	add("Who is told", auth.ReadConfig, "Maintenance windows", windowsPath, "windows")
 	add("Who is told", auth.ReadConfig, "Time periods", "/console/periods", "periods")
 	add("The hub", auth.ReadConfig, "Sources", "/console/sources", "sources")
 	add("The hub", auth.Administer, "Users", "/console/users", "users")
@@ -136,13 +140,14 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("API", auth.Administer, "API keys", "/console/keys", "keys")
 	add("API", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	add("API", auth.ReadConfig, "E-mail", emailPath, "mail")
+	add("API", auth.ReadConfig, "Webhooks", webhooksPath, "webhooks")
 	return s
 }
 
 // parse reads every page into a set of its own with the shared parts.
 func (c *console) parse() map[string]*template.Template {
 	shared := template.Must(template.New("").Funcs(c.funcs()).ParseFS(templates,
-		"templates/shell.html", "templates/parts.html", "templates/form.html", "templates/incident-parts.html"))
+		"templates/shell.html", "templates/parts.html", "templates/form.html", "templates/incident-parts.html", "templates/planning-parts.html"))
 	names, err := fs.Glob(templates, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -151,7 +156,7 @@ func (c *console) parse() map[string]*template.Template {
 	for _, name := range names {
 		key := strings.TrimSuffix(path.Base(name), ".html")
 		switch key {
-		case "shell", "parts", "form", "incident-parts":
+		case "shell", "parts", "form", "incident-parts", "planning-parts":
 			continue
 		}
 		pages[key] = template.Must(template.Must(shared.Clone()).ParseFS(templates, name))
@@ -184,6 +189,10 @@ func (c *console) funcs() template.FuncMap {
 		"count":     count,
 		"join":      strings.Join,
 		"inc":       func(i int) int { return i + 1 },
+		"dec":       func(i int) int { return i - 1 },
+		"sentence":  sentence,
+		"part":      partOf,
+		"good":      func(word string) look { return look{word, "ok", "good"} },
 		"initials":  initials,
 		"doing":     doing,
 		"level":     levelOf,

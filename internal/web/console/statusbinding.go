@@ -27,7 +27,10 @@ type bindingView struct {
 	Match  *matchView
 }
 
-func bindingName(n int, name string) string { return "b" + strconv.Itoa(n) + "_" + name }
+// bindingParts are the bindings of a component's form.
+var bindingParts = numbered{hidden: "binding", prefix: "b", most: status.MaxBindings}
+
+func bindingName(n int, name string) string { return bindingParts.name(n, name) }
 
 // blame puts a problem to the field of the binding that the desk names.
 func (b *bindingView) blame(name, problem, mend string) {
@@ -80,42 +83,7 @@ func bindingTexts(in url.Values, n int, b *status.Binding) {
 	}
 }
 
-// bindingsOf are the numbers of a form's bindings, in their order.
-func bindingsOf(in url.Values) (list []int) {
-	for _, s := range in["binding"] {
-		if n, err := strconv.Atoi(s); err == nil && n >= 0 && n < 1000 && !slices.Contains(list, n) {
-			list = append(list, n)
-		}
-		if len(list) > status.MaxBindings {
-			break // one more than there can be, so that it is refused
-		}
-	}
-	return list
-}
-
-// renumbered is a form whose bindings are called from 0 on: some may have been
-// removed.
-func renumbered(in url.Values) url.Values {
-	out := url.Values{}
-	numbers := bindingsOf(in)
-	for key, values := range in {
-		number, name, ok := strings.Cut(strings.TrimPrefix(key, "b"), "_")
-		n, err := strconv.Atoi(number)
-		if !ok || err != nil || !strings.HasPrefix(key, "b") {
-			if key != "binding" {
-				out[key] = values
-			}
-			continue
-		}
-		if at := slices.Index(numbers, n); at >= 0 {
-			out[bindingName(at, name)] = values
-		}
-	}
-	for i := range numbers {
-		out.Add("binding", strconv.Itoa(i))
-	}
-	return out
-}
+func bindingsOf(in url.Values) []int { return bindingParts.list(in) }
 
 // readBinding is the binding of a number in a form. What it could read is in it
 // also when it answers an error.

@@ -185,7 +185,7 @@ func (c *console) saveComponent(w http.ResponseWriter, v *visit) error {
 		_, err = c.Desk.SaveComponent(v.Context(), v.author(), given)
 	}
 	if err != nil {
-		return c.showComponent(w, v, http.StatusUnprocessableEntity, &stored, renumbered(v.PostForm), err)
+		return c.showComponent(w, v, http.StatusUnprocessableEntity, &stored, bindingParts.again(v.PostForm), err)
 	}
 	return done(w, v, componentsOf(was.PageID), "Saved the component “"+given.Name+"”.")
 }
@@ -200,7 +200,7 @@ func (c *console) redrawBindings(w http.ResponseWriter, v *visit) error {
 	if gone := in.Get("remove"); gone != "" {
 		in["binding"] = slices.DeleteFunc(in["binding"], func(n string) bool { return n == gone })
 	}
-	in = renumbered(in)
+	in = bindingParts.again(in)
 	if in.Get("add") != "" && len(in["binding"]) < status.MaxBindings {
 		bindingTexts(in, len(in["binding"]), &status.Binding{Incident: "draft"})
 	}

@@ -45,7 +45,7 @@ function together(form) {
 }
 
 // parts counts what is chosen of components, and finds some among many.
-function parts(field) {
+export function parts(field) {
   const chosen = field.querySelector('.parts-chosen');
   const count = () => {
     const n = field.querySelectorAll('input[type="checkbox"]:checked').length;
