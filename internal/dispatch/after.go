@@ -193,7 +193,7 @@ func (w *work) finish() error {
 type place struct{ alert, contact, channel, destination string }
 
 func newPlace(alertID, contactID, channel, destination string) place {
-	if channel == route.Mattermost {
+	if channel == route.Mattermost || channel == route.Webhook {
 		contactID = ""
 	}
 	return place{alertID, contactID, channel, destination}

@@ -28,8 +28,6 @@ type nightRig struct {
 	clock
 }
 
-const week = 7 * 24 * time.Hour
-
 var night = escalation.Policy{ID: "night", Name: "Night", Remind: 20, Steps: []escalation.Step{
 	{After: 15, ContactIDs: []string{joe}}, {After: 15, ScheduleIDs: []string{"rota"}},
 }}
@@ -316,7 +314,7 @@ func TestWhatIsHeldBackWaitsForItsEnd(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		r := newNight(t, db, night)
 		always := contact.TimePeriod{ID: "quiet", Name: "Quiet"}
-		end := r.now().UTC().Truncate(24 * time.Hour).AddDate(0, 0, 2) // quiet until then
+		end := r.now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 2) // quiet until then
 		for d := range always.Weekdays {
 			if time.Weekday(d) != end.Weekday() {
 				always.Weekdays[d] = []contact.Range{{From: 0, To: 1440}}

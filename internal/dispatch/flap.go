@@ -70,7 +70,7 @@ func (w *work) settle(found []alert.Object) error {
 	}
 	for _, id := range calm {
 		if rec := w.records[id]; rec != nil && rec.Known {
-			if _, err := w.calmDown(rec); err != nil {
+			if err := w.calmDown(rec); err != nil {
 				return err
 			}
 		}
@@ -86,17 +86,17 @@ func (w *work) flap() alert.Flap {
 // watches says whether changes of the objects of a source are counted.
 func (w *work) watches(sourceID string) bool { return w.directory.FlapsHere[sourceID] && w.flap().On() }
 
-// calmDown tells that an object no longer flaps, if it was found to and does not. It
-// answers how many deliveries that made.
-func (w *work) calmDown(rec *Record) (int, error) {
+// calmDown tells that an object no longer flaps, if it was found to and does not.
+func (w *work) calmDown(rec *Record) error {
 	if !w.flap().Calm(&rec.Object, w.now) {
-		return 0, nil
+		return nil
 	}
 	e := &alert.Event{Type: alert.FlapCalm, Comment: "It was found to flap since " + rec.Object.Flaps.UTC().Format("15:04 MST on 2 January") + "."}
 	if rec.Last != nil {
 		e.Contacts, e.UserIDs = slices.Clone(rec.Last.Contacts), slices.Clone(rec.Last.UserIDs)
 	}
-	return w.found(rec, e)
+	_, err := w.found(rec, e)
+	return err
 }
 
 // flaps tells that an object was found to flap. cause is the event that was one change

@@ -168,7 +168,7 @@ func (w *work) event(e *alert.Event, key CallKey) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("object %s: the store answered no record", e.Object.ID)
 	}
 	e.Watched = w.watches(e.SourceID)
-	if _, err := w.calmDown(rec); err != nil {
+	if err := w.calmDown(rec); err != nil {
 		return Receipt{}, err
 	}
 	var receipt Receipt
