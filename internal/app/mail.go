@@ -12,7 +12,6 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/channel/email"
-	"tocsin/internal/delivery"
 	"tocsin/internal/fault"
 	"tocsin/internal/health"
 	"tocsin/internal/web"
@@ -111,28 +110,26 @@ func (l *letters) facts(ctx context.Context, m *health.Mail) {
 	m.Refused = l.bad(ctx)
 }
 
-// mostRefused is how many letters that did not arrive are counted.
-const mostRefused = 100
+// How many letters that did not arrive are counted, and for how long a count is good.
+const (
+	mostRefused = 100
+	refusedFor  = 5 * time.Second
+)
 
 // bad are the letters to contacts of the last day that were refused, or came back.
 func (l *letters) bad(ctx context.Context) health.Refused {
 	l.counting.Lock()
 	defer l.counting.Unlock()
-	if time.Since(l.counted) < countFor {
+	if time.Since(l.counted) < refusedFor {
 		return l.refused
 	}
-	dead, _, err := l.a.db.Deliveries(ctx, delivery.Filter{States: []delivery.State{delivery.Dead}, Channel: email.Name, Limit: mostRefused})
+	dead, err := l.a.db.DeadLetters(ctx, "", time.Now().Add(-24*time.Hour), mostRefused)
 	if err != nil {
 		return l.refused // the database's part says so
 	}
-	l.refused, l.counted = health.Refused{}, time.Now()
-	for _, d := range dead {
-		if time.Since(d.Done) > 24*time.Hour {
-			continue
-		}
-		if l.refused.Count++; d.Done.After(l.refused.At) {
-			l.refused.At, l.refused.Contact, l.refused.Detail = d.Done, d.ContactName, d.Detail
-		}
+	l.refused, l.counted = health.Refused{Count: len(dead)}, time.Now()
+	if len(dead) > 0 {
+		l.refused.At, l.refused.Contact, l.refused.Detail = dead[0].Done, dead[0].ContactName, dead[0].Detail
 	}
 	return l.refused
 }

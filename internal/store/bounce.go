@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"tocsin/internal/delivery"
@@ -56,4 +57,15 @@ func (db *DB) NoteBounce(ctx context.Context, deliveryID, detail string, failed 
 		return false, fmt.Errorf("note a bounce of delivery %s: %w", deliveryID, err)
 	}
 	return noted, nil
+}
+
+// DeadLetters are the letters of contacts, or of one when contactID is given, that
+// were refused or came back since a time, the last first.
+func (db *DB) DeadLetters(ctx context.Context, contactID string, since time.Time, limit int) ([]delivery.Delivery, error) {
+	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery WHERE state = 'dead' AND done > $1 AND channel = 'email' AND ($2 = '' OR contact_id = $2)"+
+		" ORDER BY done DESC LIMIT $3", millis(since), contactID, int64(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list letters that did not arrive: %w", err)
+	}
+	return ds, nil
 }

@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"strings"
+	"time"
 
 	"tocsin/internal/config"
+	"tocsin/internal/delivery"
 	"tocsin/internal/mail"
 	"tocsin/internal/visitor"
 )
@@ -18,6 +20,9 @@ type Mail interface {
 	// NoteBounce writes down what a mail server said of a letter after it was taken;
 	// failed ends its delivery. noted is false when it is none of ours.
 	NoteBounce(ctx context.Context, deliveryID, detail string, failed bool) (noted bool, err error)
+	// DeadLetters are those of contacts, or of one where contactID is given, that were
+	// refused or came back since a time, the last first.
+	DeadLetters(ctx context.Context, contactID string, since time.Time, limit int) ([]delivery.Delivery, error)
 
 	VisitorCounts(ctx context.Context, pageID string) ([]visitor.Count, error)
 	EndedVisitors(ctx context.Context, pageID string, limit int) ([]visitor.Ended, error)
