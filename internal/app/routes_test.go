@@ -22,7 +22,10 @@ func routes() map[string]auth.Scope {
 		"POST /alerts/{id}/snooze": auth.AckAlerts, "DELETE /alerts/{id}/snooze": auth.AckAlerts,
 		"POST /alerts/{id}/comments": auth.AckAlerts, "POST /alerts/{id}/downtime": auth.AckAlerts, "DELETE /alerts/{id}/downtime": auth.AckAlerts,
 		"GET /sources/kinds": auth.ReadConfig, "POST /sources/{id}/probe": auth.Administer,
-		"GET /email": auth.ReadConfig, "PUT /email": auth.Administer, "POST /email/test": auth.Administer,
+		"GET /email": auth.ReadConfig, "PUT /email": auth.Administer, "POST /email/test": auth.Administer, "POST /email/bounces": auth.Bounces,
+		"GET /on-call": auth.ReadConfig, "GET /schedules/{id}/shifts": auth.ReadConfig, "POST /simulate": auth.WriteConfig,
+		"POST /schedules/{id}/overrides": auth.WriteConfig, "DELETE /schedules/{id}/overrides/{override}": auth.WriteConfig,
+		"GET /contacts/{id}/calendar": auth.ReadConfig, "POST /contacts/{id}/calendar": auth.ReadConfig, "DELETE /contacts/{id}/calendar": auth.ReadConfig,
 		"GET /mattermost": auth.ReadConfig, "PUT /mattermost": auth.Administer, "POST /mattermost/key": auth.Administer,
 		"GET /mattermost/rooms": auth.ReadConfig, "GET /mattermost/rooms/{id}": auth.ReadConfig, "POST /mattermost/rooms": auth.Administer,
 		"PUT /mattermost/rooms/{id}": auth.Administer, "DELETE /mattermost/rooms/{id}": auth.Administer, "POST /mattermost/rooms/{id}/test": auth.Administer,
@@ -34,9 +37,13 @@ func routes() map[string]auth.Scope {
 		"GET /publications": auth.ReadConfig, "GET /publications/{id}": auth.ReadConfig, "POST /publications": auth.WriteConfig,
 		"GET /live": "session", "GET /live/pending": "session", "POST /live/receipts": "session", "POST /live/test": "session",
 	}
-	for _, many := range []string{"contacts", "groups", "rules", "periods"} {
+	for _, many := range []string{"contacts", "groups", "rules", "periods", "policies", "schedules", "windows"} {
 		out["GET /"+many], out["GET /"+many+"/{id}"] = auth.ReadConfig, auth.ReadConfig
 		out["POST /"+many], out["PUT /"+many+"/{id}"], out["DELETE /"+many+"/{id}"] = auth.WriteConfig, auth.WriteConfig, auth.WriteConfig
+	}
+	out["GET /webhooks"], out["GET /webhooks/{id}"] = auth.ReadConfig, auth.ReadConfig
+	for _, route := range []string{"POST /webhooks", "PUT /webhooks/{id}", "DELETE /webhooks/{id}", "POST /webhooks/{id}/test"} {
+		out[route] = auth.Administer
 	}
 	for _, many := range []string{"users", "apikeys"} {
 		out["GET /"+many], out["GET /"+many+"/{id}"], out["POST /"+many], out["DELETE /"+many+"/{id}"] = auth.Administer, auth.Administer, auth.Administer, auth.Administer

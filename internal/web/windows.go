@@ -75,7 +75,7 @@ func (d *WindowDesk) Save(ctx context.Context, who publish.Who, given window.Win
 	if err := d.keep(ctx, given); err != nil {
 		return given, err
 	}
-	done, err := d.settle(ctx, who, given)
+	done, err := d.settle(ctx, who, given.ID)
 	var refused *status.FieldError
 	if errors.As(err, &refused) {
 		back := d.Store.SaveWindow(ctx, was)
@@ -141,16 +141,8 @@ func (d *WindowDesk) checkPublic(ctx context.Context, w window.Window) error {
 
 // publicly says whether visitors see something else of a window than before.
 func publicly(was, is window.Window) bool {
-	type seen struct {
-		page              window.Public
-		on                bool
-		zone, start, rule string
-		minutes           int
-	}
-	view := func(w window.Window) seen {
-		return seen{page: w.Page, on: w.Enabled, zone: w.Zone, start: w.Start, rule: w.RRule, minutes: w.Minutes}
-	}
-	return !reflect.DeepEqual(view(was), view(is))
+	return was.Enabled != is.Enabled || was.Zone != is.Zone || was.Start != is.Start || was.RRule != is.RRule || was.Minutes != is.Minutes ||
+		was.Page.PageID != is.Page.PageID || was.Page.Title != is.Page.Title || was.Page.Body != is.Page.Body || !sameIDs(was.Page.ComponentIDs, is.Page.ComponentIDs)
 }
 
 // Delete takes a window away, and what is still to come of it from its page; what
@@ -165,7 +157,7 @@ func (d *WindowDesk) Delete(ctx context.Context, who publish.Who, id string) err
 		if err := d.keep(ctx, w); err != nil {
 			return err
 		}
-		if _, err := d.settle(ctx, who, w); err != nil {
+		if _, err := d.settle(ctx, who, id); err != nil {
 			return err
 		}
 	}
@@ -194,7 +186,7 @@ func (d *WindowDesk) Mend(ctx context.Context) error {
 		if before, ok := d.seen[w.ID]; !ok || !reflect.DeepEqual(before, w) {
 			continue
 		}
-		if _, err := d.settle(ctx, publish.Who{Name: "maintenance window “" + w.Name + "”"}, w); err != nil {
+		if _, err := d.settle(ctx, publish.Who{Name: "maintenance window “" + w.Name + "”"}, w.ID); err != nil {
 			errs = append(errs, fmt.Errorf("window %q on its status page: %w", w.Name, err))
 		} else if d.Log != nil {
 			d.Log.Info("a window and its status page are in step again", "window", w.Name)
@@ -242,7 +234,11 @@ func (d *WindowDesk) find(ctx context.Context, id string) (bound, error) {
 }
 
 // settle makes the page say what the window says, and takes the mark away.
-func (d *WindowDesk) settle(ctx context.Context, who publish.Who, w window.Window) (window.Window, error) {
+func (d *WindowDesk) settle(ctx context.Context, who publish.Who, windowID string) (window.Window, error) {
+	w, err := d.Store.Window(ctx, windowID)
+	if err != nil {
+		return w, fmt.Errorf("read window %s: %w", windowID, err)
+	}
 	have, err := d.find(ctx, w.Page.MaintenanceID)
 	if err != nil {
 		return w, err
