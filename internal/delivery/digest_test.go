@@ -1,7 +1,6 @@
 package delivery_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,16 +109,6 @@ func TestWhatADigestCollectedEndsInItsWords(t *testing.T) {
 	}
 }
 
-// quietChannel takes messages and keeps them.
-type quietChannel struct{ took []channel.Message }
-
-func (q *quietChannel) Name() string { return "test" }
-
-func (q *quietChannel) SendAll(_ context.Context, msgs []channel.Message) []error {
-	q.took = append(q.took, msgs...)
-	return make([]error, len(msgs))
-}
-
 func TestTheWorkerSendsDigestsAndEndsEmptyOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := digest(func(c *delivery.Claimed) {
@@ -129,22 +118,16 @@ func TestTheWorkerSendsDigestsAndEndsEmptyOnes(t *testing.T) {
 			c.ID, c.Channel, c.State, c.Due = "d2", "test", delivery.Waiting, time.Now()
 			c.Left, c.Gone = 0, 7
 		})
-		box, q := newOutbox(told, empty), &quietChannel{}
-		w := delivery.NewWorker(box, []channel.Channel{q}, delivery.WorkerOptions{})
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _ = w.Run(ctx) }()
-		time.Sleep(9 * time.Second) // of the test's own time
-		synctest.Wait()
-		if len(q.took) != 0 {
-			t.Errorf("told before its time: %+v", q.took)
+		box, way := newOutbox(told, empty), &teller{name: "test", send: all(nil)}
+		during(t, 9*time.Second, box, delivery.WorkerOptions{}, way)
+		if way.count() != 0 {
+			t.Errorf("told before its time: %+v", way.sent)
 		}
-		time.Sleep(2 * time.Second)
-		cancel()
-		synctest.Wait()
-		if len(q.took) != 1 || q.took[0].Digest == nil || q.took[0].DeliveryID != "d1" {
-			t.Errorf("%+v", q.took)
+		during(t, 2*time.Second, box, delivery.WorkerOptions{}, way)
+		if way.count() != 1 || way.sent[0].Digest == nil || way.sent[0].DeliveryID != "d1" {
+			t.Errorf("%+v", way.sent)
 		}
-		if r := box.rows["d2"]; r.State != delivery.Cancelled || !strings.HasPrefix(r.Detail, "all 7 were over") {
+		if r := box.row("d2"); r.State != delivery.Cancelled || !strings.HasPrefix(r.Detail, "all 7 were over") {
 			t.Errorf("%s: %s", r.State, r.Detail)
 		}
 	})
