@@ -13,6 +13,8 @@ import (
 	"tocsin/internal/channel"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
+	"tocsin/internal/fault"
+	"tocsin/internal/mail"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
 )
@@ -364,5 +366,35 @@ func TestADigestCollectsUntilItIsDueOrClaimed(t *testing.T) {
 			write(t, db, dispatch.Changes{Digests: []dispatch.DigestDue{{ID: "later", Due: later}}})
 			same(t, "due", deliveryOf(t, db, "alert-000001", "later").Due, due)
 		})
+	})
+}
+
+func TestAnAlertIsKeptWhileAMessageHangsOnIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		c := rained("st", "d1", "email", 1, 2)
+		c.Escalations = []dispatch.Escalation{{AlertID: "alert-000001", PolicyID: "p1", Due: day()}}
+		write(t, db, c)
+		ok(t, db.SaveAckLink(t.Context(), mail.AckLink{Hash: "hash", AlertID: "alert-000001", ContactID: "c1", Made: day(), Expires: time.Now().Add(time.Hour)}))
+		for n := 1; n <= 2; n++ {
+			becomes(t, db, n, alert.Resolved, alert.OK)
+		}
+		prune := func(want int) {
+			t.Helper()
+			n, err := db.Prune(t.Context(), time.Now(), 10)
+			ok(t, err)
+			same(t, "pruned", n, want)
+		}
+		prune(1) // the other one
+		_, err := db.AckLinkByHash(t.Context(), "hash")
+		ok(t, err)
+		complete(t, db, claimOf(t, db, "email")[0], delivery.Sent, "accepted")
+		prune(1)
+		_, err = db.AckLinkByHash(t.Context(), "hash")
+		wants(t, err, fault.ErrNotFound)
+		for _, table := range []string{"delivery", "escalation", "ack_link", "alert"} {
+			n, err := store.Count(t.Context(), db, table)
+			ok(t, err)
+			same(t, "rows of "+table, n, 0)
+		}
 	})
 }

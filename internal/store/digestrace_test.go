@@ -180,15 +180,22 @@ func TestTwoNodesCollectAndSendAtOnce(t *testing.T) {
 			r.over.Store(true)
 			sending.Wait()
 			r.check(t)
-			for _, node := range r.nodes {
-				ok(t, node.Close())
-			}
-			if e.name == "postgres" { // a connection's figures are there when it has ended
-				n := texts(t, raw(t, url), "SELECT CAST(deadlocks AS TEXT) FROM pg_stat_database WHERE datname = current_database()")
-				same(t, "circles", n[0], "0")
+			if e.name == "postgres" {
+				noCircle(t, url, r.nodes...)
 			}
 		})
 	}
+}
+
+// noCircle closes the nodes, and says whether some of them ever waited for each other.
+// A connection's figures are there when it has ended.
+func noCircle(t *testing.T, url string, nodes ...*store.DB) {
+	t.Helper()
+	for _, node := range nodes {
+		ok(t, node.Close())
+	}
+	n := texts(t, raw(t, url), "SELECT CAST(deadlocks AS TEXT) FROM pg_stat_database WHERE datname = current_database()")
+	same(t, "circles", n[0], "0")
 }
 
 func (r *racing) check(t *testing.T) {
@@ -232,4 +239,53 @@ func (r *racing) check(t *testing.T) {
 		t.Errorf("only %d digests were claimed", len(r.claimed))
 	}
 	t.Logf("%d digests claimed, deliveries: %v", len(r.claimed), states)
+}
+
+// Whoever ends a digest holds it, and others, and then waits for what it collected.
+// So a transaction that has cancelled some of that must not wait for the digest, nor
+// for more of what it collected.
+func TestACommitWaitsForNobodyWhoEndsDigests(t *testing.T) {
+	t.Parallel()
+	url := engines()[1].ready(t) // on SQLite one writes at a time
+	db, other := openURL(t, url), openURL(t, url)
+	ok(t, db.SaveHook(t.Context(), webhook("h1", "Pager")))
+	c := rained("st", "d1", "webhook", 1, 2, 3)
+	for i := range c.Deliveries {
+		c.Deliveries[i].Destination, c.Deliveries[i].Due = "h1", time.Now().Add(time.Hour)
+	}
+	write(t, db, c)
+	problems := []alert.Notice{alert.NoticeProblem}
+	completed := make(chan error, 1)
+	inTx(t, db, func(ctx context.Context, tx dispatch.Tx) error {
+		ended, err := tx.Cancel(ctx, []dispatch.Cancel{{AlertID: "alert-000001", Notices: problems, Why: "recovered"}})
+		ok(t, err)
+		same(t, "cancelled", len(ended), 1)
+		go func() {
+			completed <- other.DeleteHook(context.WithoutCancel(t.Context()), "h1") // which ends the digest
+		}()
+		eventually(t, "who ends the digest waits", func() bool {
+			return texts(t, raw(t, url), "SELECT CAST(count(*) AS TEXT) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")[0] == "1"
+		})
+		collects, err := tx.Collecting(ctx, []string{"d1"})
+		ok(t, err)
+		same(t, "collects", len(collects), 0)
+		return nil
+	})
+	ok(t, <-completed)
+	same(t, "what was cancelled", deliveryOf(t, db, "alert-000001", "item-d1-000001").Detail, "recovered")
+	same(t, "the rest", deliveryOf(t, db, "alert-000002", "item-d1-000002").Detail, "told together: the webhook was deleted")
+
+	t.Run("what is ending with its digest is not cancelled", func(t *testing.T) {
+		write(t, db, rained("st", "d2", "email", 4, 5))
+		hold, err := raw(t, url).BeginTx(t.Context(), nil)
+		ok(t, err)
+		_, err = hold.ExecContext(t.Context(), "SELECT id FROM delivery WHERE id = 'item-d2-000004' FOR UPDATE")
+		ok(t, err)
+		for n, want := range map[string]int{"alert-000004": 0, "alert-000005": 1} {
+			same(t, "cancelled of "+n, len(cancel(t, db, dispatch.Cancel{AlertID: n, Notices: problems, Why: "recovered"})), want)
+		}
+		ok(t, hold.Rollback())
+		same(t, "cancelled afterwards", len(cancel(t, db, dispatch.Cancel{AlertID: "alert-000004", Notices: problems, Why: "recovered"})), 1)
+	})
+	noCircle(t, url, db, other)
 }
