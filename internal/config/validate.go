@@ -1,9 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+
+	"tocsin/internal/contact"
 )
 
 // FieldError refuses a setting: which, what is wrong with it, and the mend.
@@ -33,6 +36,12 @@ func (s Settings) Validate() error {
 		within("retention_days", s.RetentionDays, 1, 3650, "1 to 3650 days"),
 		within("source_quiet_minutes", s.SourceQuietMinutes, 0, 30*24*60, "0 to 43200 minutes; 0 never warns"),
 		within("mattermost_ttl_minutes", s.MattermostTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
+		within("mail_ttl_minutes", s.MailTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
+		within("hook_ttl_minutes", s.HookTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
+		within("flap_minutes", s.FlapMinutes, 1, 24*60, "1 to 1440 minutes (a day)"),
+		within("ack_link_hours", s.AckLinkHours, 1, 7*24, "1 to 168 hours (a week)"),
+		s.validateFlapping(),
+		s.validateStorm(),
 	}
 	for _, err := range checks {
 		if err != nil {
@@ -40,6 +49,24 @@ func (s Settings) Validate() error {
 		}
 	}
 	return s.validatePush()
+}
+
+// validateFlapping: fewer than three changes are any problem and its recovery, and
+// more than 20 are not remembered of an object.
+func (s Settings) validateFlapping() error {
+	if s.FlapChanges == 0 {
+		return nil
+	}
+	return within("flap_changes", s.FlapChanges, 3, 20, "3 to 20 changes, or 0 for never")
+}
+
+func (s Settings) validateStorm() error {
+	err := s.Storm.Validate()
+	var wrong *contact.FieldError
+	if errors.As(err, &wrong) {
+		return &FieldError{"storm." + wrong.Field, wrong.Problem, wrong.Mend}
+	}
+	return err //nolint:wrapcheck // there is no other one
 }
 
 func within(field string, v, least, most int, words string) error {
