@@ -3,8 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"time"
 
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
@@ -112,18 +111,12 @@ func ids[T any](list func(context.Context) ([]T, error), id func(T) string) func
 // CheckPolicy says what is wrong with a policy, or whom it names that there is not,
 // as a *contact.FieldError: "steps[1].group_ids[0]".
 func CheckPolicy(ctx context.Context, st Referred, p escalation.Policy) error {
-	if err := p.Validate(); err != nil {
+	if err := route.CheckPolicy(&p); err != nil {
 		return err //nolint:wrapcheck // a sentence of its own
 	}
 	var refs []reference
 	for i, s := range p.Steps {
 		at := fmt.Sprintf("steps[%d]", i)
-		for k, name := range s.Channels {
-			if !slices.Contains(route.Channels(), name) {
-				return &contact.FieldError{Field: fmt.Sprintf("%s.channels[%d]", at, k), Problem: fmt.Sprintf("%q is no channel", name),
-					Mend: "write " + strings.Join(route.Channels(), " or ") + ", or leave the list empty for every channel"}
-			}
-		}
 		refs = append(refs, reference{at + ".contact_ids", aContact, s.ContactIDs, false}, reference{at + ".group_ids", aGroup, s.GroupIDs, false},
 			reference{at + ".schedule_ids", aSchedule, s.ScheduleIDs, false}, reference{at + ".rooms", aRoom, s.Rooms, false}, reference{at + ".hooks", aHook, s.Hooks, false})
 	}
@@ -182,5 +175,17 @@ func CheckContact(ctx context.Context, st Referred, c contact.Contact) error {
 	if c.Mattermost != contact.MattermostDirect {
 		refs = append(refs, reference{"mattermost", aRoom, []string{c.Mattermost}, true})
 	}
-	return check(ctx, st, refs...)
+	if err := check(ctx, st, refs...); err != nil || c.QuietPeriodID == "" {
+		return err
+	}
+	periods, err := st.Periods(ctx)
+	if err != nil {
+		return fmt.Errorf("list time periods: %w", err)
+	}
+	for i := range periods {
+		if periods[i].ID == c.QuietPeriodID {
+			return contact.CheckQuiet(periods[i], time.Now()) //nolint:wrapcheck // a sentence of its own
+		}
+	}
+	return nil
 }
