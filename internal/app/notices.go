@@ -104,6 +104,14 @@ func (a *App) pending(ctx context.Context, ds []delivery.Delivery) ([]json.RawMe
 	var out []json.RawMessage
 	for _, d := range ds {
 		c := delivery.Claimed{Delivery: d}
+		if d.Notice == alert.NoticeDigest {
+			if d.State != delivery.Handed {
+				continue // it is sent in a moment, as what it tells of then
+			}
+			if err := a.db.FillDigest(ctx, &c); err != nil {
+				return nil, fmt.Errorf("digest %s: %w", d.ID, err)
+			}
+		}
 		ok, err := a.complete(ctx, &c)
 		if err != nil {
 			return nil, err

@@ -55,9 +55,14 @@ func presentDigest(d *Digest, t Text) Text {
 
 // group is what digests of one kind have in common at all places of somebody: each
 // place has storms of its own, but a device that is reached by a tab and by Web Push
-// shows one of them and not both.
+// shows one of them and not both. What was held back has in common what is in it at
+// the moment, which says nothing of which it is.
 func (d *Digest) group() string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s\x00%s", d.Held, d.Title, d.About))
+	about := d.About
+	if d.Held {
+		about = ""
+	}
+	h := sha256.Sum256(fmt.Appendf(nil, "%t\x00%s\x00%s", d.Held, d.Title, about))
 	return hex.EncodeToString(h[:8])
 }
 

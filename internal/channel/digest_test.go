@@ -76,6 +76,10 @@ func TestDigestsOfOneKindReplaceEachOther(t *testing.T) {
 	if other := tag(func(d *channel.Digest) { d.Storm, d.Total, d.Over = "st2", 99, true }); other != one {
 		t.Errorf("%s and %s", one, other)
 	}
+	night := tag(func(d *channel.Digest) { d.Held, d.Title, d.About = true, "While quiet hours lasted", "host web01" })
+	if later := tag(func(d *channel.Digest) { d.Held, d.Title, d.About = true, "While quiet hours lasted", "" }); later != night {
+		t.Errorf("%s and %s", night, later)
+	}
 	for name, change := range map[string]func(*channel.Digest){
 		"another source": func(d *channel.Digest) { d.About = "source Nagios Rome" }, "held back": func(d *channel.Digest) { d.Held = true },
 	} {

@@ -74,7 +74,7 @@ func DirectUser(destination string) (userID string, ok bool) {
 
 // Post is what stands in a room of one alert.
 type Post struct {
-	AlertID     string
+	AlertID     string // or StormPrefix and the id of a storm
 	Destination string // id of the room, or Direct
 	ChannelID   string
 	PostID      string // empty while it is not known whether it was made; a webhook's, until somebody clicked in it
@@ -88,6 +88,10 @@ type Post struct {
 	Created     time.Time
 	Updated     time.Time
 }
+
+// StormPrefix begins the AlertID of a post that is of a storm, and not of one alert;
+// the storm's id follows.
+const StormPrefix = "storm:"
 
 // Action is what a button does.
 type Action string

@@ -79,6 +79,22 @@ func (db *DB) gather(ctx context.Context, cs []delivery.Claimed) ([]delivery.Cla
 	return db.makeWay(ctx, cs, alone)
 }
 
+// FillDigest gives a digest that was claimed before what it tells of, and changes
+// nothing.
+func (db *DB) FillDigest(ctx context.Context, c *delivery.Claimed) error {
+	rows, err := db.readStorms(ctx, []string{c.Storm})
+	if err != nil {
+		return err
+	}
+	cs := []delivery.Claimed{*c}
+	t := tell(&cs[0], rows[c.Storm])
+	if err := db.fillDigests(ctx, cs, []*told{t}, t.worst); err != nil {
+		return err
+	}
+	*c = cs[0]
+	return nil
+}
+
 func (db *DB) readStorms(ctx context.Context, storms []string) (map[string][]stormRow, error) {
 	rows := make(map[string][]stormRow, len(storms))
 	err := db.t.storms.read(ctx, db.reads, len(storms), texts(storms), func(s scanner) error {

@@ -122,6 +122,8 @@ func (w *work) prunePush(ctx context.Context, limit int) error {
 	for statement, kept := range map[string]time.Duration{
 		"DELETE FROM ack_link WHERE expires < $1":       linksKept,
 		"DELETE FROM pace WHERE calm = 0 AND used < $1": pacesKept,
+		// Those of alerts go with their alerts. ; comes after :, so these are all storms.
+		"DELETE FROM chat_post WHERE alert_id >= 'storm:' AND alert_id < 'storm;' AND updated < $1": pacesKept,
 	} {
 		if _, err := w.exec(ctx, statement, millis(now.Add(-kept))); err != nil {
 			return err

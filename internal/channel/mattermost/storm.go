@@ -7,11 +7,12 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/channel"
+	"tocsin/internal/chat"
 )
 
 // stormKey is what the post of a storm is kept by, where that of an alert is kept by
 // the alert's id.
-func stormKey(m *channel.Message) string { return "storm:" + m.Digest.Storm }
+func stormKey(m *channel.Message) string { return chat.StormPrefix + m.Digest.Storm }
 
 func postKey(m *channel.Message) string {
 	if m.Digest != nil {
