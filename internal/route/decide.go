@@ -197,10 +197,12 @@ func (c *decider) unknown(name, why string) {
 // byRules decides for the contacts that the rules choose.
 func (c *decider) byRules(preface string) {
 	fitted, people := "", 0
+	later := false // one of them has a policy
 	for _, r := range c.rules() {
 		if fitted == "" {
 			fitted = r.Name
 		}
+		later = later || c.index.policies[r.PolicyID] != nil
 		people += c.follow(&r.lead, leader{reason: ReasonRule, head: preface + "rule “" + r.Name + "”", rule: r.Name, channels: r.Channels})
 		people += len(r.lead.rooms) + len(r.lead.hooks) // whoever is there hears of it
 	}
@@ -209,6 +211,9 @@ func (c *decider) byRules(preface string) {
 	case fitted == "":
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Why: preface + "no rule fits " + c.object.Name() +
 			" (" + c.facts().state.Word() + "); make a rule that does, or one at the end that fits everything"})
+	case people == 0 && len(c.places) == 0 && later:
+		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
+			Why: preface + "rule “" + fitted + "” fits, and leads to nobody at first; its policy tells others while nobody takes it"})
 	case people == 0 && len(c.places) == 0:
 		c.out = append(c.out, Decision{Reason: ReasonNoRule, Rule: fitted,
 			Why: preface + "rule “" + fitted + "” fits, but leads to nobody; put contacts, a schedule, a room of Mattermost or a webhook into it, or contacts into its groups"})

@@ -113,6 +113,10 @@ func TestThePolicyIsThatOfTheFirstRuleThatNamesOne(t *testing.T) {
 			t.Errorf("%v by %q, want %s", p, rule, want)
 		}
 	}
+	d.Rules[1].ContactIDs = nil
+	if x := only(t, route.Decide(d, problem(service, alert.Warning))); x.Told || x.Reason != route.ReasonNoRule || !strings.Contains(x.Why, "leads to nobody at first; its policy") {
+		t.Errorf("rules that name a policy and nobody: %+v", x)
+	}
 	d.Rules[1].Stop = true
 	if p, rule := route.PolicyOf(d, problem(service, alert.Critical)); p != nil {
 		t.Errorf("behind a rule that stops: %s by %s", p.ID, rule)
