@@ -280,6 +280,11 @@ func (w *work) there(x *Address) bool {
 		return w.directory.Reaches(x.UserID, x.Destination)
 	case route.Mattermost:
 		return w.directory.ReachesRoom(x.Destination)
+	case route.Email:
+		return w.directory.Mails(x.ContactID)
+	case route.Webhook:
+		_, ok := w.directory.Hook(x.Destination)
+		return ok
 	}
 	return true
 }

@@ -90,8 +90,8 @@ func (p *Policy) Validate() error {
 			if len(l.ids) > MaxPeople {
 				return refuse(at+"."+l.name, fmt.Sprintf("holds %d", len(l.ids)), fmt.Sprintf("keep to %d", MaxPeople))
 			}
-			if slices.Contains(l.ids, "") {
-				return refuse(at+"."+l.name, "holds an empty id", "leave it out")
+			if err := contact.CheckIDs(at+"."+l.name, l.ids); err != nil {
+				return err //nolint:wrapcheck // it is the answer
 			}
 		}
 	}

@@ -84,17 +84,29 @@ func TestNobodyIsRemindedForEver(t *testing.T) {
 
 func TestWhatIsNoPolicyIsRefused(t *testing.T) {
 	for field, p := range map[string]escalation.Policy{
-		"name":                   {},
-		"steps":                  {Name: "x"},
-		"steps[0].after_minutes": {Name: "x", Steps: []escalation.Step{step(0, "a")}},
-		"steps[1]":               {Name: "x", Steps: []escalation.Step{step(1, "a"), step(1)}},
-		"steps[0].contact_ids":   {Name: "x", Steps: []escalation.Step{step(1, "")}},
-		"rounds":                 {Name: "x", Steps: []escalation.Step{step(1, "a")}, Rounds: 21},
-		"remind_minutes":         {Name: "x", Remind: -1},
+		"name":                    {},
+		"steps":                   {Name: "x"},
+		"steps[0].after_minutes":  {Name: "x", Steps: []escalation.Step{step(0, "a")}},
+		"steps[1]":                {Name: "x", Steps: []escalation.Step{step(1, "a"), step(1)}},
+		"steps[0].contact_ids[0]": {Name: "x", Steps: []escalation.Step{step(1, "")}},
+		"steps[0].contact_ids[1]": {Name: "x", Steps: []escalation.Step{step(1, "a", "a")}},
+		"rounds":                  {Name: "x", Steps: []escalation.Step{step(1, "a")}, Rounds: 21},
+		"remind_minutes":          {Name: "x", Remind: -1},
 	} {
 		var fe *contact.FieldError
 		if err := p.Validate(); !errors.As(err, &fe) || fe.Field != field || fe.Mend == "" {
 			t.Errorf("%s: %v", field, err)
 		}
+	}
+}
+
+func TestAClockThatStoodStillMovesAllThatIsDue(t *testing.T) {
+	p := escalation.Policy{Remind: 7, Steps: []escalation.Step{step(5, "a"), step(5, "b")}}
+	r := p.Begin(began).Shift(time.Hour)
+	if !r.Due.Equal(began.Add(65*time.Minute)) || !r.Reminder.Equal(began.Add(67*time.Minute)) || !r.Began.Equal(began) {
+		t.Errorf("%+v", r)
+	}
+	if r := (escalation.Run{}).Shift(time.Hour); !r.When().IsZero() {
+		t.Errorf("nothing is due, and then at %s", r.When())
 	}
 }

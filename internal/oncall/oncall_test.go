@@ -147,6 +147,53 @@ func TestLayers(t *testing.T) {
 	})
 }
 
+// gapsOf are the stretches in which nobody is on call.
+func gapsOf(spans []oncall.Span) (out []string) {
+	for _, s := range spans {
+		if s.ContactID == "" {
+			out = append(out, s.From.Format("01-02 15:04")+"–"+s.To.Format("01-02 15:04"))
+		}
+	}
+	return out
+}
+
+func TestGapsAndOverlaps(t *testing.T) {
+	office := weekly("ann")
+	for d := 1; d <= 5; d++ {
+		office.Weekdays[d] = []contact.Range{{From: 9 * 60, To: 17 * 60}}
+	}
+	from := local(t, "UTC", "2026-01-05 00:00") // a Monday
+	p := plan(t, oncall.Schedule{Layers: []oncall.Layer{office}})
+	want := "[01-05 00:00–01-05 09:00 01-05 17:00–01-06 09:00 01-06 17:00–01-07 00:00]"
+	if got := fmt.Sprint(gapsOf(p.Spans(from, from.Add(48*time.Hour)))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if next := p.Next(local(t, "UTC", "2026-01-09 18:00")); !next.Equal(local(t, "UTC", "2026-01-12 09:00")) {
+		t.Errorf("after the weekend: %s", next)
+	}
+	t.Run("an override fills one, and one without a contact makes one", func(t *testing.T) {
+		p := plan(t, oncall.Schedule{Layers: []oncall.Layer{office}, Overrides: []oncall.Override{
+			{ID: "fills", ContactID: "ben", From: from.Add(17 * time.Hour), To: from.Add(33 * time.Hour)},
+			{ID: "frees", From: from.Add(36 * time.Hour), To: from.Add(37 * time.Hour)},
+		}})
+		want := "[01-05 00:00–01-05 09:00 01-06 12:00–01-06 13:00 01-06 17:00–01-07 00:00]"
+		if got := fmt.Sprint(gapsOf(p.Spans(from, from.Add(48*time.Hour)))); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+	t.Run("of layers that overlap the upper one counts, and of it nothing is hidden", func(t *testing.T) {
+		below, above := weekly("ben"), office
+		above.Name = "Office"
+		p := plan(t, oncall.Schedule{Layers: []oncall.Layer{below, above}})
+		if got := gapsOf(p.Spans(from.Add(9*time.Hour), from.Add(7*24*time.Hour))); got != nil {
+			t.Errorf("gaps: %v", got)
+		}
+		if a, b := p.At(from.Add(10*time.Hour)).Layer, p.At(from.Add(20*time.Hour)).Layer; a != "Office" || b != "Primary" {
+			t.Errorf("%q, then %q", a, b)
+		}
+	})
+}
+
 // Whatever the schedule, Spans says the same as asking At each minute.
 func TestSpansSayWhatAtSays(t *testing.T) {
 	night := weekly("nia", "ned")

@@ -1,6 +1,8 @@
 package route_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -267,5 +269,68 @@ func TestARoomIsToldAsSoonAsOneOfItsContactsIs(t *testing.T) {
 		if !got.Told || !got.HoldUntil.IsZero() || got.ContactID != "b" {
 			t.Errorf("%v: %+v", order, got)
 		}
+	}
+}
+
+// A hold ends at the first minute at which nothing holds: whatever the period, the
+// quiet hours and the windows, also in the nights in which clocks change.
+func TestAHoldEndsAtTheFirstMinuteThatIsFree(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(11, 4))
+	ranges := func() (out []contact.Range) {
+		for from := rnd.IntN(700); from < 1440 && len(out) < 3; {
+			to := min(from+1+rnd.IntN(700), 1440)
+			out = append(out, contact.Range{From: from, To: to})
+			from = to + 1 + rnd.IntN(500)
+		}
+		return out
+	}
+	held, free := 0, 0
+	for _, c := range []struct{ zone, from string }{
+		{"Europe/Berlin", "2026-03-28T20:00:00Z"}, {"Europe/Berlin", "2026-10-24T20:00:00Z"},
+		{"America/New_York", "2026-03-08T02:00:00Z"}, {"America/New_York", "2026-11-01T02:00:00Z"},
+		{"Australia/Lord_Howe", "2026-04-04T10:00:00Z"}, {"Australia/Lord_Howe", "2026-10-03T10:00:00Z"},
+		{"Pacific/Apia", "2011-12-29T20:00:00Z"}, {"UTC", "2026-11-22T12:00:00Z"},
+	} {
+		for range 12 {
+			d := quiet(daily("quiet", c.zone, ranges()...), "")
+			d.Periods = append(d.Periods, daily("open", c.zone, ranges()...))
+			d.Contacts[0].ServicePeriodID = "open"
+			start := moment(t, c.from)
+			zone, err := time.LoadLocation(c.zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range rnd.IntN(3) {
+				d.Windows = append(d.Windows, window.Window{Name: fmt.Sprint(i), Enabled: true, Zone: c.zone, RRule: "FREQ=DAILY",
+					Start: start.In(zone).Add(-24*time.Hour).Format("2006-01-02T") + fmt.Sprintf("%02d:%02d", rnd.IntN(24), rnd.IntN(60)), Minutes: 1 + rnd.IntN(600)})
+			}
+			d = d.Indexed()
+			ask := func(at time.Time) route.Decision {
+				q := problem(service, alert.Critical, "Anna")
+				q.Now = at
+				return only(t, route.Decide(d, q))
+			}
+			now := start.Add(time.Duration(rnd.IntN(600)) * time.Minute)
+			x := ask(now)
+			if !x.Told { // never within a week
+				continue
+			}
+			if x.HoldUntil.IsZero() {
+				free++
+				continue
+			}
+			held++
+			if y := ask(x.HoldUntil); !y.Told || !y.HoldUntil.IsZero() {
+				t.Fatalf("%s: held until %s, and at that time until %s", c.zone, x.HoldUntil.UTC(), y.HoldUntil.UTC())
+			}
+			for at := now; at.Before(x.HoldUntil); at = at.Add(time.Minute) {
+				if y := ask(at); y.HoldUntil.IsZero() {
+					t.Fatalf("%s from %s: held until %s, though at %s nothing holds", c.zone, now.UTC(), x.HoldUntil.UTC(), at.UTC())
+				}
+			}
+		}
+	}
+	if held < 20 || free == 0 {
+		t.Errorf("only %d were held, %d were not", held, free)
 	}
 }
