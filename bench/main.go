@@ -26,6 +26,7 @@ import (
 	"tocsin/bench/notify"
 	"tocsin/bench/page"
 	"tocsin/bench/push"
+	"tocsin/bench/storm"
 	"tocsin/bench/streams"
 	"tocsin/bench/table"
 	"tocsin/test/postgres"
@@ -59,6 +60,9 @@ func (b *bench) parts() []part {
 		{"push", "Web Push", b.push},
 		{"mattermost", "Mattermost in both directions", b.mattermost},
 		{"page", "The public status page", b.page},
+		{"storm", "When it rains", b.storm},
+		{"simulate", "A day in the simulator", b.simulate},
+		{"route", "Who hears of an event, with many rules", b.route},
 	}
 }
 
@@ -73,7 +77,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost, page; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost, page, storm, simulate, route; empty: all, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest, push and page; the median counts")
@@ -177,6 +181,18 @@ func (b *bench) push(ctx context.Context, w io.Writer) error {
 func (b *bench) mattermost(ctx context.Context, w io.Writer) error {
 	return mattermost.Run(ctx, w, mattermost.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Clicks: b.clicks, Alerts: b.clicks})
 }
+
+func (b *bench) rain() storm.Options {
+	return storm.Options{Dir: b.dir, Postgres: b.database, Alerts: 2800, Contacts: 10, Day: 100_000, Rules: 10_000, Objects: 100_000}
+}
+
+func (b *bench) storm(ctx context.Context, w io.Writer) error { return storm.Run(ctx, w, b.rain()) }
+
+func (b *bench) simulate(ctx context.Context, w io.Writer) error {
+	return storm.Simulate(ctx, w, b.rain())
+}
+
+func (b *bench) route(ctx context.Context, w io.Writer) error { return storm.Route(ctx, w, b.rain()) }
 
 func (b *bench) page(ctx context.Context, w io.Writer) error {
 	return page.Run(ctx, w, page.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds,

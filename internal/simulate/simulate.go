@@ -24,7 +24,7 @@ import (
 
 // What one simulation may be.
 const (
-	MaxEvents = 200_000             // that come in
+	MaxEvents = 300_000             // that come in
 	MaxInput  = 64 << 20            // bytes of them
 	MaxSpan   = 31 * 24 * time.Hour // from the first to the last
 	MaxAfter  = 7 * 24 * time.Hour  // that is looked at after the last
