@@ -164,3 +164,20 @@ func TestAReminderThatSomebodyAskedForIsNotHeld(t *testing.T) {
 		}
 	})
 }
+
+// An alert that became worse while it was held back is one alert.
+func TestOneAlertThatChangedWhileItWasHeldIsToldAsItself(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r, now := stormy(t, db)
+		now.move(-30 * time.Minute)
+		r.maintenance(t, now.now(), 15*time.Minute)
+		id := r.receive(t, event(call("1"), at(now.now()), func(e *alert.Event) { e.State = alert.Warning }),
+			event(call("2"), at(now.now()), func(e *alert.Event) { e.State = alert.Critical }))[1].AlertID
+		held := r.claim(t)
+		if len(held) != 1 || held[0].Digest != nil || held[0].Notice != alert.NoticeProblem || held[0].Event.State != alert.Critical {
+			t.Fatalf("%+v", held)
+		}
+		r.complete(t, held)
+		same(t, "its log", r.story(t, id), "digest jane browser cancelled", "problem jane browser cancelled", "problem jane browser sent")
+	})
+}

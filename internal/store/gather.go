@@ -66,7 +66,7 @@ func (db *DB) gather(ctx context.Context, cs []delivery.Claimed) ([]delivery.Cla
 			continue
 		}
 		t := tell(c, rows[c.Storm])
-		if c.Left == 1 && !c.Before && !c.Quiet && !c.Handed && c.Detail == "" {
+		if len(t.about) == 1 && !c.Before && !c.Quiet && !c.Handed && c.Detail == "" {
 			alone = append(alone, single{digest: c, id: t.left})
 			continue
 		}
@@ -115,15 +115,16 @@ func (db *DB) readStorms(ctx context.Context, storms []string) (map[string][]sto
 // told is what a digest tells of, before its worst alerts are read.
 type told struct {
 	digest channel.Digest
-	left   string   // the last of what it still collects
-	worst  []string // ids of alerts
-	source string   // id of the source that they have in common; empty: there are several
+	left   string          // the last of what it still collects
+	about  map[string]bool // alerts, or objects, of which it still collects something
+	worst  []string        // ids of alerts
+	source string          // id of the source that they have in common; empty: there are several
 }
 
 // tell counts what a digest tells of, in c too. What a storm was of counts until its
 // end, also what was over before it was told; of what was held back that does not.
 func tell(c *delivery.Claimed, rows []stormRow) *told {
-	t := &told{digest: channel.Digest{Storm: c.Storm}}
+	t := &told{digest: channel.Digest{Storm: c.Storm}, about: map[string]bool{}}
 	held := c.Reason == route.ReasonQuiet || c.Reason == route.ReasonPeriod || c.Reason == route.ReasonWindow
 	open := map[string]*stormRow{} // by what they are about, each once
 	fresh, before := map[string]bool{}, map[string]bool{}
@@ -141,7 +142,8 @@ func tell(c *delivery.Claimed, rows []stormRow) *told {
 		switch own := r.bundle == c.ID; {
 		case own && r.state == delivery.Collected:
 			c.Left++
-			t.left = r.id
+			t.left = max(t.left, r.id) // ids ascend with time
+			t.about[r.about()] = true
 			fresh[r.about()] = true
 		case own && r.state == delivery.Cancelled:
 			c.Gone++
@@ -280,6 +282,12 @@ func (db *DB) makeWay(ctx context.Context, cs []delivery.Claimed, alone []single
 			if err != nil {
 				return err
 			}
+			// What was collected of the same alert before says less.
+			_, err = w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = $2, done = $3, room = '' WHERE bundle = $1 AND bundle <> '' AND state = 'collected'`,
+				d.ID, toldLater, millis(now))
+			if err != nil {
+				return err
+			}
 			if len(got) == 0 {
 				if _, err := w.exec(ctx, "UPDATE delivery SET detail = $2 WHERE id = $1", d.ID, "the only one was over before it was told"); err != nil {
 					return err
@@ -308,3 +316,7 @@ func (db *DB) makeWay(ctx context.Context, cs []delivery.Claimed, alone []single
 
 // toldAlone is the detail of a digest that gave way.
 const toldAlone = "there was one alone to tell of, which is told by itself"
+
+// toldLater is the detail of what was collected of an alert before the one that is
+// told of it.
+const toldLater = "what came of the same alert later is told instead"
