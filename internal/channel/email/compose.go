@@ -118,7 +118,7 @@ func stateOf(m *channel.Message) alert.State {
 func (c *Channel) single(v *view, m *channel.Message, link Link) string {
 	name, state := channel.Cut(oneLine(m.Object.Name()), mostName), stateOf(m)
 	word, e, a := state.Word(), &m.Event, m.Alert
-	v.Colour, v.Badge = template.CSS(state.Colour()), word //nolint:gosec // one of ours
+	v.Colour, v.Badge = template.CSS(state.Colour()), m.Notice.Word() //nolint:gosec // one of ours
 	v.Output = channel.Cut(e.Output, mostOutput)
 	long := e.Long
 	subject := ""
@@ -128,9 +128,9 @@ func (c *Channel) single(v *view, m *channel.Message, link Link) string {
 		subject = "PROBLEM: " + v.Heading
 		if m.Snoozed || m.Reminder {
 			v.Heading = name + " is still " + word
-			subject = "REMINDER: " + v.Heading
+			v.Badge, subject = "Reminder", "REMINDER: "+v.Heading
 		} else if m.Duty != "" {
-			subject = "ESCALATED: " + v.Heading
+			v.Badge, subject = "Escalated", "ESCALATED: "+v.Heading
 		}
 		if a.Open() {
 			v.Output, long = channel.Cut(a.Output, mostOutput), a.Long
@@ -195,10 +195,11 @@ func (c *Channel) acked(v *view, m *channel.Message, name, word string) string {
 	e := &m.Event
 	v.Output = ""
 	if e.Type == alert.Unacknowledged || m.Alert == nil || m.Alert.Ack == nil {
+		v.Badge = "Given back"
 		v.Heading = "Nobody has " + name + " any more (" + word + ")"
 		v.say(e.Author, e.Comment)
 		if e.Type != alert.Unacknowledged {
-			v.Heading = name + " is acknowledged (" + word + ")"
+			v.Badge, v.Heading = "Acknowledged", name+" is acknowledged ("+word+")"
 			return "ACKNOWLEDGED: " + name + " (" + word + ")"
 		}
 		return "GIVEN BACK: " + name + " (" + word + ")"
