@@ -99,7 +99,7 @@ func TestWhileNobodyTakesIt(t *testing.T) {
 		for _, d := range r.deliveries(t, id) {
 			switch {
 			case d.Reason == route.ReasonEscalation && d.ContactID == joe:
-				if d.Why != "not acknowledged for 15 minutes: step 1 of policy “Night” chose this contact" || d.Notice != alert.NoticeProblem || d.State != delivery.Waiting {
+				if d.Why != "not acknowledged for 15 minutes: step 1 of policy “Night”; it chose this contact" || d.Notice != alert.NoticeProblem || d.State != delivery.Waiting {
 					t.Errorf("%+v", d)
 				}
 			case d.Reason == route.ReasonReminder && d.Why != "not acknowledged for 20 minutes: reminder of policy “Night”":

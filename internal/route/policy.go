@@ -47,7 +47,7 @@ func Escalate(d Directory, q Question, p *escalation.Policy, step int, since tim
 	r := Rule{ContactIDs: s.ContactIDs, GroupIDs: s.GroupIDs, ScheduleIDs: s.ScheduleIDs, Rooms: s.Rooms, Hooks: s.Hooks}
 	c := newDecider(d, q)
 	l := d.index.leads(&r)
-	c.follow(&l, leader{reason: ReasonEscalation, head: why, channels: s.Channels, tell: true})
+	c.follow(&l, leader{reason: ReasonEscalation, head: why + "; it", channels: s.Channels, tell: true})
 	return c.out
 }
 

@@ -139,7 +139,7 @@ func TestAStepTellsWhomItLeadsTo(t *testing.T) {
 	if want := []string{"Ops mattermost Ops escalation", "Siren webhook Siren escalation", "Cleo browser outside_period", "Bob browser escalation", "Anna browser escalation"}; !reflect.DeepEqual(short(got), want) {
 		t.Errorf("got  %q\nwant %q", short(got), want)
 	}
-	if why := got[3].Why; why != "not acknowledged for 1 hour 15 minutes: step 2 of policy “Night” chose group “Operators”" {
+	if why := got[3].Why; why != "not acknowledged for 1 hour 15 minutes: step 2 of policy “Night”; it chose group “Operators”" {
 		t.Error(why)
 	}
 	if got := route.Escalate(d, q, &p, 2, since); got != nil {
@@ -168,7 +168,7 @@ func TestAStepTellsWhomItLeadsTo(t *testing.T) {
 				said = append(said, x.ContactName)
 				continue
 			}
-			_, what, _ := strings.Cut(x.Why, "“Night” ")
+			_, what, _ := strings.Cut(x.Why, "“Night”; it ")
 			said = append(said, string(x.Reason)+": "+what)
 		}
 		if want := []string{
