@@ -100,8 +100,11 @@ func (m *mem) tellDigest(d *row) {
 		}
 	}
 	c.Left, c.Before = len(list), slices.ContainsFunc(s.sent, func(id string) bool { return id != d.ID })
-	if c.Left == 1 && !c.Before && !d.Quiet {
-		m.tellAlone(d, list[0], s)
+	if oneAlert(list) && !c.Before && !d.Quiet {
+		m.tellAlone(d, list[len(list)-1], s)
+		for _, r := range list[:len(list)-1] {
+			m.finish(r, delivery.Cancelled, "what came of the same alert later is told instead", nil)
+		}
 		return
 	}
 	c.Digest = s.tells(m, d)
@@ -118,6 +121,14 @@ func (m *mem) tellDigest(d *row) {
 		m.heard(r)
 		m.finish(r, d.State, delivery.Together(d.Detail), nil)
 	}
+}
+
+// oneAlert says whether all of what a digest collected, which is something, is about
+// one alert, or one object that has none.
+func oneAlert(list []*row) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(r *row) bool {
+		return r.AlertID != list[0].AlertID || r.AlertID == "" && r.ObjectID != list[0].ObjectID
+	})
 }
 
 // tellAlone tells the one thing that a digest has collected.
