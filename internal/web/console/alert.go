@@ -38,6 +38,7 @@ type alertView struct {
 	Asked   *asked   // the downtime that was asked for here
 	Lasts   []option // of a downtime
 	MayTell bool     // comments, downtimes
+	Hold    holdView // by maintenance windows
 }
 
 // moment is one event of a timeline, with what it made us tell.
@@ -140,6 +141,9 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 		view.Says = ackSays(a.Ack, view.Source.Name)
 	}
 	if view.Snoozed, err = c.snoozedNow(v, &a); err != nil {
+		return err
+	}
+	if view.Hold, err = c.hold(v, &a.Object); err != nil {
 		return err
 	}
 	if view.MayAck {
@@ -255,6 +259,7 @@ type objectView struct {
 	Timeline  []moment
 	Told      []toldRow
 	NotTold   []toldRow
+	Hold      holdView
 }
 
 func (c *console) object(w http.ResponseWriter, v *visit) error {
@@ -291,6 +296,9 @@ func (c *console) object(w http.ResponseWriter, v *visit) error {
 	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Alerts = c.rowsOf(v, items, []source.Source{view.Source}, v.URL.RequestURI())
 	view.Told, view.NotTold = split(ds, events)
+	if view.Hold, err = c.hold(v, &o); err != nil {
+		return err
+	}
 	return c.show(w, v, "object", view)
 }
 

@@ -138,6 +138,43 @@ func selectField(in url.Values, name, label string, options ...option) field {
 	return field{Name: name, Label: label, Kind: "select", Options: options, Half: true}
 }
 
+// repeatFields ask how something comes again; where it may happen once, that is the
+// first choice.
+func repeatFields(in url.Values, once bool) []field {
+	var days, nths, nthDays []option
+	for _, d := range weekdays() {
+		days = append(days, option{ruleDay(d), d.String(), slices.Contains(in["weekdays"], ruleDay(d))})
+		nthDays = append(nthDays, option{Value: ruleDay(d), Title: d.String()})
+	}
+	for _, o := range ordinals() {
+		nths = append(nths, option{Value: o[0], Title: strings.ToUpper(o[1][:1]) + o[1][1:]})
+	}
+	choices := []option{{Value: repeatDay, Title: "By days"}, {Value: repeatWeek, Title: "By weeks, on weekdays"}, {Value: repeatMonth, Title: "By months, on a day of the month"},
+		{Value: repeatWeekday, Title: "By months, on a weekday"}, {Value: repeatYear, Title: "By years"}, {Value: repeatRule, Title: "By a rule of my own"}}
+	if once {
+		choices = slices.Insert(choices, 0, option{Value: "", Title: "Not at all: it happens once"})
+	}
+	notOwn := "repeat=day week month weekday year"
+	fields := []field{
+		selectField(in, "repeat", "Repeats", choices...),
+		{Name: "every", Label: "Every so many", Kind: "number", Value: in.Get("every"), Min: "1", Max: strconv.Itoa(mostEvery), Half: true, When: notOwn, Hint: "1 is every one, 2 every other one."},
+		{Name: "weekdays", Label: "On", Kind: "checks", Options: days, When: "repeat=week"},
+		selectField(in, "monthday", "On", option{Value: "", Title: "The day of the first date"}, option{Value: "last", Title: "The last day of the month"}),
+		selectField(in, "nth", "On the", nths...),
+		selectField(in, "nthday", "Weekday", nthDays...),
+		{Name: "rule", Label: "Rule", Kind: "text", Value: in.Get("rule"), Mono: true, Auto: "off", When: "repeat=rule", Sample: "FREQ=MONTHLY;BYDAY=2TU,4TU", Hint: "As in calendars (RFC 5545), daily at the most. The time of day is that of the first date."},
+		selectField(in, "ends", "Ends", option{Value: "never", Title: "Never"}, option{Value: "until", Title: "On a date"}, option{Value: "count", Title: "After so many times"}),
+		{Name: "until", Label: "Last day", Kind: "date", Value: in.Get("until"), Half: true, When: "ends=until"},
+		{Name: "times", Label: "Times in all", Kind: "number", Value: in.Get("times"), Min: "1", Max: "999", Half: true, When: "ends=count;" + notOwn, Hint: "Counted from the first date on."},
+	}
+	fields[3].When, fields[4].When, fields[5].When = "repeat=month", "repeat=weekday", "repeat=weekday"
+	if once {
+		fields[7].When = notOwn + " rule"
+		fields[8].When += ";" + notOwn + " rule"
+	}
+	return fields
+}
+
 func (c *console) showSeries(w http.ResponseWriter, v *visit, code int, p plan, have publish.Planned, in url.Values, why error) error {
 	isNew := have.ID == ""
 	base, query := seriesPath+"/new", p.Query()
@@ -160,29 +197,7 @@ func (c *console) showSeries(w http.ResponseWriter, v *visit, code int, p plan, 
 		c.write(w, v.Request, code, "maintenance-form", "shell", view)
 		return nil
 	}
-	var days, nths, nthDays []option
-	for _, d := range weekdays() {
-		days = append(days, option{ruleDay(d), d.String(), slices.Contains(in["weekdays"], ruleDay(d))})
-		nthDays = append(nthDays, option{Value: ruleDay(d), Title: d.String()})
-	}
-	for _, o := range ordinals() {
-		nths = append(nths, option{Value: o[0], Title: strings.ToUpper(o[1][:1]) + o[1][1:]})
-	}
-	notOwn := "repeat=day week month weekday year"
-	repeat := section{Title: "How it comes again", Fields: []field{
-		selectField(in, "repeat", "Repeats", option{Value: repeatDay, Title: "By days"}, option{Value: repeatWeek, Title: "By weeks, on weekdays"}, option{Value: repeatMonth, Title: "By months, on a day of the month"},
-			option{Value: repeatWeekday, Title: "By months, on a weekday"}, option{Value: repeatYear, Title: "By years"}, option{Value: repeatRule, Title: "By a rule of my own"}),
-		{Name: "every", Label: "Every so many", Kind: "number", Value: in.Get("every"), Min: "1", Max: strconv.Itoa(mostEvery), Half: true, When: notOwn, Hint: "1 is every one, 2 every other one."},
-		{Name: "weekdays", Label: "On", Kind: "checks", Options: days, When: "repeat=week"},
-		selectField(in, "monthday", "On", option{Value: "", Title: "The day of the first date"}, option{Value: "last", Title: "The last day of the month"}),
-		selectField(in, "nth", "On the", nths...),
-		selectField(in, "nthday", "Weekday", nthDays...),
-		{Name: "rule", Label: "Rule", Kind: "text", Value: in.Get("rule"), Mono: true, Auto: "off", When: "repeat=rule", Sample: "FREQ=MONTHLY;BYDAY=2TU,4TU", Hint: "As in calendars (RFC 5545), daily at the most. The time of day is that of the first date."},
-		selectField(in, "ends", "Ends", option{Value: "never", Title: "Never"}, option{Value: "until", Title: "On a date"}, option{Value: "count", Title: "After so many times"}),
-		{Name: "until", Label: "Last day", Kind: "date", Value: in.Get("until"), Half: true, When: "ends=until"},
-		{Name: "times", Label: "Times in all", Kind: "number", Value: in.Get("times"), Min: "1", Max: "999", Half: true, When: "ends=count;" + notOwn, Hint: "Counted from the first date on."},
-	}, Buttons: []formButton{{Title: "Show the next dates", Action: base + "/check" + query, Wait: "Looking…"}}}
-	repeat.Fields[3].When, repeat.Fields[4].When, repeat.Fields[5].When = "repeat=month", "repeat=weekday", "repeat=weekday"
+	repeat := section{Title: "How it comes again", Fields: repeatFields(in, false), Buttons: []formButton{{Title: "Show the next dates", Action: base + "/check" + query, Wait: "Looking…"}}}
 	f.Sections = []section{
 		{Fields: []field{
 			{Name: "title", Label: "Title", Kind: "text", Value: in.Get("title"), Required: true, Auto: "off", Sample: "Weekly updates of the servers"},

@@ -70,7 +70,7 @@ type feedView struct {
 // mySpan is how far ahead one's own shifts are listed, and mostMine how many.
 const (
 	mySpan   = 60 * 24 * time.Hour
-	mostMine = 12
+	mostMine = 8
 )
 
 func (c *console) onCall(w http.ResponseWriter, v *visit) error {

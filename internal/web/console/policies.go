@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,7 +109,11 @@ func meansOfPolicy(p *escalation.Policy, names places) policyMeans {
 		m.Then = fmt.Sprintf("Then from the beginning, %d times in all.", rounds)
 	}
 	if p.Remind > 0 {
-		m.Remind = "Whoever was told is reminded every " + strings.TrimPrefix(inMinutes(p.Remind), "1 ") + "."
+		every := map[int]string{1: "minute", 60: "hour"}[p.Remind]
+		if every == "" {
+			every = inMinutes(p.Remind)
+		}
+		m.Remind = "Whoever was told is reminded every " + every + "."
 	}
 	if len(p.Steps) > 0 || p.Remind > 0 {
 		m.Stops = "An acknowledgement or the recovery stops it. When an acknowledgement ends before the problem does, it begins anew."
@@ -340,7 +343,7 @@ func drawStep(in url.Values, n, at, of int, names places) stepView {
 		after = "Minutes after the step before"
 	}
 	return stepView{Number: n, Title: "Step " + strconv.Itoa(at+1), First: at == 0, Last: at == of-1, Fields: []field{
-		{Name: name("after"), Label: after, Kind: "number", Value: in.Get(name("after")), Min: "1", Max: strconv.Itoa(escalation.Longest)},
+		{Name: name("after"), Label: after, Kind: "number", Value: in.Get(name("after")), Min: "1", Max: strconv.Itoa(escalation.Longest), Half: true},
 		{Name: name("who"), Label: "Tells", Kind: "parts", Groups: names.choose(in[name("who")]), Empty: "There is nobody to tell yet. Add contacts, then come back."},
 		{Name: name("channels"), Label: "Only by", Kind: "checks", Options: channelOptions(in[name("channels")]), Hint: "None ticked: by every channel that a contact has."},
 	}}
@@ -365,9 +368,4 @@ func (c *console) deletePolicy(w http.ResponseWriter, v *visit) error {
 		err = nil
 	}
 	return c.deleted(w, v, err, policiesPath, "The escalation policy is deleted.", "A rule names the policy. Take it out there first.")
-}
-
-// Told says that a policy leads to somebody.
-func (m policyMeans) Told() bool {
-	return slices.ContainsFunc(m.Steps, func(s stepMeans) bool { return !s.Gone })
 }

@@ -67,6 +67,9 @@ func shiftWords(x web.Shift, zone *time.Location, now time.Time) shiftRow {
 	}
 	if r.Going {
 		r.Lasts = ""
+		if to.Before(now.Add(oncall.MaxSpan)) {
+			r.Text = "until " + to.Format("Mon 2 Jan 2006, 15:04 MST")
+		}
 	}
 	if x.OverrideID != "" {
 		r.Why = "stands in"

@@ -37,6 +37,7 @@ type scheduleRow struct {
 	web.RotaView
 	Layers []string // in words, the one that counts first
 	Used   []use
+	Look   int // how many of its warnings want a look
 }
 
 func (c *console) schedules(w http.ResponseWriter, v *visit) error {
@@ -55,6 +56,11 @@ func (c *console) schedules(w http.ResponseWriter, v *visit) error {
 	view := schedulesView{shell: c.shell(w, v, schedulesPath, "Schedules")}
 	for _, r := range rotas {
 		row := scheduleRow{RotaView: r}
+		for _, x := range r.Warnings {
+			if x.Kind != web.WarnOverlap {
+				row.Look++
+			}
+		}
 		for i := len(r.Schedule.Layers) - 1; i >= 0; i-- {
 			row.Layers = append(row.Layers, layerWords(&r.Schedule.Layers[i], names))
 		}

@@ -276,6 +276,11 @@ func (m *matchView) add(b *status.Binding, o *alert.Object, sources map[string]s
 		}
 		m.Now = status.Worst(m.Now, b.Of(o.State))
 	}
+	m.keep(row)
+}
+
+// keep puts an object among those that are shown, while it is one of the worst.
+func (m *matchView) keep(row matchRow) {
 	at, _ := slices.BinarySearchFunc(m.Rows, row, func(a, b matchRow) int {
 		return cmp.Or(cmp.Compare(b.Makes.Rank(), a.Makes.Rank()), cmp.Compare(b.State.Severity(), a.State.Severity()),
 			strings.Compare(a.HostName(), b.HostName()), strings.Compare(a.ServiceName(), b.ServiceName()), strings.Compare(a.ID, b.ID))

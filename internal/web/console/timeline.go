@@ -113,7 +113,10 @@ func (c *console) drawRota(v *visit, s *oncall.Schedule, names places, days rota
 		bar := r.bar(x.From, x.To, x.Contact, look[x.ContactID])
 		bar.Href = row.Href
 		if x.Nobody() {
-			bar.Class, bar.Text = "gap", r.fit("nobody", bar.Wide)
+			bar.Class, bar.Text = "gap", ""
+			if bar.Wide > 60 {
+				bar.Text = "nobody"
+			}
 			if x.OverrideID != "" {
 				bar.Class = "gap meant"
 			}
