@@ -13,70 +13,108 @@ import (
 )
 
 // stormed is a storm, or a stretch of being held back: what its messages tell of, as
-// the store finds it when one is claimed. A test holds both against each other.
+// the store finds it when one is claimed. A test holds both against each other. A
+// storm may last all day, so what it counts is counted as things change, and what is
+// over is not kept.
 type stormed struct {
 	began    time.Time
-	list     []*subject // in the order in which they came
-	subjects map[any]*subject
-	open     []*subject // those of the list whose alerts may still change
-	over     int        // those whose alerts are over
-	bundles  map[string][]*row
-	sent     []string // digests that went out, and what was told in the place of one
+	list     []*subject          // in the order in which they came
+	subjects map[string]*subject // by alert, or by object where there is none
+	bundles  map[string][]*row   // of messages that are still to be told; those told alone at ""
+	told     bool                // some message of it was told
 
-	source, host string // what all have in common
-	mixed, many  bool   // there are several sources, hosts
+	firing, acked, over int // subjects
+
+	source, host, shown string // what all have in common
+	mixed, many         bool   // there are several sources, hosts
 }
 
 // subject is one alert of a storm, or one object without any.
 type subject struct {
-	about *told // nil: none
-	rows  []*row
+	of      *stormed
+	about   *told        // nil: no alert, or it is over
+	status  alert.Status // None: no alert
+	rows    []*row       // that may still be cancelled
+	settled bool         // something of it was told, or ended otherwise than cancelled
+}
+
+// turns notes how an alert stands.
+func (k *subject) turns(status alert.Status) {
+	s := k.of
+	for _, c := range []struct {
+		status alert.Status
+		n      int
+	}{{k.status, -1}, {status, 1}} {
+		switch c.status {
+		case alert.Firing:
+			s.firing += c.n
+		case alert.Acknowledged:
+			s.acked += c.n
+		case alert.Resolved:
+			s.over += c.n
+		}
+	}
+	if k.status = status; status == alert.Resolved {
+		k.about = nil
+	}
 }
 
 // counts says whether something of it was told, or is to be.
-func (s *subject) counts() bool {
-	return slices.ContainsFunc(s.rows, func(r *row) bool { return r.State != delivery.Cancelled })
-}
+func (k *subject) counts() bool { return k.elsewhere("-") }
 
 // elsewhere says whether another message than the digest tells of it, or told.
-func (s *subject) elsewhere(digest string) bool {
-	return slices.ContainsFunc(s.rows, func(r *row) bool { return r.Bundle != digest && r.State != delivery.Cancelled })
+func (k *subject) elsewhere(digest string) bool {
+	return k.settled || slices.ContainsFunc(k.rows, func(r *row) bool { return r.Bundle != digest && r.State != delivery.Cancelled })
+}
+
+// settle notes how deliveries of it ended.
+func (k *subject) settle() {
+	k.rows = slices.DeleteFunc(k.rows, func(r *row) bool {
+		open := r.State == delivery.Waiting || r.State == delivery.Collected
+		k.settled = k.settled || !open && r.State != delivery.Cancelled
+		return !open
+	})
 }
 
 // stormed adds a delivery to its storm.
 func (m *mem) stormed(r *row) {
 	s := m.storms[r.Storm]
 	if s == nil {
-		s = &stormed{began: r.Created, subjects: map[any]*subject{}, bundles: map[string][]*row{}}
+		s = &stormed{began: r.Created, subjects: map[string]*subject{}, bundles: map[string][]*row{}}
 		m.storms[r.Storm] = s
 	}
 	if r.Notice == alert.NoticeDigest {
 		return
 	}
 	s.bundles[r.Bundle] = append(s.bundles[r.Bundle], r)
-	var key any = r.about
-	if r.about == nil {
-		key = r.ObjectID
-	}
-	x := s.subjects[key]
-	if x == nil {
-		x = &subject{about: r.about}
-		s.subjects[key] = x
-		s.list = append(s.list, x)
-		if x.about != nil {
-			s.open = append(s.open, x)
+	k := s.subjects[subjectKey(r)]
+	if k == nil {
+		k = &subject{of: s}
+		s.subjects[subjectKey(r)] = k
+		s.list = append(s.list, k)
+		if r.about != nil {
+			k.about = r.about
+			k.turns(r.about.alert.Status)
+			r.about.subjects = append(r.about.subjects, k)
 		}
 		if r.object != nil {
 			s.has(&r.object.Object)
 		}
 	}
-	x.rows = append(x.rows, r)
+	k.rows = append(k.rows, r)
+}
+
+func subjectKey(r *row) string {
+	if r.AlertID == "" {
+		return "object " + r.ObjectID
+	}
+	return r.AlertID
 }
 
 // has notes what all that a storm is about have in common.
 func (s *stormed) has(o *alert.Object) {
 	if s.source == "" {
-		s.source, s.host = o.SourceID, o.Host
+		s.source, s.host, s.shown = o.SourceID, o.Host, o.HostName()
 	}
 	s.mixed = s.mixed || s.source != o.SourceID
 	s.many = s.many || s.mixed || s.host != o.Host
@@ -99,7 +137,7 @@ func (m *mem) tellDigest(d *row) {
 			c.Gone++
 		}
 	}
-	c.Left, c.Before = len(list), slices.ContainsFunc(s.sent, func(id string) bool { return id != d.ID })
+	c.Left, c.Before = len(list), s.told
 	if oneAlert(list) && !c.Before && !d.Quiet {
 		m.tellAlone(d, list[len(list)-1], s)
 		for _, r := range list[:len(list)-1] {
@@ -114,13 +152,20 @@ func (m *mem) tellDigest(d *row) {
 		msg := c.Message("", "")
 		m.sent(d, msg.Digest)
 	}
-	if d.State == delivery.Sent {
-		s.sent = append(s.sent, d.ID)
-	}
+	s.told = s.told || d.State == delivery.Sent
 	for _, r := range list {
 		m.heard(r)
 		m.finish(r, d.State, delivery.Together(d.Detail), nil)
 	}
+	s.settle(d.ID)
+}
+
+// settle notes how what a message had collected ended.
+func (s *stormed) settle(digest string) {
+	for _, r := range s.bundles[digest] {
+		s.subjects[subjectKey(r)].settle()
+	}
+	delete(s.bundles, digest)
 }
 
 // oneAlert says whether all of what a digest collected, which is something, is about
@@ -136,66 +181,51 @@ func (m *mem) tellAlone(d, r *row, s *stormed) {
 	m.finish(d, delivery.Cancelled, "there was one alone to tell of, which is told by itself", nil)
 	r.State, r.Bundle, r.Attempt, r.Expires = delivery.Waiting, "", d.Attempt, d.Expires
 	m.judge(r)
-	if r.State == delivery.Sent {
-		s.sent = append(s.sent, r.ID)
-	}
+	s.told = s.told || r.State == delivery.Sent
+	s.settle(d.ID)
 }
 
 // tells is what a message of the storm says at this moment. What a storm was of
 // counts until its end, also what was over before it was told; of what was held back
 // that does not.
 func (s *stormed) tells(m *mem, d *row) *channel.Digest {
-	x := &channel.Digest{Storm: d.Storm, Began: s.began, Total: len(s.list), About: s.words(m)}
-	open := s.open
-	held := d.Reason == route.ReasonQuiet || d.Reason == route.ReasonPeriod || d.Reason == route.ReasonWindow
-	if held {
-		open, x.Total = nil, 0
+	x := &channel.Digest{Storm: d.Storm, Began: s.began, Total: len(s.list), Open: s.firing, Acked: s.acked, Recovered: s.over, About: s.words(m)}
+	list := s.list
+	if d.Reason == route.ReasonQuiet || d.Reason == route.ReasonPeriod || d.Reason == route.ReasonWindow {
+		list, x.Total, x.Open, x.Acked, x.Recovered = nil, 0, 0, 0, 0
 		for _, k := range s.list {
-			if k.counts() {
-				x.Total++
-				open = append(open, k)
+			if !k.counts() {
+				continue
+			}
+			list = append(list, k)
+			x.Total++
+			switch k.status {
+			case alert.Firing:
+				x.Open++
+			case alert.Acknowledged:
+				x.Acked++
+			case alert.Resolved:
+				x.Recovered++
 			}
 		}
 	}
-	var still []*subject
-	for _, k := range open {
-		switch {
-		case k.about == nil:
-		case k.about.alert.Status == alert.Firing:
-			x.Open++
-			still = append(still, k)
-		case k.about.alert.Open():
-			x.Acked++
-			still = append(still, k)
-		default:
-			x.Recovered++
-		}
-	}
-	if !held { // what is over stays so
-		s.over += x.Recovered
-		s.open, x.Recovered = still, s.over
-	}
 	seen := map[*subject]bool{}
 	for _, r := range s.bundles[d.ID] {
-		if k := s.of(r); r.State == delivery.Collected && !seen[k] {
+		k := s.subjects[subjectKey(r)]
+		if r.State == delivery.Collected && !seen[k] {
 			if seen[k] = true; !k.elsewhere(d.ID) {
 				x.New++
 			}
 		}
 	}
-	for _, k := range worst(still) {
+	if m.brief { // nobody reads it
+		return x
+	}
+	for _, k := range worst(list) {
 		a := &k.about.alert
 		x.Worst = append(x.Worst, channel.Line{AlertID: a.ID, Object: a.Object, State: a.State, Status: a.Status, Output: a.Output, Since: a.Since})
 	}
 	return x
-}
-
-// of is what a delivery of the storm is about.
-func (s *stormed) of(r *row) *subject {
-	if r.about == nil {
-		return s.subjects[r.ObjectID]
-	}
-	return s.subjects[r.about]
 }
 
 // words says what all have in common.
@@ -203,8 +233,8 @@ func (s *stormed) words(m *mem) string {
 	switch {
 	case len(s.list) == 0 || s.mixed:
 		return ""
-	case !s.many && s.list[0].rows[0].object != nil:
-		return "host " + s.list[0].rows[0].object.Object.HostName()
+	case !s.many && s.host != "":
+		return "host " + s.shown
 	case m.sources[s.source] != "":
 		return "source " + m.sources[s.source]
 	}
@@ -212,9 +242,12 @@ func (s *stormed) words(m *mem) string {
 }
 
 // worst are those that a message names.
-func worst(open []*subject) []*subject {
+func worst(all []*subject) []*subject {
 	var list []*subject
-	for _, k := range open {
+	for _, k := range all {
+		if k.about == nil {
+			continue
+		}
 		i, _ := slices.BinarySearchFunc(list, k, func(x, y *subject) int {
 			a, b := &x.about.alert, &y.about.alert
 			return cmp.Or(cmp.Compare(b.State.Severity(), a.State.Severity()), strings.Compare(string(b.Status), string(a.Status)), // firing before acknowledged

@@ -44,6 +44,7 @@ type mem struct {
 	calm  queue[string]          // places
 	looks queue[string]          // objects that flap
 
+	brief  bool      // nobody reads what a message says any more
 	looked time.Time // when it was looked last whether they do
 
 	wrote func(*dispatch.Changes) // a transaction is done
@@ -54,7 +55,8 @@ type mem struct {
 // told is an alert, with its events and messages.
 type told struct {
 	alert     alert.Alert
-	rows      []*row // that are not ended, in the order of their making
+	rows      []*row     // that are not ended, in the order of their making
+	subjects  []*subject // of storms
 	addresses map[string]*address
 	latest    map[alert.Type]*alert.Event
 	asked     map[string]*dispatch.Asked // by event

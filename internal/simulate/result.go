@@ -33,12 +33,18 @@ func (r *run) note(text string) {
 	}
 }
 
-// line adds to the answer, up to its bound.
-func (r *run) line(l *Line) {
-	if len(r.result.Lines) >= r.request.Limit {
-		r.result.Left++
-		return
+// brief says whether the answer is full, and counts a line that is left out.
+func (r *run) brief() bool {
+	if len(r.result.Lines) < r.request.Limit {
+		return false
 	}
+	r.result.Left++
+	r.mem.brief = true
+	return true
+}
+
+// line adds to the answer.
+func (r *run) line(l *Line) {
 	l.At = l.At.In(r.zone)
 	if !l.Decided.IsZero() {
 		l.Decided = l.Decided.In(r.zone)
@@ -60,6 +66,9 @@ func (r *run) wrote(c *dispatch.Changes) {
 		e := &c.Events[i]
 		if e.Outcome == alert.Opened {
 			r.result.Alerts++
+		}
+		if r.brief() {
+			continue
 		}
 		l := Line{At: r.mem.now, What: Happened, Event: e.ID, Alert: e.AlertID, Input: r.current,
 			Type: e.Type, State: e.State, Author: e.Author, Outcome: e.Outcome, Why: e.Why, Output: e.Output}
@@ -92,42 +101,19 @@ func (r *run) ended(d *row, x *channel.Digest) {
 		r.full = true
 		r.note("There are more than 3,000,000 messages and decisions; the simulation ended there. Try a shorter stretch.")
 	}
-	l := Line{At: r.mem.now, Event: d.EventID, Alert: d.AlertID, Notice: d.Notice, Contact: d.ContactName, ContactID: d.ContactID,
-		Channel: d.Channel, Destination: d.DestinationName, Decided: d.Created, Reason: d.Reason, Why: d.Why, Detail: d.Detail}
-	t := r.tally(d)
-	switch d.State {
-	case delivery.Sent:
-		switch {
-		case d.Bundle != "":
-			l.What, l.Digest = Together, r.number(d.Bundle)
-			t.Together++
-		case d.Quiet:
-			l.What = Quietly
-			t.Quiet++
-		default:
-			l.What = Told
-			t.Told++
-			if x != nil {
-				t.Digests++
-			}
-		}
-	case delivery.Cancelled:
-		l.What = Cancelled
-		t.Cancelled++
-	case delivery.Expired:
-		l.What = Expired
-		t.Expired++
-	case delivery.Skipped:
-		l.What = NotTold
-		t.NotTold++
-	default:
-		l.What, l.At = Waiting, d.Due
-		if d.Bundle != "" {
-			l.Digest = r.number(d.Bundle)
-		}
-		t.Waiting++
+	what := r.count(d, x != nil)
+	if r.brief() {
+		return
 	}
-	if l.What != NotTold && d.Bundle == "" {
+	l := Line{At: r.mem.now, What: what, Event: d.EventID, Alert: d.AlertID, Notice: d.Notice, Contact: d.ContactName, ContactID: d.ContactID,
+		Channel: d.Channel, Destination: d.DestinationName, Decided: d.Created, Reason: d.Reason, Why: d.Why, Detail: d.Detail}
+	if what == Waiting {
+		l.At = d.Due
+	}
+	if d.Bundle != "" && (what == Together || what == Waiting) {
+		l.Digest = r.number(d.Bundle)
+	}
+	if what != NotTold && d.Bundle == "" {
 		l.Message = r.number(d.ID)
 	}
 	if x != nil {
@@ -139,6 +125,39 @@ func (r *run) ended(d *row, x *channel.Digest) {
 		r.named(&l, &d.object.Object)
 	}
 	r.line(&l)
+}
+
+// count counts what became of a message, and says it. many says that it tells of
+// several alerts.
+func (r *run) count(d *row, many bool) What {
+	t := r.tally(d)
+	switch d.State {
+	case delivery.Sent:
+		switch {
+		case d.Bundle != "":
+			t.Together++
+			return Together
+		case d.Quiet:
+			t.Quiet++
+			return Quietly
+		}
+		t.Told++
+		if many {
+			t.Digests++
+		}
+		return Told
+	case delivery.Cancelled:
+		t.Cancelled++
+		return Cancelled
+	case delivery.Expired:
+		t.Expired++
+		return Expired
+	case delivery.Skipped:
+		t.NotTold++
+		return NotTold
+	}
+	t.Waiting++
+	return Waiting
 }
 
 func (r *run) tally(d *row) *Tally {

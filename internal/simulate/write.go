@@ -95,6 +95,11 @@ func (m *mem) writeAlert(a *alert.Alert) {
 		m.alerts[a.ID] = k
 	}
 	ended := k.alert.Open() && !a.Open()
+	if k.alert.Status != a.Status {
+		for _, s := range k.subjects {
+			s.turns(a.Status)
+		}
+	}
 	k.alert = *a
 	if a.Status == alert.Acknowledged && a.Ack != nil && !a.Ack.Until.IsZero() {
 		m.ends.push(dispatch.AckEnd{AlertID: a.ID, EventID: a.Ack.EventID}, a.Ack.Until)
