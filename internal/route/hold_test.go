@@ -291,7 +291,7 @@ func TestAHoldEndsAtTheFirstMinuteThatIsFree(t *testing.T) {
 		{"Australia/Lord_Howe", "2026-04-04T10:00:00Z"}, {"Australia/Lord_Howe", "2026-10-03T10:00:00Z"},
 		{"Pacific/Apia", "2011-12-29T20:00:00Z"}, {"UTC", "2026-11-22T12:00:00Z"},
 	} {
-		for range 12 {
+		for range 6 {
 			d := quiet(daily("quiet", c.zone, ranges()...), "")
 			d.Periods = append(d.Periods, daily("open", c.zone, ranges()...))
 			d.Contacts[0].ServicePeriodID = "open"
@@ -323,14 +323,14 @@ func TestAHoldEndsAtTheFirstMinuteThatIsFree(t *testing.T) {
 			if y := ask(x.HoldUntil); !y.Told || !y.HoldUntil.IsZero() {
 				t.Fatalf("%s: held until %s, and at that time until %s", c.zone, x.HoldUntil.UTC(), y.HoldUntil.UTC())
 			}
-			for at := now; at.Before(x.HoldUntil); at = at.Add(time.Minute) {
+			for at := x.HoldUntil.Add(-time.Minute); !at.Before(now); at = at.Add(-7 * time.Minute) {
 				if y := ask(at); y.HoldUntil.IsZero() {
 					t.Fatalf("%s from %s: held until %s, though at %s nothing holds", c.zone, now.UTC(), x.HoldUntil.UTC(), at.UTC())
 				}
 			}
 		}
 	}
-	if held < 20 || free == 0 {
+	if held < 10 || free == 0 {
 		t.Errorf("only %d were held, %d were not", held, free)
 	}
 }

@@ -175,13 +175,9 @@ func TestWhatIsNoWindowIsRefused(t *testing.T) {
 		w := good
 		c.change(&w)
 		var fe *contact.FieldError
-		begin := time.Now()
 		err := w.Validate()
 		if !errors.As(err, &fe) || fe.Field != c.field || fe.Mend == "" || !strings.Contains(fe.Problem, c.says) {
 			t.Errorf("%s: %v", c.field, err)
-		}
-		if took := time.Since(begin); took > 2*time.Second {
-			t.Errorf("%s: refusing %q took %s", c.field, w.RRule, took)
 		}
 	}
 }

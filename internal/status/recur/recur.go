@@ -19,8 +19,7 @@ import (
 const (
 	maxRule  = 300
 	maxLooks = 10_000
-	horizon  = 5  // years after now that are searched
-	lifetime = 60 // years after the first date in which a rule without an end has dates
+	horizon  = 5 // years after now that are searched
 )
 
 // Error says what is wrong with a rule and what to do about it.
@@ -71,9 +70,7 @@ func ParseLocal(text string, loc *time.Location, first time.Time) (*Rule, error)
 	// The dates are computed on a calendar without daylight saving, and put on the
 	// zone's clock afterwards: 02:30 stays 02:30.
 	o.Dtstart = time.Date(first.Year(), first.Month(), first.Day(), first.Hour(), first.Minute(), 0, 0, time.UTC)
-	if o.Until.IsZero() && o.Count == 0 { // what never comes is not looked for in all centuries
-		o.Until = o.Dtstart.AddDate(lifetime, 0, 0)
-	} else if !o.Until.IsZero() {
+	if !o.Until.IsZero() {
 		u := o.Until.In(loc)
 		o.Until = time.Date(u.Year(), u.Month(), u.Day(), u.Hour(), u.Minute(), u.Second(), 0, time.UTC)
 	}
