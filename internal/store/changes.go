@@ -72,7 +72,7 @@ func newTables(d dialect) tables {
 		complete: newUpdate(d, `UPDATE delivery SET state = v.column3, due = CASE WHEN v.column6 = 0 THEN v.column4 ELSE delivery.due END,
 			detail = v.column5, done = v.column6, room = ''`, 6, "delivery.id", ` AND delivery.attempt = v.column2
 			AND (delivery.state IN ('waiting', 'handed') OR delivery.state = 'expired' AND v.column3 = 'sent')
-			RETURNING delivery.id, delivery.notice, delivery.state, delivery.detail`),
+			RETURNING delivery.id, CASE WHEN delivery.notice = 'digest' THEN 1 ELSE 0 END`),
 		deliveryNote: newUpdate(d, "UPDATE delivery SET note = v.column2", 2, "delivery.id", ""),
 		openAlert:    newUpdate(d, "UPDATE object SET alert_id = v.column2", 2, "object.id", ""),
 		seen:         newBulk(d, "SELECT v.column1, v.column2, "+seenSQL+" FROM %s WHERE "+seenSQL+" IS NOT NULL", 2),

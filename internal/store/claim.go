@@ -119,7 +119,7 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 			return err
 		}
 		counted := make(map[string]bool, len(cs))
-		var digests []ended
+		digests := map[string]bool{}
 		err = db.t.complete.each(len(cs), func(i int, args []any) []any {
 			c := &cs[i]
 			due, done := c.Due, time.Time{}
@@ -131,10 +131,12 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 			return append(args, c.ID, int64(c.Attempt), string(c.State), millis(due), c.Detail, millis(done))
 		}, func(text string, args []any) error {
 			return w.scan(ctx, func(s scanner) error {
-				e, err := scanEnded(s)
-				counted[e.id] = true
-				if e.notice == digestNotice && !unfinished(delivery.State(e.state)) {
-					digests = append(digests, e)
+				var id string
+				var digest int64
+				err := s.Scan(&id, &digest)
+				counted[id] = true
+				if digest > 0 {
+					digests[id] = true
 				}
 				return err
 			}, text, args...)
@@ -142,10 +144,16 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 		if err != nil {
 			return err
 		}
-		if err := w.endCollected(ctx, digests, now); err != nil {
+		kept := slices.DeleteFunc(slices.Clone(cs), func(c delivery.Completion) bool { return !counted[c.ID] })
+		var over []ended
+		for i := range kept {
+			if c := &kept[i]; digests[c.ID] && !unfinished(c.State) {
+				over = append(over, ended{c.ID, digestNotice, string(c.State), c.Detail})
+			}
+		}
+		if err := w.endCollected(ctx, over, now); err != nil {
 			return err
 		}
-		kept := slices.DeleteFunc(slices.Clone(cs), func(c delivery.Completion) bool { return !counted[c.ID] })
 		noted := those(kept, func(c *delivery.Completion) bool { return c.Note != nil })
 		err = db.t.deliveryNote.write(ctx, w, len(noted), func(i int, args []any) []any {
 			return append(args, noted[i].ID, cleaned(*noted[i].Note, mostNote))
