@@ -26,6 +26,9 @@ const sourceName = "lighthouse"
 // What the chat refers to: the visitor's contact, a rule, and a room for it.
 const (
 	opsName  = "ops"
+	shopName = "mira"
+	dbaName  = "jonas"
+	bossName = "helga"
 	shopRule = "Shop problems to the shop team"
 	shopRoom = "Web shop"
 )
@@ -38,8 +41,9 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 func furnish(ctx context.Context, a *app.App, password string, engine *station.Station) (token string, err error) {
 	db := a.Store()
 	u, err := db.UserByName(ctx, userName)
+	fresh := errors.Is(err, fault.ErrNotFound)
 	switch {
-	case errors.Is(err, fault.ErrNotFound):
+	case fresh:
 		if u, err = a.Auth().AddUser(ctx, auth.NewUser{Name: userName, DisplayName: "Demo visitor", Role: auth.Admin, Password: password}); err != nil {
 			return "", err
 		}
@@ -65,7 +69,10 @@ func furnish(ctx context.Context, a *app.App, password string, engine *station.S
 	if err := db.SaveSource(ctx, s); err != nil {
 		return "", err
 	}
-	return token, publicPage(ctx, a, s.ID)
+	if err := publicPage(ctx, a, s.ID); err != nil || !fresh {
+		return token, err
+	}
+	return token, plans(ctx, a)
 }
 
 // people makes the company: the visitor is the contact of everything, so that
@@ -86,13 +93,13 @@ func people(ctx context.Context, a *app.App, visitor auth.User) error {
 	you := contact.NewContact(opsName)
 	you.ID, you.DisplayName, you.UserID = newID(), "Operations (you)", visitor.ID
 
-	web := contact.NewContact("mira")
+	web := contact.NewContact(shopName)
 	web.ID, web.DisplayName, web.HostPeriodID, web.ServicePeriodID = newID(), "Mira Sand, web shop", office.ID, office.ID
 
-	dba := contact.NewContact("jonas")
+	dba := contact.NewContact(dbaName)
 	dba.ID, dba.DisplayName, dba.ServiceOptions, dba.HostOptions = newID(), "Jonas Feld, databases", "c,r", "d,r"
 
-	boss := contact.NewContact("helga")
+	boss := contact.NewContact(bossName)
 	boss.ID, boss.DisplayName, boss.PushHost, boss.PushService = newID(), "Helga Brandt, head of IT", false, false
 
 	for _, k := range []contact.Contact{you, web, dba, boss} {

@@ -142,6 +142,9 @@ func followsProblems(ctx context.Context, t *testing.T, client *http.Client, url
 			t.Errorf("the public page does not say %q", want)
 		}
 	}
+	if n := strings.Count(get("/api/v2/scheduled-maintenances/upcoming.json"), `"name":"New switch in Hall 2"`); n != 1 {
+		t.Errorf("the maintenance that a window is bound to is there %d times", n)
+	}
 	if n := strings.Count(get("/history.atom"), "<title>Orders could not be placed"); n != 1 {
 		t.Errorf("the incident of the past is there %d times", n)
 	}

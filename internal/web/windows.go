@@ -353,7 +353,7 @@ func (d *WindowDesk) showOnce(ctx context.Context, who publish.Who, w window.Win
 	}
 	note := publish.Note{Body: w.Page.Body}
 	if have != nil && have.Phase != status.Completed && have.Phase != status.Cancelled {
-		want.ID = have.ID
+		want.ID, want.Impact, want.AutoStart, want.AutoEnd = have.ID, have.Impact, have.AutoStart, have.AutoEnd
 		if slices.ContainsFunc(have.Updates, func(u status.Update) bool { return u.Body == w.Page.Body }) {
 			note.Body = "" // visitors have read it
 		}
@@ -377,7 +377,7 @@ func (d *WindowDesk) showSeries(ctx context.Context, who publish.Who, w window.W
 	want := status.Series{PageID: w.Page.PageID, Title: strings.TrimSpace(w.Page.Title), Body: w.Page.Body, Components: w.Page.ComponentIDs, Impact: status.ImpactNone,
 		Rule: w.RRule, Zone: zone, Start: start, Minutes: w.Minutes}
 	if have != nil {
-		want.ID = have.ID
+		want.ID, want.Impact, want.Until = have.ID, have.Impact, have.Until
 	} else {
 		own, err := d.same(ctx, w.ID, want)
 		if own != "" || err != nil {
