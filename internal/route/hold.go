@@ -68,7 +68,7 @@ func (c *decider) holdAt(who *contact.Contact, at time.Time) hold {
 	}
 	if c.heldByWindows() {
 		if until, names := c.windowsEnd(at); len(names) > 0 {
-			consider(hold{ReasonWindow, until, "it is in maintenance (" + strings.Join(names, ", ") + ") until " + by(until, until.Location())})
+			consider(hold{ReasonWindow, until, "it is in maintenance (“" + strings.Join(names, "”, “") + "”) until " + by(until, until.Location())})
 		}
 	}
 	if who == nil {
@@ -153,7 +153,7 @@ func (c *decider) heldByWindows() bool {
 func (c *decider) windowsEnd(at time.Time) (until time.Time, names []string) {
 	for _, w := range c.maintenance() {
 		if s, on := w.plan.At(at); on {
-			names = append(names, "“"+w.name+"”")
+			names = append(names, w.name)
 			if s.To.After(until) {
 				until = s.To
 			}
@@ -176,6 +176,8 @@ func (c *decider) maintenance() []*preparedWindow {
 	return c.windows
 }
 
+const heldBack = "; held back, for "
+
 // holdBack turns a decision that tells into one that tells later, or not at all.
 func (d *Decision) holdBack(h hold) {
 	switch {
@@ -184,7 +186,7 @@ func (d *Decision) holdBack(h hold) {
 		d.Told, d.Reason, d.Why = false, h.reason, d.Why+", but "+h.why
 	default:
 		d.Reason, d.HoldUntil = h.reason, h.until
-		d.Why += "; held back, for " + h.why
+		d.Why += heldBack + h.why
 	}
 }
 

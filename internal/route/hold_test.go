@@ -252,7 +252,7 @@ func TestMaintenanceHolds(t *testing.T) {
 			}
 		}
 	}
-	if until, names := route.Held(d, service, now); !until.Equal(now.Add(30*time.Minute)) || !reflect.DeepEqual(names, []string{"“W”"}) {
+	if until, names := route.Held(d, service, now); !until.Equal(now.Add(30*time.Minute)) || !reflect.DeepEqual(names, []string{"W"}) {
 		t.Errorf("Held: %s %q", until, names)
 	}
 }

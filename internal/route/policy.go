@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/internal/alert"
@@ -52,10 +53,17 @@ func Escalate(d Directory, q Question, p *escalation.Policy, step int, since tim
 }
 
 // Remind decides for those who were told of a problem before (q.Told), and whom
-// nobody relieved of it.
+// nobody relieved of it. A reminder is not held back for anybody: the next one comes
+// when nothing holds it.
 func Remind(d Directory, q Question, p *escalation.Policy, since time.Time) []Decision {
 	c := newDecider(d.Indexed(), q)
 	c.again(choice{ReasonReminder, fmt.Sprintf("not acknowledged for %s: reminder of policy “%s”", lasting(q.Now.Sub(since)), p.Name), ""})
+	for i := range c.out {
+		if d := &c.out[i]; !d.HoldUntil.IsZero() {
+			d.Told, d.HoldUntil, d.Destination, d.DestinationName = false, time.Time{}, "", ""
+			d.Why = strings.Replace(d.Why, heldBack, ", but ", 1)
+		}
+	}
 	return c.out
 }
 

@@ -210,6 +210,21 @@ func TestWhoWasToldIsReminded(t *testing.T) {
 	}
 }
 
+func TestAReminderIsNotHeldBack(t *testing.T) {
+	d := quiet(night("UTC"), "")
+	p := policy("Night")
+	q := at(problem(service, alert.Critical), moment(t, "2026-11-22T23:00:00Z"))
+	q.Told = []route.Told{{ContactID: "a", Channels: []string{route.Browser}}}
+	x := only(t, route.Remind(d, q, &p, q.Now.Add(-time.Hour)))
+	if x.Told || !x.HoldUntil.IsZero() || x.Reason != route.ReasonQuiet || !strings.Contains(x.Why, "reminder of policy “Night”, but Anna has quiet hours") {
+		t.Errorf("%+v", x)
+	}
+	q.Now = moment(t, "2026-11-23T06:30:00Z")
+	if x := only(t, route.Remind(d, q, &p, q.Now.Add(-time.Hour))); !x.Told || x.Reason != route.ReasonReminder {
+		t.Errorf("after them: %+v", x)
+	}
+}
+
 func TestLettersAndWebhooksOfContacts(t *testing.T) {
 	base := office(route.Rule{Name: "all", ContactIDs: []string{"a"}})
 	base.Mail, base.Hooks = true, []route.Hook{{ID: "siren", Name: "Siren"}, {ID: "every", Name: "Everything", Everything: true}}
