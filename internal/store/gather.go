@@ -251,8 +251,8 @@ type single struct {
 }
 
 // makeWay ends digests as Cancelled and claims in their place what they collected,
-// under the same lease. A digest whose claim was lost meanwhile, or whose one
-// delivery was cancelled, is claimed no more.
+// under the same lease. A digest whose claim was lost meanwhile is claimed no more,
+// and one whose delivery was cancelled is due again at once.
 func (db *DB) makeWay(ctx context.Context, cs []delivery.Claimed, alone []single) ([]delivery.Claimed, error) {
 	if len(alone) == 0 {
 		return cs, nil
@@ -268,12 +268,12 @@ func (db *DB) makeWay(ctx context.Context, cs []delivery.Claimed, alone []single
 		ds = nil
 		for _, s := range alone {
 			d := s.digest
-			n, err := w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = $3, done = $4, room = ''
-				WHERE id = $1 AND attempt = $2 AND `+unfinishedSQL, d.ID, int64(d.Attempt), toldAlone, millis(now))
+			held, err := collect(ctx, w, scanText, "SELECT id FROM delivery WHERE id = $1 AND attempt = $2 AND "+unfinishedSQL+db.d.forUpdate,
+				d.ID, int64(d.Attempt))
 			if err != nil {
 				return err
 			}
-			if n == 0 {
+			if len(held) == 0 {
 				continue
 			}
 			got, err := collect(ctx, w, scanDelivery, `UPDATE delivery SET state = 'waiting', bundle = '', attempt = $3, due = $4, expires = $5
@@ -282,16 +282,21 @@ func (db *DB) makeWay(ctx context.Context, cs []delivery.Claimed, alone []single
 			if err != nil {
 				return err
 			}
+			if len(got) == 0 { // whoever claims it next sees what is left
+				if _, err := w.exec(ctx, "UPDATE delivery SET due = $2 WHERE id = $1", d.ID, millis(now)); err != nil {
+					return err
+				}
+				continue
+			}
+			_, err = w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = $2, done = $3, room = '' WHERE id = $1`, d.ID, toldAlone, millis(now))
+			if err != nil {
+				return err
+			}
 			// What was collected of the same alert before says less.
 			_, err = w.exec(ctx, `UPDATE delivery SET state = 'cancelled', detail = $2, done = $3, room = '' WHERE bundle = $1 AND bundle <> '' AND state = 'collected'`,
 				d.ID, toldLater, millis(now))
 			if err != nil {
 				return err
-			}
-			if len(got) == 0 {
-				if _, err := w.exec(ctx, "UPDATE delivery SET detail = $2 WHERE id = $1", d.ID, "the only one was over before it was told"); err != nil {
-					return err
-				}
 			}
 			ds = append(ds, got...)
 		}
