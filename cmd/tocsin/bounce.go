@@ -75,7 +75,7 @@ func bounceKey(file string) (string, error) {
 	if file == "" {
 		return "", errors.New("no API key: name the file that has it with --key-file; tocsin apikey add NAME --scope email:bounces makes one")
 	}
-	raw, err := os.ReadFile(file) //nolint:gosec // the file that the caller names
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("read the API key: %w", err)
 	}

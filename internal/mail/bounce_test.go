@@ -13,7 +13,7 @@ import (
 
 func dsn(t testing.TB, name string) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("testdata", "bounces", name)) //nolint:gosec // a sample
+	raw, err := os.ReadFile(filepath.Join("testdata", "bounces", name))
 	if err != nil {
 		t.Fatal(err)
 	}

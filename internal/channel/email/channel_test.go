@@ -248,7 +248,9 @@ func TestWhoCannotBeWrittenToIsNot(t *testing.T) {
 func TestTheLinkIsKnownByItsHashAlone(t *testing.T) {
 	sink, d := mailsink.New(t, mailsink.Options{}), &desk{}
 	c := sinkChannel(t, sink, d)
-	send1(t, c, channeltest.Message("d1"))
+	if got := send1(t, c, channeltest.Message("d1")); !got.Accepted {
+		t.Fatal(got)
+	}
 	l, kept := sink.Await(t, 1)[0], d.kept()
 	if len(kept) != 1 || kept[0].AlertID != "a1" || kept[0].ContactID != "c1" || !kept[0].Expires.Equal(noon.Add(4*time.Hour)) || !kept[0].Used.IsZero() {
 		t.Fatalf("links are %+v", kept)

@@ -121,7 +121,7 @@ func (c *Channel) single(v *view, m *channel.Message, link Link) string {
 	v.Colour, v.Badge = template.CSS(state.Colour()), m.Notice.Word() //nolint:gosec // one of ours
 	v.Output = channel.Cut(e.Output, mostOutput)
 	long := e.Long
-	subject := ""
+	var subject string
 	switch m.Notice {
 	case alert.NoticeProblem:
 		v.Heading = name + " is " + word

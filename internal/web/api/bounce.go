@@ -62,14 +62,13 @@ func (a *API) bounce(ctx context.Context, in BounceIn) (BounceOut, error) {
 	}
 	for _, r := range in.Recipients {
 		b := mail.Bounced{Address: r.Address, Action: mail.Action(r.Action), Status: r.Status, Words: r.Words, By: r.By}
-		detail, failed := "", false
-		switch b.Action {
-		case mail.ActionFailed:
-			detail, failed = "came back: "+b.Says(), true
-		case mail.ActionDelayed:
-			detail = "is delayed: " + b.Says()
-		default:
+		failed := b.Action == mail.ActionFailed
+		if !failed && b.Action != mail.ActionDelayed {
 			continue
+		}
+		detail := "is delayed: " + b.Says()
+		if failed {
+			detail = "came back: " + b.Says()
 		}
 		noted, err := a.d.Mail.NoteBounce(ctx, delivery, detail, failed)
 		if err != nil {

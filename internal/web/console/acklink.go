@@ -139,7 +139,7 @@ func (a *ackLinks) unknown(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *ackLinks) failed(w http.ResponseWriter, r *http.Request, doing, alertID string, err error) {
-	a.Log.ErrorContext(r.Context(), doing, "alert_id", alertID, "error", err)
+	a.Log.ErrorContext(r.Context(), "letter's link not served", "doing", doing, "alert_id", alertID, "error", err)
 	w.Header().Set("Retry-After", "10")
 	a.show(w, r, http.StatusServiceUnavailable, ackLinkView{Heading: "That did not work just now", Text: "Nothing was changed. Open the link again in a moment.", Console: "/console/alerts"})
 }
@@ -182,7 +182,7 @@ func (a *ackLinks) serve(w http.ResponseWriter, r *http.Request, l mail.AckLink,
 		a.show(w, r, http.StatusOK, view)
 		return
 	}
-	a.acknowledge(w, r, l, who, view)
+	a.acknowledge(w, r, l, token, who, view)
 }
 
 // settled says why there is nothing to acknowledge; false when there is.
@@ -202,7 +202,7 @@ func (v *ackLinkView) settled(l mail.AckLink) bool {
 	return true
 }
 
-func (a *ackLinks) acknowledge(w http.ResponseWriter, r *http.Request, l mail.AckLink, who LinkActor, view ackLinkView) {
+func (a *ackLinks) acknowledge(w http.ResponseWriter, r *http.Request, l mail.AckLink, token string, who LinkActor, view ackLinkView) {
 	ctx := r.Context()
 	r.Body = http.MaxBytesReader(w, r.Body, mostLinkForm)
 	err := r.ParseForm()
@@ -244,7 +244,7 @@ func (a *ackLinks) acknowledge(w http.ResponseWriter, r *http.Request, l mail.Ac
 		}
 	}
 	// Whoever loads the page again sends no form again.
-	http.Redirect(w, r, r.URL.EscapedPath(), http.StatusSeeOther)
+	http.Redirect(w, r, AckLinkPath+token, http.StatusSeeOther)
 }
 
 // release gives a use back, also when the request has ended.
