@@ -156,6 +156,14 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	defer cancel()
 	report := f.a.Health(ctx)
 	gauge("tocsin_healthy", "1 when System health has no warning.", truth(report.OK))
+	warnings := map[string]int{"on-call": 0, "webhooks": 0, "email": 0} // there when all is well, too: alerts are made of them
+	for _, w := range report.Warnings {
+		part, _, _ := strings.Cut(w.Part, ":") // sources are one
+		warnings[part]++
+	}
+	for part, n := range warnings {
+		gauge("tocsin_health_warnings", "Warnings of System health, by the part that is not well.", float64(n), "part", part)
+	}
 	gauge("tocsin_ready", "1 when fit to take requests.", truth(report.Ready))
 	q, err := f.a.db.QueueFigures(ctx)
 	if err != nil {

@@ -122,6 +122,10 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 	keep(do("POST", "/mattermost/key", "", http.StatusCreated).field(t, "key"))
 	do("POST", "/mattermost/rooms", `{"name":"Hook","kind":"webhook","everything":true,"webhook_url":"`+away+`/hooks/`+keep("secretofthehook")+`"}`, http.StatusCreated)
 	do("POST", "/mattermost/rooms", `{"name":"Bot","kind":"bot","everything":true,"team":"company","channel":"ops"}`, http.StatusCreated)
+	posted := do("POST", "/webhooks", `{"name":"Out","form":"json","everything":true,"private":true,"url":"`+away+`/`+keep("secretoftheaddress")+`","secret":"`+keep("secret-of-the-signature")+`","token":"`+keep("secret-of-the-receiver")+`"}`, http.StatusCreated)
+	owner := do("POST", "/contacts", `{"name":"anna"}`, http.StatusCreated)
+	calendar := strings.TrimPrefix(do("POST", "/contacts/"+owner.field(t, "id")+"/calendar", "", http.StatusCreated).field(t, "url"), h.url)
+	keep(strings.TrimSuffix(strings.TrimPrefix(calendar, "/oncall/"), ".ics"))
 
 	// What is used is refused, and the refusals are kept for people to read.
 	rooms := do("GET", "/mattermost/rooms", "", http.StatusOK)
@@ -132,6 +136,12 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 			probes += got.body
 		}
 	}
+	if got := do("POST", "/webhooks/"+posted.field(t, "id")+"/test", "", http.StatusOK); got.field(t, "ok") != "false" || got.field(t, "detail") == "" {
+		t.Errorf("a webhook that refuses is tested: %s", got.body)
+	} else {
+		probes += got.body + posted.body
+	}
+	probes += h.call("GET", calendar, nil, "").body + h.call("GET", strings.TrimSuffix(calendar, ".ics"), nil, "").body + h.call("POST", calendar, nil, "{}").body
 	for _, name := range []string{"icinga", "am", "oitc"} {
 		got := do("POST", "/sources/"+name+"/probe", "", http.StatusOK)
 		if got.field(t, "ok") != "false" || got.field(t, "detail") == "" {
@@ -145,7 +155,7 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 	}
 	id := told.field(t, "receipts.0.alert_id")
 	do("POST", "/alerts/"+id+"/acknowledge", `{"comment":"mine"}`, http.StatusOK)
-	h.await("both rooms and the engine were tried", func() bool {
+	h.await("both rooms, the webhook and the engine were tried", func() bool {
 		tried := map[string]bool{}
 		var list struct {
 			Deliveries []struct {
@@ -161,7 +171,7 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 				tried[d.Channel+d.Destination] = true
 			}
 		}
-		return len(tried) == 3
+		return len(tried) == 4
 	})
 	for _, body := range []string{`{"token":"secretofthecommand"}`, "token=secretofthecommand&text=list&user_id=u1&user_name=u"} {
 		h.call("POST", "/callback/mattermost/command", nil, body, "Authorization", "Token secretofthecommand")
@@ -208,7 +218,7 @@ func TestSecretsAreNeverShownAgain(t *testing.T) {
 	})
 	t.Run("nor by a page", func(t *testing.T) {
 		seen := map[string]bool{}
-		todo := []string{"/console/alerts", "/console/mattermost", "/console/sources", "/console/health", "/console/settings", "/console/keys", "/console/deliveries"}
+		todo := []string{"/console/alerts", "/console/mattermost", "/console/sources", "/console/health", "/console/settings", "/console/keys", "/console/deliveries", "/console/webhooks", "/console/contacts"}
 		for len(todo) > 0 && len(seen) < 200 {
 			path := todo[0]
 			todo = todo[1:]
