@@ -199,7 +199,7 @@ const longestAfter = time.Hour
 // what is over.
 func retryAfter(text string, now time.Time) time.Duration {
 	if s, err := strconv.Atoi(text); err == nil {
-		return min(time.Duration(max(s, 0)), longestAfter/time.Second) * time.Second
+		return time.Duration(min(max(s, 0), int(longestAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return min(max(at.Sub(now), 0), longestAfter)
