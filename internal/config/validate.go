@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tocsin/internal/contact"
+	"tocsin/internal/storm"
 )
 
 // FieldError refuses a setting: which, what is wrong with it, and the mend.
@@ -60,11 +61,32 @@ func (s Settings) validateFlapping() error {
 	return within("flap_changes", s.FlapChanges, 3, 20, "3 to 20 changes, or 0 for never")
 }
 
+// mostStorms is how many sources may have rules of their own.
+const mostStorms = 1000
+
 func (s Settings) validateStorm() error {
-	err := s.Storm.Validate()
+	if err := validRules("storm", s.Storm); err != nil {
+		return err
+	}
+	if n := len(s.StormBySource); n > mostStorms {
+		return &FieldError{"storm_by_source", fmt.Sprintf("names %d sources", n), fmt.Sprintf("keep to %d", mostStorms)}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.StormBySource)) {
+		if id == "" || len(id) > contact.MaxName {
+			return &FieldError{"storm_by_source", fmt.Sprintf("names a source %q", id), "write the id of a source, as /api/v1/sources has it"}
+		}
+		if err := validRules("storm_by_source."+id, s.StormBySource[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validRules(field string, r storm.Rules) error {
+	err := r.Validate()
 	var wrong *contact.FieldError
 	if errors.As(err, &wrong) {
-		return &FieldError{"storm." + wrong.Field, wrong.Problem, wrong.Mend}
+		return &FieldError{field + "." + wrong.Field, wrong.Problem, wrong.Mend}
 	}
 	return err //nolint:wrapcheck // there is no other one
 }

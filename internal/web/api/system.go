@@ -45,10 +45,11 @@ type SettingsIO struct {
 	MailTTL       *int `json:"mail_ttl_minutes,omitempty" doc:"Minutes that it is tried to send an e-mail, 1 to 43200 (30 days)" example:"1440"`
 	HookTTL       *int `json:"hook_ttl_minutes,omitempty" doc:"Minutes that it is tried to post to a webhook, 1 to 43200 (30 days)" example:"240"`
 
-	Storm        *StormIO `json:"storm,omitempty" doc:"When alerts are told together: docs/storms.md"`
-	FlapChanges  *int     `json:"flap_changes,omitempty" doc:"After how many changes within flap_minutes an object counts as flapping where its engine does not say so, 3 to 20; 0: never" example:"6"`
-	FlapMinutes  *int     `json:"flap_minutes,omitempty" doc:"1 to 1440" example:"15"`
-	AckLinkHours *int     `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168" example:"4"`
+	Storm         *StormIO           `json:"storm,omitempty" doc:"When alerts are told together: docs/storms.md"`
+	StormBySource map[string]StormIO `json:"storm_by_source,omitempty" doc:"Rules of single sources, by id; given, it replaces all of them. What one leaves out is as in storm, and so are place and regain always"`
+	FlapChanges   *int               `json:"flap_changes,omitempty" doc:"After how many changes within flap_minutes an object counts as flapping where its engine does not say so, 3 to 20; 0: never" example:"6"`
+	FlapMinutes   *int               `json:"flap_minutes,omitempty" doc:"1 to 1440" example:"15"`
+	AckLinkHours  *int               `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168" example:"4"`
 }
 
 // StormIO says when it is a storm; what is left out stays as it is. Times are in
@@ -87,12 +88,19 @@ func (in *StormIO) into(r *storm.Rules) {
 }
 
 func settingsOut(s config.Settings) SettingsIO {
+	var bySource map[string]StormIO
+	for id, r := range s.StormBySource {
+		if bySource == nil {
+			bySource = make(map[string]StormIO, len(s.StormBySource))
+		}
+		bySource[id] = *stormOut(r)
+	}
 	return SettingsIO{
 		AutoClose: s.AutoClose, BrowserTTL: &s.BrowserTTL, CollapseAfter: &s.CollapseAfter,
 		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
-		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm),
+		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm), StormBySource: bySource,
 		FlapChanges: &s.FlapChanges, FlapMinutes: &s.FlapMinutes, AckLinkHours: &s.AckLinkHours,
 	}
 }
@@ -117,6 +125,14 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.FlapMinutes, in.FlapMinutes)
 	set(&s.AckLinkHours, in.AckLinkHours)
 	in.Storm.into(&s.Storm)
+	if in.StormBySource != nil {
+		s.StormBySource = make(map[string]storm.Rules, len(in.StormBySource))
+		for id, given := range in.StormBySource {
+			r := s.Storm
+			given.into(&r)
+			s.StormBySource[id] = r
+		}
+	}
 	if in.PushHosts != nil {
 		s.PushHosts = in.PushHosts
 	}
