@@ -83,7 +83,7 @@ func shiftWords(x web.Shift, zone *time.Location, now time.Time) shiftRow {
 	_, before := from.Zone()
 	_, after := to.Zone()
 	switch {
-	case r.Lasts == "" || before == after:
+	case before == after || !x.To.Before(now.Add(oncall.MaxSpan)):
 	case after > before:
 		r.Notes = append(r.Notes, "the clocks go forward in it: "+length(time.Duration(after-before)*time.Second)+" shorter")
 	default:
