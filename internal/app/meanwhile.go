@@ -16,7 +16,9 @@ import (
 	"tocsin/internal/markdown"
 	"tocsin/internal/status"
 	"tocsin/internal/store"
+	"tocsin/internal/web"
 	"tocsin/internal/web/api"
+	"tocsin/internal/web/console"
 	"tocsin/internal/web/page"
 	"tocsin/internal/web/static"
 )
@@ -127,7 +129,7 @@ func (a *App) standIn() (end func(), err error) {
 	mux.Handle("/static/", static.Handler())
 	mux.Handle("/sw-push.js", static.WorkerHandler())
 	mux.HandleFunc("GET /healthz", api.Healthz)
-	for _, path := range []string{"/console", "/console/", "/metrics", "/readyz", api.Prefix + "/", callbackPrefix} {
+	for _, path := range []string{"/console", "/console/", "/metrics", "/readyz", api.Prefix + "/", callbackPrefix, web.CalendarPath, console.AckLinkPath} {
 		mux.HandleFunc(path, away)
 	}
 	known := &public{host: hostOf(a.cfg.BaseURL)}

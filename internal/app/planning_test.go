@@ -334,6 +334,8 @@ func TestACalendarIsKnownByItsAddressAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.call("GET", newer, nil, "").wantText(t, http.StatusOK)
+	h.call("PUT", "/api/v1/contacts/"+mine, key, fmt.Sprintf(`{"name":"vera","user_id":%q}`, user)).want(t, "another name", http.StatusOK, "")
+	h.call("GET", newer, nil, "").wantText(t, http.StatusOK)
 	if got := h.call("DELETE", "/api/v1/contacts/"+mine+"/calendar", key, ""); got.status != http.StatusNoContent {
 		t.Errorf("%d %s", got.status, got.body)
 	}
