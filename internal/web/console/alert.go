@@ -39,6 +39,7 @@ type alertView struct {
 	Lasts   []option // of a downtime
 	MayTell bool     // comments, downtimes
 	Hold    holdView // by maintenance windows
+	Next    *escalating
 }
 
 // moment is one event of a timeline, with what it made us tell.
@@ -144,6 +145,9 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	if view.Hold, err = c.hold(v, &a.Object); err != nil {
+		return err
+	}
+	if view.Next, err = c.escalation(v, &a); err != nil {
 		return err
 	}
 	if view.MayAck {
@@ -307,7 +311,7 @@ func (m moment) Icon() string {
 	switch m.Type {
 	case alert.Acknowledgement, alert.Unacknowledged:
 		return "acknowledgement"
-	case alert.FlappingStart, alert.FlappingStop, alert.FlappingDisabled:
+	case alert.FlappingStart, alert.FlappingStop, alert.FlappingDisabled, alert.FlapDetected, alert.FlapCalm:
 		return "flapping"
 	case alert.DowntimeStart, alert.DowntimeEnd, alert.DowntimeCancelled:
 		return "downtime"

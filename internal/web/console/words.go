@@ -65,6 +65,8 @@ func toldOf(s delivery.State) look {
 		return look{"Not delivered", "no", "bad"}
 	case delivery.Skipped:
 		return look{"Not told", "dash", "dim"}
+	case delivery.Collected:
+		return look{"Collected", "wait", "info"}
 	}
 	return look{string(s), "dash", "dim"}
 }
@@ -218,6 +220,30 @@ func reasonWord(r route.Reason) string {
 		return "Did it themselves"
 	case route.ReasonSilent:
 		return "Nothing to tell"
+	case route.ReasonEscalation:
+		return "Nobody took it in time"
+	case route.ReasonReminder:
+		return "Reminder: nobody has it yet"
+	case route.ReasonHook:
+		return "The webhook gets every alert"
+	case route.ReasonStorm:
+		return "A storm, told together"
+	case route.ReasonOver:
+		return "The storm is over"
+	case route.ReasonQuiet:
+		return "Quiet hours"
+	case route.ReasonWindow:
+		return "Maintenance window"
+	case route.ReasonNobody:
+		return "leads to nobody"
+	case route.ReasonFlapping:
+		return "It flaps"
+	case route.ReasonMailOff:
+		return "E-mail is off"
+	case route.ReasonNoMail:
+		return "No e-mail address is known"
+	case route.ReasonNoHook:
+		return "No webhook is set"
 	}
 	return string(r)
 }
