@@ -244,7 +244,7 @@ func (a *ackLinks) acknowledge(w http.ResponseWriter, r *http.Request, l mail.Ac
 		}
 	}
 	// Whoever loads the page again sends no form again.
-	http.Redirect(w, r, AckLinkPath+token, http.StatusSeeOther)
+	http.Redirect(w, r, AckLinkPath+token, http.StatusSeeOther) //nolint:gosec // a token has letters, digits, - and _ only
 }
 
 // release gives a use back, also when the request has ended.
