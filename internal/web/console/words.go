@@ -235,7 +235,7 @@ func reasonWord(r route.Reason) string {
 	case route.ReasonWindow:
 		return "Maintenance window"
 	case route.ReasonNobody:
-		return "leads to nobody"
+		return "Leads to nobody"
 	case route.ReasonFlapping:
 		return "It flaps"
 	case route.ReasonMailOff:
