@@ -74,6 +74,7 @@ func begin(t *testing.T, o hub.Options) *world {
 func (w *world) serve() {
 	w.Helper()
 	w.must(w.hub.Start(w.ctx))
+	w.must(w.hub.OneByOne(w.ctx)) // each story looks at each message by itself
 	w.Cleanup(func() {
 		w.hub.Kill()
 		if w.Failed() {

@@ -24,6 +24,11 @@ func (h *Hub) Post(ctx context.Context, path string, in, out any) error {
 	return h.Call(ctx, http.MethodPost, path, h.Key, in, out)
 }
 
+// OneByOne switches storms off, for what looks at each message by itself.
+func (h *Hub) OneByOne(ctx context.Context) error {
+	return h.Call(ctx, http.MethodPut, "/settings", h.Key, map[string]any{"storm": map[string]any{"off": true}}, nil)
+}
+
 // RefusedError is an answer that is no success.
 type RefusedError struct {
 	Status int

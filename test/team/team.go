@@ -120,6 +120,9 @@ func (l *Lab) start(ctx, running context.Context, o Options) (err error) {
 	if err := l.Hub.Start(ctx); err != nil {
 		return err
 	}
+	if err := l.Hub.OneByOne(ctx); err != nil {
+		return err
+	}
 	l.people()
 	return l.furnish(ctx, o)
 }
