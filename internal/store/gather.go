@@ -59,7 +59,7 @@ func (db *DB) gather(ctx context.Context, cs []delivery.Claimed) ([]delivery.Cla
 	}
 	var alone []single
 	var wanted []string
-	tolds := make([]*told, len(cs))
+	var tolds []*told
 	for i := range cs {
 		c := &cs[i]
 		if c.Notice != alert.NoticeDigest || c.Storm == "" {
@@ -70,10 +70,10 @@ func (db *DB) gather(ctx context.Context, cs []delivery.Claimed) ([]delivery.Cla
 			alone = append(alone, single{digest: c, id: t.left})
 			continue
 		}
-		tolds[i] = t
+		tolds = append(tolds, t)
 		wanted = append(wanted, t.worst...)
 	}
-	if err := db.fillDigests(ctx, cs, tolds, wanted); err != nil {
+	if err := db.fillDigests(ctx, tolds, wanted); err != nil {
 		return nil, err
 	}
 	return db.makeWay(ctx, cs, alone)
@@ -86,13 +86,8 @@ func (db *DB) FillDigest(ctx context.Context, c *delivery.Claimed) error {
 	if err != nil {
 		return err
 	}
-	cs := []delivery.Claimed{*c}
-	t := tell(&cs[0], rows[c.Storm])
-	if err := db.fillDigests(ctx, cs, []*told{t}, t.worst); err != nil {
-		return err
-	}
-	*c = cs[0]
-	return nil
+	t := tell(c, rows[c.Storm])
+	return db.fillDigests(ctx, []*told{t}, t.worst)
 }
 
 func (db *DB) readStorms(ctx context.Context, storms []string) (map[string][]stormRow, error) {
@@ -114,6 +109,7 @@ func (db *DB) readStorms(ctx context.Context, storms []string) (map[string][]sto
 
 // told is what a digest tells of, before its worst alerts are read.
 type told struct {
+	of     *delivery.Claimed
 	digest channel.Digest
 	left   string          // the last of what it still collects
 	about  map[string]bool // alerts, or objects, of which it still collects something
@@ -124,7 +120,7 @@ type told struct {
 // tell counts what a digest tells of, in c too. What a storm was of counts until its
 // end, also what was over before it was told; of what was held back that does not.
 func tell(c *delivery.Claimed, rows []stormRow) *told {
-	t := &told{digest: channel.Digest{Storm: c.Storm}, about: map[string]bool{}}
+	t := &told{of: c, digest: channel.Digest{Storm: c.Storm}, about: map[string]bool{}}
 	held := c.Reason == route.ReasonQuiet || c.Reason == route.ReasonPeriod || c.Reason == route.ReasonWindow
 	open := map[string]*stormRow{} // by what they are about, each once
 	fresh, before := map[string]bool{}, map[string]bool{}
@@ -204,7 +200,7 @@ func (t *told) count(rows map[string]*stormRow, fresh, before map[string]bool) {
 }
 
 // fillDigests reads the alerts that digests name, and the names of their sources.
-func (db *DB) fillDigests(ctx context.Context, cs []delivery.Claimed, tolds []*told, wanted []string) error {
+func (db *DB) fillDigests(ctx context.Context, tolds []*told, wanted []string) error {
 	alerts := map[string]*alert.Alert{}
 	wanted = distinct(wanted)
 	err := db.t.stormAlerts.read(ctx, db.reads, len(wanted), texts(wanted), func(s scanner) error {
@@ -216,10 +212,7 @@ func (db *DB) fillDigests(ctx context.Context, cs []delivery.Claimed, tolds []*t
 		return fmt.Errorf("read the alerts that digests name: %w", err)
 	}
 	names := map[string]string{}
-	for i, t := range tolds {
-		if t == nil {
-			continue
-		}
+	for _, t := range tolds {
 		if t.source != "" {
 			if _, known := names[t.source]; !known {
 				list, err := collect(ctx, db.reads, scanText, "SELECT name FROM source WHERE id = $1", t.source)
@@ -238,8 +231,7 @@ func (db *DB) fillDigests(ctx context.Context, cs []delivery.Claimed, tolds []*t
 					Output: a.Output, Since: a.Since})
 			}
 		}
-		d := t.digest
-		cs[i].Digest = &d
+		t.of.Digest = &t.digest
 	}
 	return nil
 }
