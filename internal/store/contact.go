@@ -101,6 +101,11 @@ func (db *DB) DeleteContact(ctx context.Context, id string) error {
 	})
 }
 
+// Directory answers all that routing depends on, as it is now.
+func (db *DB) Directory(ctx context.Context) (route.Directory, error) {
+	return loadDirectory(ctx, db.reads)
+}
+
 // loadDirectory reads all that routing depends on.
 func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error) {
 	if d.Contacts, err = readContacts(ctx, q); err != nil {

@@ -91,6 +91,8 @@ type Store interface {
 	Rule(ctx context.Context, id string) (route.Rule, error)
 	SaveRule(ctx context.Context, r route.Rule) error
 	DeleteRule(ctx context.Context, id string) error
+	// Directory is all that routing depends on, as it is now.
+	Directory(ctx context.Context) (route.Directory, error)
 
 	Settings(ctx context.Context) (config.Settings, error) // Defaults where nothing was set
 	SaveSettings(ctx context.Context, s config.Settings) error

@@ -34,6 +34,7 @@ type alertsView struct {
 	Plain   string // address without the filter
 	LastAt  time.Time
 	Sourced bool // there is a source at all
+	Storm   string
 }
 
 type tab struct {
@@ -126,6 +127,13 @@ func readAlertQuery(q url.Values, contactID string) alertQuery {
 		a.filter.Search = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 		a.values.Set("q", s)
 	}
+	if s := q.Get("storm"); s != "" && len(s) <= 100 {
+		a.filter.Storm = s
+		a.values.Set("storm", s)
+		if q.Get("status") == "" { // a storm is all of its alerts
+			a.status, a.filter.Status = "all", nil
+		}
+	}
 	if q.Get("told") == "me" && contactID != "" {
 		a.toldMe = true
 		a.filter.ContactID = contactID
@@ -178,7 +186,8 @@ func (q alertQuery) fits(a alert.Alert, told func() bool) bool {
 			return false
 		}
 	}
-	return f.ContactID == "" || told()
+	// Whether a message of a storm tells of it is the store's to know.
+	return f.Storm == "" && f.ContactID == "" || told()
 }
 
 func (c *console) alerts(w http.ResponseWriter, v *visit) error {
@@ -227,6 +236,7 @@ func (c *console) alerts(w http.ResponseWriter, v *visit) error {
 	}
 	view.Kinds = []option{{"", "Hosts and services", q.filter.Kind == ""},
 		{"host", "Hosts", q.filter.Kind == alert.Host}, {"service", "Services", q.filter.Kind == alert.Service}}
+	view.Storm = q.filter.Storm
 	if next != "" {
 		view.Older = q.with("cursor", next)
 	}

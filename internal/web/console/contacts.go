@@ -26,6 +26,8 @@ type contactRow struct {
 	Services string
 	Groups   []string
 	Chat     string // how it is told in Mattermost
+	Mail     string // of what by e-mail; empty: of nothing
+	Hook     string // name of its webhook
 	Warning  string // why nothing reaches it
 }
 
@@ -92,17 +94,32 @@ func (c *console) contacts(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
+	hooks, err := c.Store.Hooks(ctx)
+	if err != nil {
+		return err
+	}
+	post, err := c.Mail.MailSettings(ctx)
+	if err != nil {
+		return err
+	}
 	view := contactsView{shell: c.shell(w, v, "/console/contacts", "Contacts")}
 	for _, k := range all {
 		r := contactRow{Contact: k}
 		r.Hosts, r.Services = hearsOfHosts(k), hearsOfServices(k)
 		var reached bool
 		r.Chat, reached = now.words(k)
+		r.Mail = mailedOf(k)
+		for _, h := range hooks {
+			if h.ID == k.Hook {
+				r.Hook, reached = h.Name, reached || !h.Disabled
+			}
+		}
+		reached = reached || r.Mail != "" && k.Email != "" && post.Enabled
 		u, known := users[k.UserID]
 		switch {
 		case k.UserID == "" && reached:
 		case k.UserID == "":
-			r.Warning = "No user is linked, so no browser is reached."
+			r.Warning = "No user is linked, so no browser is reached, and no other way is open."
 		case !known:
 			r.Warning = "The linked user is gone."
 		case u.Disabled:
@@ -118,6 +135,19 @@ func (c *console) contacts(w http.ResponseWriter, v *visit) error {
 		view.Rows = append(view.Rows, r)
 	}
 	return c.show(w, v, "contacts", view)
+}
+
+// mailedOf says of what a contact is told by e-mail.
+func mailedOf(k contact.Contact) string {
+	switch {
+	case k.MailHost && k.MailService:
+		return "hosts and services"
+	case k.MailHost:
+		return "hosts"
+	case k.MailService:
+		return "services"
+	}
+	return ""
 }
 
 // chatNow is what contacts can be told of in Mattermost.
@@ -281,6 +311,21 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 		}
 		return out
 	}
+	hooks, err := c.hookOptions(v, func(id string) bool { return id == k.Hook })
+	if err != nil {
+		return form{}, err
+	}
+	hooks = slices.Insert(hooks, 0, option{"", "None", k.Hook == ""})
+	quiet := periodOptions(k.QuietPeriodID)
+	quiet[0].Title = "Never"
+	post, err := c.Mail.MailSettings(v.Context())
+	if err != nil {
+		return form{}, err
+	}
+	mailHint := ""
+	if !post.Enabled {
+		mailHint = "E-mail is off for this hub: see Settings, E-mail."
+	}
 	id := v.PathValue("id")
 	f := form{
 		Action: "/console/contacts/" + id, Submit: "Save contact", Cancel: "/console/contacts", Locked: !v.may(auth.WriteConfig),
@@ -292,20 +337,31 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 				{Name: "user_id", Label: "Linked user", Kind: "select", Options: userOptions, Half: true, Hint: "Whose tabs and devices show the notifications."},
 				{Name: "engine_user_id", Label: "The engine's user id", Kind: "text", Value: k.EngineUserID, Half: true, Hint: "What openITCOCKPIT passes as --user-id. Empty if none."},
 			}},
-			{Title: "Mattermost", Fields: []field{
-				{Name: "mattermost", Label: "Told there", Kind: "select", Options: now.options(k), Half: true, Hint: now.hint(k)},
+			{Title: "Mattermost and webhook", Fields: []field{
+				{Name: "hook", Label: "Webhook", Kind: "select", Options: hooks, Half: true, Hint: "Of its own: a topic of ntfy, an app of Gotify."},
+				{Name: "mattermost", Label: "Told in Mattermost", Kind: "select", Options: now.options(k), Half: true, Hint: now.hint(k)},
 			}},
 			{Title: "Hosts", Fields: []field{
 				{Name: "host_notifications", Label: "Notifications for hosts", Kind: "checkbox", Checked: k.HostNotifications, Half: true},
 				{Name: "push_host", Label: "By push, for hosts: open tabs and Web Push", Kind: "checkbox", Checked: k.PushHost, Half: true},
+				{Name: "mail_host", Label: "By e-mail, for hosts", Kind: "checkbox", Checked: k.MailHost, Half: true, Hint: mailHint},
 				{Name: "host_options", Label: "Tell of", Kind: "checks", Options: letters(k.HostOptions, hostOptionWords())},
 				{Name: "host_period_id", Label: "When", Kind: "select", Options: periodOptions(k.HostPeriodID), Half: true},
 			}},
 			{Title: "Services", Fields: []field{
 				{Name: "service_notifications", Label: "Notifications for services", Kind: "checkbox", Checked: k.ServiceNotifications, Half: true},
 				{Name: "push_service", Label: "By push, for services: open tabs and Web Push", Kind: "checkbox", Checked: k.PushService, Half: true},
+				{Name: "mail_service", Label: "By e-mail, for services", Kind: "checkbox", Checked: k.MailService, Half: true, Hint: mailHint},
 				{Name: "service_options", Label: "Tell of", Kind: "checks", Options: letters(k.ServiceOptions, serviceOptionWords())},
 				{Name: "service_period_id", Label: "When", Kind: "select", Options: periodOptions(k.ServicePeriodID), Half: true},
+			}},
+			{Title: "Quiet hours", Hint: "What is held back is told together when they are over, as far as it is still true. Whoever is on call hears of everything.", Fields: []field{
+				{Name: "quiet_period_id", Label: "Left in peace", Kind: "select", Options: quiet, Half: true, Hint: "A time period."},
+				{Name: "quiet_pass", Label: "Told all the same", Kind: "select", Half: true, Options: []option{
+					{contact.QuietNothing, "Nothing", k.QuietPass == contact.QuietNothing},
+					{contact.QuietCritical, "Critical services, hosts that are down", k.QuietPass == contact.QuietCritical},
+					{contact.QuietWarning, "All problems, but no recoveries", k.QuietPass == contact.QuietWarning},
+				}},
 			}},
 		},
 	}
@@ -319,7 +375,9 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 func readContact(k contact.Contact, in url.Values) (contact.Contact, error) {
 	k.Name, k.DisplayName, k.Email = text(in, "name"), text(in, "display_name"), text(in, "email")
 	k.UserID, k.EngineUserID = in.Get("user_id"), text(in, "engine_user_id")
-	k.Mattermost = in.Get("mattermost")
+	k.Mattermost, k.Hook = in.Get("mattermost"), in.Get("hook")
+	k.MailHost, k.MailService = in.Get("mail_host") != "", in.Get("mail_service") != ""
+	k.QuietPeriodID, k.QuietPass = in.Get("quiet_period_id"), in.Get("quiet_pass")
 	k.HostPeriodID, k.ServicePeriodID = in.Get("host_period_id"), in.Get("service_period_id")
 	k.HostNotifications, k.ServiceNotifications = in.Get("host_notifications") != "", in.Get("service_notifications") != ""
 	k.PushHost, k.PushService = in.Get("push_host") != "", in.Get("push_service") != ""

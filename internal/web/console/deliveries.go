@@ -19,19 +19,22 @@ type deliveriesView struct {
 	Older    string
 	First    string
 	Narrow   bool
+	Together string // a digest, or a storm: what the list is narrowed to
+	Storm    string
+	Bundle   string
 }
 
 func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
 	ctx := v.Context()
 	in := v.URL.Query()
-	f := delivery.Filter{Channel: in.Get("channel"), ContactID: in.Get("contact"), Cursor: in.Get("cursor"), Limit: 100}
+	f := delivery.Filter{Channel: in.Get("channel"), ContactID: in.Get("contact"), Storm: in.Get("storm"), Bundle: in.Get("bundle"), Cursor: in.Get("cursor"), Limit: 100}
 	q := url.Values{}
-	for _, key := range []string{"state", "channel", "contact"} {
+	for _, key := range []string{"state", "channel", "contact", "storm", "bundle"} {
 		if s := in.Get(key); s != "" {
 			q.Set(key, s)
 		}
 	}
-	all := []delivery.State{delivery.Waiting, delivery.Handed, delivery.Sent, delivery.Expired, delivery.Cancelled, delivery.Dead, delivery.Skipped}
+	all := []delivery.State{delivery.Waiting, delivery.Collected, delivery.Handed, delivery.Sent, delivery.Expired, delivery.Cancelled, delivery.Dead, delivery.Skipped}
 	if s := delivery.State(in.Get("state")); slices.Contains(all, s) {
 		f.States = []delivery.State{s}
 	}
@@ -47,7 +50,14 @@ func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := deliveriesView{shell: c.shell(w, v, "/console/deliveries", "Deliveries"), Queue: queue, Rows: rows, Narrow: len(q) > 0}
+	view := deliveriesView{shell: c.shell(w, v, "/console/deliveries", "Deliveries"), Queue: queue, Rows: rows, Narrow: len(q) > 0,
+		Storm: f.Storm, Bundle: f.Bundle}
+	switch {
+	case f.Bundle != "":
+		view.Together = "What one message tells of"
+	case f.Storm != "":
+		view.Together = "One storm, or one stretch in which messages were held back"
+	}
 	view.States = []option{{"", "Any state", f.States == nil}}
 	for _, s := range all {
 		view.States = append(view.States, option{string(s), toldOf(s).Word, slices.Contains(f.States, s)})

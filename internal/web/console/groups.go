@@ -32,12 +32,21 @@ func (c *console) groups(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
+	schedules, err := c.Store.Schedules(v.Context())
+	if err != nil {
+		return err
+	}
 	view := groupsView{shell: c.shell(w, v, "/console/groups", "Groups")}
 	for _, g := range groups {
 		r := groupRow{Group: g}
 		for _, k := range contacts {
 			if slices.Contains(g.ContactIDs, k.ID) {
 				r.Members = append(r.Members, contactLabel(k))
+			}
+		}
+		for _, s := range schedules {
+			if slices.Contains(g.ScheduleIDs, s.ID) {
+				r.Members = append(r.Members, "On call: "+s.Name)
 			}
 		}
 		for _, x := range rules {
@@ -72,6 +81,14 @@ func (c *console) showGroup(w http.ResponseWriter, v *visit, status int, g conta
 		return err
 	}
 	members := contactOptions(contacts, g.ContactIDs)
+	schedules, err := c.Store.Schedules(v.Context())
+	if err != nil {
+		return err
+	}
+	var duties []option
+	for _, s := range schedules {
+		duties = append(duties, option{s.ID, s.Name, slices.Contains(g.ScheduleIDs, s.ID)})
+	}
 	id, heading := v.PathValue("id"), "New group"
 	f := form{
 		Action: "/console/groups/" + id, Submit: "Save group", Cancel: "/console/groups", Locked: !v.may(auth.WriteConfig),
@@ -79,6 +96,7 @@ func (c *console) showGroup(w http.ResponseWriter, v *visit, status int, g conta
 			{Name: "name", Label: "Name", Kind: "text", Value: g.Name, Required: true, Half: true},
 			{Name: "description", Label: "Description", Kind: "text", Value: g.Description, Half: true},
 			{Name: "contact_ids", Label: "Contacts", Kind: "checks", Options: members, Empty: "There are no contacts yet. Add some, then come back."},
+			{Name: "schedule_ids", Label: "And who is on call in", Kind: "checks", Options: duties, Empty: "There are no schedules yet: see On call.", Hint: onCallHint(duties)},
 		}}},
 	}
 	if id != "new" {
@@ -105,6 +123,7 @@ func (c *console) saveGroup(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	g.Name, g.Description, g.ContactIDs = text(v.PostForm, "name"), text(v.PostForm, "description"), chosen(v.PostForm, "contact_ids")
+	g.ScheduleIDs = chosen(v.PostForm, "schedule_ids")
 	if err := g.Validate(); err != nil {
 		return c.showGroup(w, v, http.StatusUnprocessableEntity, g, err)
 	}

@@ -9,8 +9,8 @@ import (
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
-	"tocsin/internal/chat"
 	"tocsin/internal/contact"
+	"tocsin/internal/escalation"
 	"tocsin/internal/route"
 )
 
@@ -24,8 +24,10 @@ type ruleRow struct {
 	route.Rule
 	When  []string // its conditions in words; empty: every alert
 	Tells []string
-	First bool
-	Last  bool
+	// Policy is the name of the one that is followed while nobody takes it.
+	Policy string
+	First  bool
+	Last   bool
 }
 
 // preview answers "who would be told?" of a problem that somebody makes up.
@@ -39,7 +41,7 @@ type preview struct {
 }
 
 func (c *console) rules(w http.ResponseWriter, v *visit) error {
-	dir, err := c.directory(v)
+	dir, err := c.Store.Directory(v.Context())
 	if err != nil {
 		return err
 	}
@@ -48,6 +50,10 @@ func (c *console) rules(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	rooms, err := c.Store.Rooms(v.Context())
+	if err != nil {
+		return err
+	}
+	hooks, err := c.Store.Hooks(v.Context())
 	if err != nil {
 		return err
 	}
@@ -65,10 +71,23 @@ func (c *console) rules(w http.ResponseWriter, v *visit) error {
 				row.Tells = append(row.Tells, contactLabel(k))
 			}
 		}
+		for _, s := range dir.Schedules {
+			if slices.Contains(r.ScheduleIDs, s.ID) {
+				row.Tells = append(row.Tells, "On call: "+s.Name)
+			}
+		}
 		for _, m := range rooms {
 			if slices.Contains(r.Rooms, m.ID) {
 				row.Tells = append(row.Tells, "Mattermost: "+m.Name)
 			}
+		}
+		for _, h := range hooks {
+			if slices.Contains(r.Hooks, h.ID) {
+				row.Tells = append(row.Tells, "Webhook: "+h.Name)
+			}
+		}
+		if i := slices.IndexFunc(dir.Policies, func(p escalation.Policy) bool { return p.ID == r.PolicyID }); i >= 0 {
+			row.Policy = dir.Policies[i].Name
 		}
 		view.Rows = append(view.Rows, row)
 	}
@@ -110,76 +129,6 @@ func conditions(r route.Rule, sources map[string]string) []string {
 		out = append(out, "label "+line)
 	}
 	return out
-}
-
-func (c *console) directory(v *visit) (route.Directory, error) {
-	ctx := v.Context()
-	set, err := c.Store.Settings(ctx)
-	if err != nil {
-		return route.Directory{}, err
-	}
-	d := route.Directory{Users: map[string]bool{}, WebPush: set.WebPush}
-	devices, err := c.Store.Devices(ctx, "")
-	if err != nil {
-		return d, err
-	}
-	for _, s := range devices {
-		if d.Devices == nil {
-			d.Devices = map[string][]route.Device{}
-		}
-		d.Devices[s.UserID] = append(d.Devices[s.UserID], route.Device{ID: s.ID, Name: s.Name})
-	}
-	if err := c.chatDirectory(v, &d); err != nil {
-		return d, err
-	}
-	if d.Contacts, err = c.Store.Contacts(ctx); err != nil {
-		return d, err
-	}
-	if d.Groups, err = c.Store.Groups(ctx); err != nil {
-		return d, err
-	}
-	if d.Rules, err = c.Store.Rules(ctx); err != nil {
-		return d, err
-	}
-	if d.Periods, err = c.Store.Periods(ctx); err != nil {
-		return d, err
-	}
-	users, err := c.Store.Users(ctx)
-	for _, u := range users {
-		d.Users[u.ID] = !u.Disabled
-	}
-	return d, err
-}
-
-// chatDirectory fills in what decides who is told in Mattermost.
-func (c *console) chatDirectory(v *visit, d *route.Directory) error {
-	ctx := v.Context()
-	s, err := c.Store.ChatSettings(ctx)
-	if err != nil {
-		return err
-	}
-	d.Chat = s.Enabled
-	rooms, err := c.Store.Rooms(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range rooms {
-		if !r.Disabled {
-			d.Rooms = append(d.Rooms, route.Room{ID: r.ID, Name: r.Name, Everything: r.Everything, Bot: r.Kind == chat.Bot})
-		}
-	}
-	if s.BotToken == "" {
-		return nil
-	}
-	people, err := c.Store.People(ctx)
-	if err != nil {
-		return err
-	}
-	d.Direct = map[string]string{}
-	for _, p := range people {
-		d.Direct[p.ContactID] = p.UserID
-	}
-	return nil
 }
 
 // roomOptions are the rooms of Mattermost to choose from.
@@ -264,6 +213,30 @@ func roomsHint(rooms []option) string {
 	return "Posted there also when the engine names contacts itself."
 }
 
+func onCallHint(schedules []option) string {
+	if len(schedules) == 0 {
+		return ""
+	}
+	return "Whoever has the shift at that moment. Quiet hours do not keep it from them."
+}
+
+// hookOptions are the webhooks to choose from.
+func (c *console) hookOptions(v *visit, chosen func(id string) bool) ([]option, error) {
+	hooks, err := c.Store.Hooks(v.Context())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]option, 0, len(hooks))
+	for _, h := range hooks {
+		title := h.Name
+		if h.Disabled {
+			title += " (off)"
+		}
+		out = append(out, option{h.ID, title, chosen(h.ID)})
+	}
+	return out, nil
+}
+
 func channelOptions(chosen []string) []option {
 	var out []option
 	for _, name := range route.Channels() {
@@ -284,7 +257,7 @@ func labelLines(labels map[string]string) []string {
 // showRule draws the form of a rule; labels is the text of that field and why
 // the error that refused it.
 func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.Rule, labels string, why error) error {
-	dir, err := c.directory(v)
+	dir, err := c.Store.Directory(v.Context())
 	if err != nil {
 		return err
 	}
@@ -296,7 +269,11 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 	if err != nil {
 		return err
 	}
-	var sources, states, groups []option
+	hooks, err := c.hookOptions(v, func(id string) bool { return slices.Contains(r.Hooks, id) })
+	if err != nil {
+		return err
+	}
+	var sources, states, groups, schedules []option
 	for id, name := range names {
 		sources = append(sources, option{id, name, slices.Contains(r.SourceIDs, id)})
 	}
@@ -306,6 +283,13 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 	}
 	for _, g := range dir.Groups {
 		groups = append(groups, option{g.ID, g.Name, slices.Contains(r.GroupIDs, g.ID)})
+	}
+	for _, s := range dir.Schedules {
+		schedules = append(schedules, option{s.ID, s.Name, slices.Contains(r.ScheduleIDs, s.ID)})
+	}
+	policies := []option{{"", "Nothing more", r.PolicyID == ""}}
+	for _, p := range dir.Policies {
+		policies = append(policies, option{p.ID, p.Name, r.PolicyID == p.ID})
 	}
 	id, heading := v.PathValue("id"), "New rule"
 	f := form{
@@ -325,9 +309,15 @@ func (c *console) showRule(w http.ResponseWriter, v *visit, status int, r route.
 			{Title: "Tells", Fields: []field{
 				{Name: "group_ids", Label: "Groups", Kind: "checks", Options: groups, Empty: "There are no groups yet."},
 				{Name: "contact_ids", Label: "Contacts", Kind: "checks", Options: contactOptions(dir.Contacts, r.ContactIDs), Empty: "There are no contacts yet. Add some, then come back."},
+				{Name: "schedule_ids", Label: "Who is on call in", Kind: "checks", Options: schedules, Empty: "There are no schedules yet: see On call.", Hint: onCallHint(schedules)},
 				{Name: "rooms", Label: "Rooms of Mattermost", Kind: "checks", Options: rooms, Empty: "There are no rooms yet: see Mattermost.", Hint: roomsHint(rooms)},
-				{Name: "channels", Label: "Only by", Kind: "checks", Options: channelOptions(r.Channels), Hint: "Of the contacts and groups above. None ticked: by every channel that the contact has."},
+				{Name: "hooks", Label: "Webhooks", Kind: "checks", Options: hooks, Empty: "There are no webhooks yet: see Webhooks.", Hint: roomsHint(hooks)},
+				{Name: "channels", Label: "Only by", Kind: "checks", Options: channelOptions(r.Channels), Hint: "Of the contacts, groups and schedules above. None ticked: by every channel that the contact has."},
 				{Name: "stop", Label: "Stop here: rules below this one are not looked at when it fits", Kind: "checkbox", Checked: r.Stop},
+			}},
+			{Title: "When nobody takes it", Fields: []field{
+				{Name: "policy_id", Label: "Then", Kind: "select", Options: policies, Half: true,
+					Hint: "An escalation policy. Of several rules that fit, the first that names one counts, also when the engine names contacts itself."},
 			}},
 		},
 	}
@@ -355,7 +345,7 @@ func lines(s string) []string {
 func readRule(r route.Rule, in url.Values) (route.Rule, error) {
 	r.Name, r.Enabled, r.Stop = text(in, "name"), in.Get("enabled") != "", in.Get("stop") != ""
 	r.SourceIDs, r.GroupIDs, r.ContactIDs, r.Channels = chosen(in, "source_ids"), chosen(in, "group_ids"), chosen(in, "contact_ids"), chosen(in, "channels")
-	r.Rooms = chosen(in, "rooms")
+	r.Rooms, r.Hooks, r.ScheduleIDs, r.PolicyID = chosen(in, "rooms"), chosen(in, "hooks"), chosen(in, "schedule_ids"), in.Get("policy_id")
 	r.Hosts, r.Services = lines(in.Get("hosts")), lines(in.Get("services"))
 	r.States = []alert.State{}
 	for _, s := range chosen(in, "states") {

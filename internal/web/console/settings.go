@@ -5,21 +5,89 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
+	"tocsin/internal/storm"
 )
 
 func settingsTexts(s config.Settings) url.Values {
 	in := url.Values{
 		"browser_ttl_minutes": {strconv.Itoa(s.BrowserTTL)}, "collapse_after": {strconv.Itoa(s.CollapseAfter)},
+		"mail_ttl_minutes": {strconv.Itoa(s.MailTTL)}, "hook_ttl_minutes": {strconv.Itoa(s.HookTTL)}, "ack_link_hours": {strconv.Itoa(s.AckLinkHours)},
+		"flap_changes": {strconv.Itoa(s.FlapChanges)}, "flap_minutes": {strconv.Itoa(s.FlapMinutes)},
 		"retention_days": {strconv.Itoa(s.RetentionDays)}, "source_quiet_minutes": {strconv.Itoa(s.SourceQuietMinutes)},
 	}
 	if s.AckSticky {
 		in.Set("ack_sticky", "on")
 	}
+	if !s.Storm.Off {
+		in.Set("storm.on", "on")
+	}
+	in.Set("storm.by", s.Storm.By)
+	if label, ok := strings.CutPrefix(s.Storm.By, storm.ByLabel); ok {
+		in.Set("storm.by", storm.ByLabel)
+		in.Set("storm.label", label)
+	}
+	for _, n := range stormNumbers(&s.Storm) {
+		in.Set(n.name, strconv.Itoa(*n.value))
+	}
 	return in
+}
+
+// stormNumber is one of the numbers that say when it is a storm, as a field.
+type stormNumber struct {
+	name        string
+	value       *int
+	least, most int
+	label, hint string
+}
+
+func stormNumbers(r *storm.Rules) []stormNumber {
+	day := int(storm.Longest / time.Second)
+	return []stormNumber{
+		{"storm.burst", &r.Burst, 1, storm.MaxBurst, "Alerts of a kind told one by one", "More of the kind are collected."},
+		{"storm.refill", &r.Refill, 1, day, "Seconds until one more is", "So a slow stream is never collected."},
+		{"storm.place", &r.Place, 1, storm.MaxBurst, "Alerts of all kinds told one by one", "At one contact, device or room. The first of a kind always is."},
+		{"storm.regain", &r.Regain, 1, day, "Seconds until one more of them is", ""},
+		{"storm.wait", &r.Wait, 1, day, "Seconds to wait for more", "A message is sent so long after the last alert …"},
+		{"storm.at_most", &r.AtMost, 1, day, "Seconds to wait at most", "… and at most so long after the first."},
+		{"storm.again", &r.Again, 1, day, "Seconds between two messages of a storm", "A post or notification that can be replaced is."},
+		{"storm.calm", &r.CalmFor, 10, day, "Seconds of calm that end a storm", ""},
+	}
+}
+
+// stormSection are the fields that say when alerts are told together.
+func stormSection(in url.Values) section {
+	by := in.Get("storm.by")
+	s := section{Title: "Storms", Hint: "Alerts that come together become one message for each contact and channel. None is lost: the list of deliveries names each.", Fields: []field{
+		{Name: "storm.on", Label: "Tell many alerts together", Kind: "checkbox", Checked: in.Get("storm.on") != ""},
+		{Name: "storm.by", Label: "One kind are alerts of one", Kind: "select", Half: true, Options: []option{
+			{storm.BySource, "Source", by == storm.BySource}, {storm.ByHost, "Host", by == storm.ByHost}, {storm.ByLabel, "Value of a label", by == storm.ByLabel},
+		}},
+		{Name: "storm.label", Label: "Name of that label", Kind: "text", Value: in.Get("storm.label"), Half: true, Hint: "As in team. Alerts without it are of their source."},
+	}}
+	for _, n := range stormNumbers(&storm.Rules{}) {
+		s.Fields = append(s.Fields, numberField(in, n.name, n.label, n.hint, strconv.Itoa(n.least), strconv.Itoa(n.most)))
+	}
+	return s
+}
+
+func (n *numbers) storm(r storm.Rules) storm.Rules {
+	r.Off = n.in.Get("storm.on") == ""
+	if r.By = n.in.Get("storm.by"); r.By == storm.ByLabel {
+		r.By += text(n.in, "storm.label")
+		if r.By == storm.ByLabel && n.err == nil {
+			n.err = &contact.FieldError{Field: "storm.label", Problem: "it is empty", Mend: "name the label, as in team"}
+		}
+	}
+	for _, x := range stormNumbers(&r) {
+		*x.value = n.read(x.name, x.least, x.most)
+	}
+	return r
 }
 
 func (c *console) settings(w http.ResponseWriter, v *visit) error {
@@ -39,10 +107,18 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 	f := form{Action: "/console/settings", Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "When nobody is there", Fields: []field{
 			numberField(in, "browser_ttl_minutes", "Minutes a notification waits for a tab", "Then its delivery expires.", "1", "10080"),
+			numberField(in, "mail_ttl_minutes", "Minutes an e-mail is tried", "While the mail server refuses it for now.", "1", "43200"),
+			numberField(in, "hook_ttl_minutes", "Minutes a webhook is tried", "Past that, nobody is told of old news.", "1", "43200"),
 			numberField(in, "collapse_after", "Missed notifications shown one by one", "More are shown as one, when a tab comes back.", "1", "50"),
+		}},
+		stormSection(in),
+		{Title: "Flapping", Hint: "For sources that do not say so themselves: Alertmanager, Grafana, generic JSON.", Fields: []field{
+			numberField(in, "flap_changes", "Changes that make it flapping", "3 to 20. 0: it is never called so.", "0", "20"),
+			numberField(in, "flap_minutes", "Within so many minutes", "When there are fewer, it is over, and told once.", "1", "1440"),
 		}},
 		{Title: "Acknowledging", Fields: []field{
 			{Name: "ack_sticky", Label: "Sticky by default: an acknowledgement stays until recovery, also when the state changes", Kind: "checkbox", Checked: in.Get("ack_sticky") != ""},
+			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert.", "1", "168"),
 		}},
 		{Title: "The hub", Fields: []field{
 			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
@@ -76,6 +152,10 @@ func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	s.RetentionDays = n.read("retention_days", 1, 3650)
 	s.SourceQuietMinutes = n.read("source_quiet_minutes", 0, 43200)
 	s.AckSticky = in.Get("ack_sticky") != ""
+	s.AckLinkHours = n.read("ack_link_hours", 1, 168)
+	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes", 1, 43200), n.read("hook_ttl_minutes", 1, 43200)
+	s.FlapChanges, s.FlapMinutes = n.read("flap_changes", 0, 20), n.read("flap_minutes", 1, 1440)
+	s.Storm = n.storm(s.Storm)
 	return s, n.err
 }
 
