@@ -33,6 +33,7 @@ import (
 
 // Options say what is measured.
 type Options struct {
+	Bin      string                                    // the built program
 	Dir      string                                    // for data
 	Postgres func(ctx context.Context) (string, error) // an empty database
 	Alerts   int                                       // of the storm

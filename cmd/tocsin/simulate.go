@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ func (t *trial) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
+	debug.SetGCPercent(200) // a day is much that is soon forgotten, and this process does nothing else
 	r, err := simulate.New(db, simulate.Options{Within: time.Hour}).Simulate(ctx, q)
 	if err = errors.Join(err, db.Close()); err != nil {
 		var wrong *simulate.Error

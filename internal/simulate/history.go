@@ -61,7 +61,7 @@ func (s *Simulator) history(ctx context.Context, r *run) error {
 		}
 	}
 	p2.said()
-	slices.SortStableFunc(r.inputs[r.warm:], func(a, b input) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(r.inputs[r.warm:], func(a, b *input) int { return a.at.Compare(b.at) })
 	if len(r.inputs) == r.warm {
 		return &Error{Field: "from", Problem: "and to have nothing between them that came in", Mend: "choose another stretch; events are kept as long as the settings say"}
 	}
@@ -109,7 +109,7 @@ func (p *past) add(was *alert.Event, number int) {
 	}
 	e.Grouped = restated(was)
 	e.Restated = e.Grouped
-	p.r.inputs = append(p.r.inputs, in)
+	p.r.inputs = append(p.r.inputs, &in)
 }
 
 // said notes what was left out.

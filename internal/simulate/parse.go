@@ -60,7 +60,7 @@ type member struct {
 //	minutes  for how long, of these
 //
 // Everything that is wrong is a *Error with its line.
-func parse(body []byte) ([]input, error) {
+func parse(body []byte) ([]*input, error) {
 	if len(body) > MaxInput {
 		return nil, &Error{Field: "events", Problem: fmt.Sprintf("have more than %d MiB", MaxInput>>20), Mend: "try a shorter stretch"}
 	}
@@ -98,7 +98,7 @@ type parser struct {
 	body []byte
 	pos  int // where line was counted to
 	line int
-	list []input
+	list []*input
 }
 
 // skip goes to the first byte of what follows an offset, and counts lines.
@@ -139,7 +139,7 @@ func (p *parser) value(raw json.RawMessage, line int, lists bool) error {
 		return err
 	}
 	in.line = line
-	p.list = append(p.list, in)
+	p.list = append(p.list, &in)
 	return nil
 }
 

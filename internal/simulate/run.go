@@ -191,7 +191,7 @@ func (s *Simulator) events(r *run) error {
 	}
 	begin := time.Time{}
 	for i := range list {
-		if in := &list[i]; in.timed == byClock {
+		if in := list[i]; in.timed == byClock {
 			begin = earlier(begin, in.at)
 		}
 	}
@@ -204,7 +204,7 @@ func (s *Simulator) events(r *run) error {
 	at = at.UTC().Truncate(time.Millisecond)
 	last := at
 	for i := range list {
-		in := &list[i]
+		in := list[i]
 		switch in.timed {
 		case byOffset:
 			in.at = at.Add(in.offset)
@@ -224,7 +224,7 @@ func (s *Simulator) events(r *run) error {
 			return &Error{Line: in.line, Field: "by", Problem: fmt.Sprintf("%.60q is no contact", in.by), Mend: "write the name of a contact"}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b input) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(list, func(a, b *input) int { return a.at.Compare(b.at) })
 	r.inputs, r.begin = list, at
 	return nil
 }
@@ -264,7 +264,7 @@ func (r *run) sourceOf(in *input) (string, error) {
 func (s *Simulator) stand(ctx context.Context, r *run) error {
 	var ids []string
 	for i := range r.inputs {
-		in := &r.inputs[i]
+		in := r.inputs[i]
 		ids = append(ids, alert.ObjectID(in.source, in.event.Object.Host, in.event.Object.Service))
 	}
 	slices.Sort(ids)
@@ -282,7 +282,7 @@ type run struct {
 	zone    *time.Location
 	plan    Plan
 	sources map[string]string // id to name
-	inputs  []input
+	inputs  []*input
 	begin   time.Time
 	warm    int // how many of them only lead to where it begins
 
@@ -326,7 +326,7 @@ func (r *run) play(ctx context.Context) error {
 		}
 		r.silent = next < r.warm
 		for ; next < len(r.inputs) && !r.inputs[next].at.After(r.mem.now); next++ {
-			if err := r.take(ctx, &r.inputs[next]); err != nil {
+			if err := r.take(ctx, r.inputs[next]); err != nil {
 				return err
 			}
 		}
