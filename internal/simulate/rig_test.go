@@ -54,6 +54,7 @@ func office(change ...func(*simulate.Plan)) *shelf {
 		c.ID, c.UserID = id, "user-"+name
 		p.Directory.Contacts = append(p.Directory.Contacts, c)
 	}
+	p.Directory.Sources = map[string]string{nagios: "nagios"}
 	p.Directory.Users = map[string]bool{"user-jane": true, "user-joe": true}
 	p.Directory.Rules = []route.Rule{{ID: "rule-1", Name: "All", Enabled: true, ContactIDs: []string{jane}}}
 	for _, f := range change {
