@@ -22,8 +22,8 @@ type Facts struct {
 	Disk      *Disk // nil where it cannot be told
 	Push      *Push // nil: there is none
 	Engines   []Engine
-	Chat      *Chat // nil: Mattermost is not used
-	Mail      *Mail // nil: not known
+	Chat      *Chat     // nil: Mattermost is not used
+	Mail      *Mail     // nil: not known
 	Planning  *Planning // nil: not known
 	Hooks     []Hook    // webhooks that are on
 	Sources   []Source
