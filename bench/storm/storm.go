@@ -76,7 +76,7 @@ func furnish(ctx context.Context, db *store.DB, contacts int, split bool) error 
 	if err := db.SaveSource(ctx, source.Source{ID: "s", Name: "nagios", Kind: "nagios", TokenHash: "h", CreatedAt: time.Now()}); err != nil {
 		return err
 	}
-	if err := db.SaveMailSettings(ctx, mail.Settings{Host: "mail.example.com", Port: 587, From: "tocsin@example.com"}); err != nil {
+	if err := db.SaveMailSettings(ctx, mail.Settings{Enabled: true, Host: "mail.example.com", Port: 587, From: "tocsin@example.com"}); err != nil {
 		return err
 	}
 	all := route.Rule{ID: "all", Name: "All", Enabled: true}
@@ -227,7 +227,7 @@ func rain(ctx context.Context, s *dispatch.Service, n int, begin time.Time) erro
 			for i := c; i < n; i += callers {
 				due := begin.Add(time.Second * time.Duration(i) / time.Duration(n))
 				if wait := time.Until(due); wait > 0 {
-					time.Sleep(wait)
+					<-time.After(wait)
 				}
 				if _, err := s.Receive(ctx, "s", []alert.Event{problem(fmt.Sprintf("host%05d", i), alert.Problem, alert.Down)}); err != nil {
 					failed <- err
@@ -262,7 +262,11 @@ func settled(ctx context.Context, db *store.DB, want int) (int, error) {
 		if time.Now().After(deadline) {
 			return 0, fmt.Errorf("%d of %d still wait", open, want)
 		}
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for messages: %w", ctx.Err())
+		}
 	}
 	sent := 0
 	for cursor := ""; ; {

@@ -201,14 +201,15 @@ func weather(r *rand.Rand) []thing {
 func (h *hub) play(t *testing.T, things []thing, after time.Duration) {
 	begin := time.Now()
 	for _, x := range things {
-		time.Sleep(x.after - time.Since(begin))
+		<-time.After(x.after - time.Since(begin))
 		src := map[string]string{"nagios": "a", "prometheus": "b"}[x.line["source"].(string)]
 		if by, here := x.line["by"].(string); here {
 			service, _ := x.line["service"].(string)
 			id := alert.ObjectID(src, x.line["host"].(string), service)
 			list, _, err := h.db.Alerts(t.Context(), alert.Filter{ObjectID: id, Status: []alert.Status{alert.Firing, alert.Acknowledged}})
 			must(t, err)
-			length := time.Duration(x.line["minutes"].(int)) * time.Minute
+			minutes := x.line["minutes"].(int)
+			length := time.Duration(minutes) * time.Minute
 			if len(list) == 1 && x.line["type"] == "SNOOZE" {
 				_, _ = h.s.Snooze(t.Context(), list[0].ID, dispatch.SnoozeRequest{ContactIDs: []string{"c-" + by}, UserID: "u-" + by, Author: by,
 					Origin: alert.FromConsole, For: length}) // likewise
@@ -231,7 +232,7 @@ func (h *hub) play(t *testing.T, things []thing, after time.Duration) {
 		_, err = h.s.Receive(t.Context(), src, events)
 		must(t, err)
 	}
-	time.Sleep(after)
+	<-time.After(after)
 }
 
 // entry is one line of a delivery log, as both tell it.

@@ -231,11 +231,6 @@ func (t *tx) Latest(_ context.Context, alertID string, typ alert.Type) (*alert.E
 	return &e, nil
 }
 
-// addressKey orders addresses as the database does.
-func addressKey(contact, channel, destination string) string {
-	return contact + "\x00" + channel + "\x00" + destination
-}
-
 func (t *tx) Addresses(_ context.Context, alertIDs []string) (map[string][]dispatch.Address, error) {
 	found := map[string][]dispatch.Address{}
 	for _, id := range alertIDs {

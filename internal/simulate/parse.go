@@ -26,9 +26,7 @@ type input struct {
 	late   time.Duration // how much older the engine's time of it is than at
 
 	by      string // name of the contact that does it here; empty: the engine told it
-	author  string // of what somebody did here in a history, by no contact
 	minutes int    // for how long
-	ack     string // of a history: the alert's id then, to be found by its object
 }
 
 // timing is how an input says when it comes.
