@@ -25,6 +25,7 @@ func Route(ctx context.Context, w io.Writer, o Options) error {
 		{"a host", func(r *route.Rule, i int) { r.Hosts = []string{fmt.Sprintf("host%06d", i)} }},
 		{"a pattern of hosts", func(r *route.Rule, i int) { r.Hosts = []string{fmt.Sprintf("host%06d*", i)} }},
 		{"a pattern that begins with *", func(r *route.Rule, i int) { r.Hosts = []string{fmt.Sprintf("*%06d", i)} }},
+		{"a pattern between two *", func(r *route.Rule, i int) { r.Hosts = []string{fmt.Sprintf("*%06d*", i)} }},
 		{"a service", func(r *route.Rule, i int) { r.Services = []string{fmt.Sprintf("service%05d", i)} }},
 		{"a label's value", func(r *route.Rule, i int) { r.Labels = map[string]string{"team": fmt.Sprintf("team%05d", i)} }},
 		{"one of these in turn", func(r *route.Rule, i int) {

@@ -102,19 +102,10 @@ type finder struct {
 	rest     []int
 }
 
-// names are patterns by what they begin with; lengths are those of the beginnings of
-// patterns, each once.
-type names struct {
-	literal map[string][]int
-	prefix  map[string][]int
-	lengths []int
-}
-
 // add puts a rule at its place; places only rise.
 func (x *finder) add(f *filter, place int) {
-	telling := func(g glob) bool { return g.literal || g.prefix != "" }
 	all := func(globs []glob) bool {
-		return len(globs) > 0 && !slices.ContainsFunc(globs, func(g glob) bool { return !telling(g) })
+		return len(globs) > 0 && !slices.ContainsFunc(globs, func(g glob) bool { return !g.telling() })
 	}
 	if all(f.hosts) {
 		x.hosts.add(f.hosts, place)
@@ -148,34 +139,6 @@ func once(m map[string][]int, key string, place int) {
 	if at := m[key]; len(at) == 0 || at[len(at)-1] != place {
 		m[key] = append(at, place)
 	}
-}
-
-func (n *names) add(globs []glob, place int) {
-	if n.literal == nil {
-		n.literal, n.prefix = map[string][]int{}, map[string][]int{}
-	}
-	for i := range globs {
-		g := &globs[i]
-		if g.literal {
-			once(n.literal, g.pattern, place)
-			continue
-		}
-		once(n.prefix, g.prefix, place)
-		if !slices.Contains(n.lengths, len(g.prefix)) {
-			n.lengths = append(n.lengths, len(g.prefix))
-		}
-	}
-}
-
-// find adds the places of the patterns that a text may fit.
-func (n *names) find(text string, out []int) []int {
-	out = append(out, n.literal[text]...)
-	for _, l := range n.lengths {
-		if l <= len(text) {
-			out = append(out, n.prefix[text[:l]]...)
-		}
-	}
-	return out
 }
 
 // find answers the places that may fit, but for rest, ascending and each once.
