@@ -107,11 +107,12 @@ func TestSettingsOfNotifications(t *testing.T) {
 		if _, body := admin.get(path); !strings.Contains(body, "Web Push is off") {
 			t.Error("the page does not say that it is off")
 		}
-		general := url.Values{"retention_days": {"30"}, "browser_ttl_minutes": {"5"}, "collapse_after": {"5"}, "source_quiet_minutes": {"0"}}
+		general := admin.filled("/console/settings", "/console/settings")
+		general.Set("retention_days", "30")
 		if res, _ := admin.post("/console/settings", general); res.StatusCode != http.StatusSeeOther {
 			t.Fatalf("general settings: %d", res.StatusCode)
 		}
-		if s, err := h.db.Settings(t.Context()); err != nil || s.PushSubject != "mailto:ops@example.org" || s.AutoClose["custom"] != 7 {
+		if s, err := h.db.Settings(t.Context()); err != nil || s.PushSubject != "mailto:ops@example.org" || s.AutoClose["custom"] != 7 || s.RetentionDays != 30 {
 			t.Errorf("they are gone after the general ones were saved: %+v %v", s, err)
 		}
 	})
