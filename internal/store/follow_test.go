@@ -27,7 +27,10 @@ func TestOneBrowserFollowsSeveralPages(t *testing.T) {
 			t.Helper()
 			s := device(n)
 			s.Pages = follow(page, w)
-			return save(t, db, s)
+			s = save(t, db, s)
+			// The next page comes later, not in the same millisecond.
+			tamper(t, db, "UPDATE subscription_page SET joined = joined - 1000 WHERE subscription_id = $1", s.ID)
+			return s
 		}
 		follows := func(t *testing.T, n int, want ...push.Follow) {
 			t.Helper()
