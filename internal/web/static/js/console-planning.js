@@ -8,13 +8,20 @@ import { parts } from './console-status-maintenance.js';
 const form = document.querySelector('form[data-parts-form]');
 if (form) start();
 
-async function send(button, signal) {
-  const answer = await fetch(button.formAction, {
-    method: 'POST', credentials: 'same-origin', signal, headers: { 'Tocsin-Fragment': '1' }, body: new URLSearchParams(new FormData(form, button)),
-  });
-  if (answer.status === 401) location.reload();
-  if (!answer.ok) throw new Error(`the hub answered ${answer.status}`);
-  return new DOMParser().parseFromString(await answer.text(), 'text/html');
+// send asks for the form drawn anew. What is filled in while the hub answers is not
+// lost: it is asked again with it.
+async function send(button) {
+  const filled = () => new URLSearchParams(new FormData(form, button)).toString();
+  for (;;) {
+    const body = filled();
+    const answer = await fetch(button.formAction, {
+      method: 'POST', credentials: 'same-origin', headers: { 'Tocsin-Fragment': '1', 'Content-Type': 'application/x-www-form-urlencoded' }, body,
+    });
+    if (answer.status === 401) location.reload();
+    if (!answer.ok) throw new Error(`the hub answered ${answer.status}`);
+    const text = await answer.text();
+    if (filled() === body) return new DOMParser().parseFromString(text, 'text/html');
+  }
 }
 
 function start() {
