@@ -177,6 +177,8 @@ func (n Notice) Word() string {
 		return "Custom notification"
 	case NoticeEngine:
 		return "Told to the engine"
+	case NoticeDigest:
+		return "Several together"
 	}
 	return string(n)
 }

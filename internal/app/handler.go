@@ -20,7 +20,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
 		Store: a.db, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Mail: a.db, TestMail: a.visitors.testMail, Markdown: a.public.text.HTML, Preview: a.public.site.Preview,
-		Windows: a.planning.windows, TestHook: a.hooks.test,
+		Windows: a.planning.windows, Simulator: a.planning.simulator, TestHook: a.hooks.test,
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,
 	}))
 	mux := http.NewServeMux()

@@ -38,7 +38,8 @@ var templates embed.FS
 
 type console struct {
 	Deps
-	pages map[string]*template.Template
+	pages  map[string]*template.Template
+	trials trials
 }
 
 // visit is one request of somebody: what every page needs to know.
@@ -86,6 +87,9 @@ func New(d Deps) http.Handler {
 		d.TestHook = func(context.Context, hook.Hook) (web.HookTest, error) {
 			return web.HookTest{Detail: "This hub posts to no webhooks."}, nil
 		}
+	}
+	if d.Simulator == nil {
+		d.Simulator = noSimulator{}
 	}
 	if d.Windows == nil {
 		d.Windows = &web.WindowDesk{Store: d.Store, Desk: d.Desk, Status: d.Store, Now: d.Now, Log: d.Log}

@@ -23,6 +23,7 @@ import (
 	"tocsin/internal/publish"
 	"tocsin/internal/push"
 	"tocsin/internal/route"
+	"tocsin/internal/simulate"
 	"tocsin/internal/source"
 	"tocsin/internal/source/generic"
 	"tocsin/internal/source/grafana"
@@ -107,6 +108,7 @@ func newHub(t *testing.T) *hub {
 		WriteBacks: []source.WriteBackKind{nagios.CommandFile(), icinga2.API()},
 		Desk:       h.desk,
 		Mail:       db,
+		Simulator:  simulate.New(db, simulate.Options{}),
 		TestMail: func(context.Context, mail.Settings, string) (web.MailTest, error) {
 			return web.MailTest{OK: true, Detail: "taken"}, nil
 		},

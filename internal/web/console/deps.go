@@ -98,6 +98,8 @@ type Deps struct {
 	Desk Desk
 	// Windows changes maintenance windows. nil: one is made of Store and Desk.
 	Windows Windows
+	// Simulator tries events and tells nobody. nil: none can be tried.
+	Simulator web.Simulator
 	// TestHook posts a test message to a webhook. nil: nothing can be sent.
 	TestHook web.TestHook
 	// Markdown is what visitors read of what people write. nil: the text as it is.

@@ -160,17 +160,28 @@ func (f *form) blame(name, problem, mend string) {
 	if rest, ok := strings.CutPrefix(name, "updates["); ok {
 		_, name, _ = strings.Cut(rest, "].")
 	}
+	if f.says(name, problem, mend) {
+		return
+	}
 	name, _, _ = strings.Cut(name, "[")
 	name, _, _ = strings.Cut(name, ".")
+	if f.says(name, problem, mend) {
+		return
+	}
+	f.Problem = sentence(problem) + " " + sentence(mend)
+}
+
+// says puts a problem to a field, if the form has it.
+func (f *form) says(name, problem, mend string) bool {
 	for i := range f.Sections {
 		for j := range f.Sections[i].Fields {
 			if x := &f.Sections[i].Fields[j]; x.Name == name {
 				x.Problem, x.Mend = sentence(problem), sentence(mend)
-				return
+				return true
 			}
 		}
 	}
-	f.Problem = sentence(problem) + " " + sentence(mend)
+	return false
 }
 
 // sentence makes one of the half that a FieldError holds.

@@ -15,7 +15,7 @@ type routing struct {
 
 // routes lists every page and form with what somebody must be allowed to do.
 func (c *console) routes() []routing {
-	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes(), c.planningRoutes())
+	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes(), c.planningRoutes(), c.simulateRoutes())
 }
 
 func (c *console) ownRoutes() []routing {
@@ -135,6 +135,6 @@ func Paths() []string {
 		statusPagesPath, statusPagesPath + "/new", importPath, componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 		onCallPath, schedulesPath, schedulesPath + "/new", policiesPath, policiesPath + "/new",
-		windowsPath, windowsPath + "/new", webhooksPath, webhooksPath + "/new",
+		windowsPath, windowsPath + "/new", webhooksPath, webhooksPath + "/new", simulatePath,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"tocsin/internal/fault"
 	"tocsin/internal/publish"
 	"tocsin/internal/status"
+	"tocsin/internal/web"
 )
 
 // maxLogo is how many bytes a logo may have.
@@ -23,6 +24,8 @@ func mostSent(pattern string) int64 {
 		return 8 << 20
 	case "POST " + importPath:
 		return mostImport
+	case "POST " + simulatePath:
+		return 3*web.MaxSimulation + 64<<10 // as forms are sent, most of what is not a letter takes three bytes
 	}
 	return 256 << 10
 }
