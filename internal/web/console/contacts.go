@@ -11,6 +11,7 @@ import (
 	"tocsin/internal/chat"
 	"tocsin/internal/contact"
 	"tocsin/internal/fault"
+	"tocsin/internal/web"
 )
 
 type contactsView struct {
@@ -394,10 +395,7 @@ func (c *console) saveContact(w http.ResponseWriter, v *visit) error {
 	}
 	k, err = readContact(k, v.PostForm)
 	if err == nil {
-		err = k.Validate()
-	}
-	if err == nil {
-		err = c.checkRoomOf(v, k)
+		err = web.CheckContact(v.Context(), c.Store, k)
 	}
 	if err == nil {
 		if k.ID == "" {
@@ -416,18 +414,6 @@ func (c *console) saveContact(w http.ResponseWriter, v *visit) error {
 		return c.showContact(w, v, http.StatusUnprocessableEntity, k, f)
 	}
 	return done(w, v, "/console/contacts", "Saved "+contactLabel(k)+". It is in force with the next event.")
-}
-
-// checkRoomOf refuses a room that there is not: a form may be older than that.
-func (c *console) checkRoomOf(v *visit, k contact.Contact) error {
-	if k.Mattermost == "" || k.Mattermost == contact.MattermostDirect {
-		return nil
-	}
-	_, err := c.Store.Room(v.Context(), k.Mattermost)
-	if errors.Is(err, fault.ErrNotFound) {
-		return &contact.FieldError{Field: "mattermost", Problem: "there is no such room", Mend: "choose one of the list"}
-	}
-	return err
 }
 
 func (c *console) askDeleteContact(w http.ResponseWriter, v *visit) error {

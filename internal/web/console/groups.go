@@ -6,6 +6,7 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/contact"
+	"tocsin/internal/web"
 )
 
 type groupsView struct {
@@ -124,7 +125,7 @@ func (c *console) saveGroup(w http.ResponseWriter, v *visit) error {
 	}
 	g.Name, g.Description, g.ContactIDs = text(v.PostForm, "name"), text(v.PostForm, "description"), chosen(v.PostForm, "contact_ids")
 	g.ScheduleIDs = chosen(v.PostForm, "schedule_ids")
-	if err := g.Validate(); err != nil {
+	if err := web.CheckGroup(v.Context(), c.Store, g); err != nil {
 		return c.showGroup(w, v, http.StatusUnprocessableEntity, g, err)
 	}
 	if g.ID == "" {

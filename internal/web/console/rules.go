@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/contact"
 	"tocsin/internal/escalation"
 	"tocsin/internal/route"
+	"tocsin/internal/web"
 )
 
 type rulesView struct {
@@ -369,7 +370,7 @@ func (c *console) saveRule(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	if r, err = readRule(r, v.PostForm); err == nil {
-		err = r.Validate()
+		err = web.CheckRule(v.Context(), c.Store, r)
 	}
 	if err == nil && r.ID == "" {
 		var all []route.Rule

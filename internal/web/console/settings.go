@@ -80,6 +80,9 @@ func (n *numbers) storm(r storm.Rules) storm.Rules {
 	r.Off = n.in.Get("storm.on") == ""
 	if r.By = n.in.Get("storm.by"); r.By == storm.ByLabel {
 		r.By += text(n.in, "storm.label")
+		if len(r.By) > len(storm.ByLabel)+contact.MaxName && n.err == nil {
+			n.err = &contact.FieldError{Field: "storm.label", Problem: "it is too long", Mend: fmt.Sprintf("shorten it to %d characters", contact.MaxName)}
+		}
 		if r.By == storm.ByLabel && n.err == nil {
 			n.err = &contact.FieldError{Field: "storm.label", Problem: "it is empty", Mend: "name the label, as in team"}
 		}

@@ -236,7 +236,10 @@ func (b *trialPages) event(l *simulate.Line, follows bool) bool {
 	if m == nil {
 		return false
 	}
-	e := &trialEvent{Word: l.Type.Word(), Object: l.Object, Why: l.Why, Author: l.Author, Input: l.Input, ByClock: l.Input == 0}
+	e := &trialEvent{Word: l.Type.Word(), Object: l.Object, Why: l.Why, Input: l.Input, ByClock: l.Input == 0}
+	if !strings.Contains(l.Why, l.Author) {
+		e.Author = l.Author
+	}
 	if l.Type == alert.Problem && l.State != "" {
 		s := stateOf(l.State)
 		e.State = &s
