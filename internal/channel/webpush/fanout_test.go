@@ -348,7 +348,7 @@ func TestACrashRepeatsThePagesInFlightAtMost(t *testing.T) {
 		<-d.dead
 		stop()
 		before := w.until(id, func(push.Progress) bool { return true })
-		o.Node = "n2"
+		o.Node, o.Lease = "n2", time.Minute // however slow the machine is: this one is alive
 		run(t, webpush.NewFanout(w.sender, w.db, o))
 		p := w.until(id, done)
 		devices, messages := w.services[0].devices()
