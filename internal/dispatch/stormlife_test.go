@@ -46,7 +46,7 @@ func (l *listener) SendAll(_ context.Context, msgs []channel.Message) []error {
 func TestANightWithAStorm(t *testing.T) {
 	url := database.SQLite(t)
 	synctest.Test(t, func(t *testing.T) {
-		const people, alerts = 10, 700
+		const people, alerts = 3, 700
 		db, err := store.Open(t.Context(), store.Options{URL: url, Node: "test"})
 		must(t, err)
 		defer func() { must(t, db.Close()) }()
