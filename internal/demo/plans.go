@@ -10,6 +10,7 @@ import (
 	"tocsin/internal/escalation"
 	"tocsin/internal/oncall"
 	"tocsin/internal/publish"
+	"tocsin/internal/storm"
 	"tocsin/internal/web"
 	"tocsin/internal/window"
 )
@@ -65,6 +66,16 @@ func plans(ctx context.Context, a *app.App) error {
 				return err //nolint:wrapcheck // says what it was
 			}
 		}
+	}
+	s, err := db.Settings(ctx)
+	if err != nil {
+		return err //nolint:wrapcheck // says what it was
+	}
+	// Here one engine tells of everything, twice a minute for as long as the demo runs,
+	// which would be a storm of its source.
+	s.Storm.By = storm.ByHost
+	if err := db.SaveSettings(ctx, s); err != nil {
+		return err //nolint:wrapcheck // says what it was
 	}
 	return hall2(ctx, a)
 }
