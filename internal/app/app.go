@@ -360,6 +360,7 @@ func (a *App) run() {
 	loop(work, "live", a.hub.Run)
 	loop(work, "expiry of acknowledgements", a.dispatch.RunExpiry)
 	loop(work, "storms", a.dispatch.RunStorms)
+	loop(work, "what is held back", a.dispatch.RunHolds)
 	loop(work, "escalation", a.dispatch.RunEscalation)
 	loop(work, "flapping", a.dispatch.RunFlapping)
 	loop(work, "write-back", a.engines.Run)

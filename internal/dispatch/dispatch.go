@@ -76,6 +76,12 @@ type Changes struct {
 	Digests        []DigestDue           // deliveries that collect: when they are due from now on
 	Escalations    []Escalation          // insert or update, by alert
 	EndEscalations []string              // ids of alerts: delete theirs
+
+	// Moved are deliveries that are held back, or were, and are told at another time from
+	// now on: State, Bundle, Storm, Due, Expires, Reason and Why. One that was tried or has
+	// ended stays as it is. Emptied are digests to be cancelled if nothing is left in them.
+	Moved   []delivery.Delivery
+	Emptied []string
 }
 
 // DigestDue moves a digest that still collects.
@@ -187,6 +193,13 @@ type Store interface {
 	// CalmPlaces answers up to limit places where a storm may be over (Pace.Calm has
 	// answered a time that has passed), and when the next one is that lies ahead.
 	CalmPlaces(ctx context.Context, limit int) (places []string, next time.Time, err error)
+	// ConfigVersion rises with every change of what routing depends on, also of one made
+	// by another node a moment later. It asks nobody.
+	ConfigVersion() int64
+	// HeldMessages answers the messages that are held back until a moment that lies ahead.
+	HeldMessages(ctx context.Context) ([]HeldMessage, error)
+	// StoodStill answers the alerts whose policy's clock stands still (Run.Still is set).
+	StoodStill(ctx context.Context) (alertIDs []string, err error)
 }
 
 // AckEnd is an acknowledgement whose time ran out.
@@ -249,6 +262,11 @@ type Tx interface {
 	// Collecting locks deliveries with NoticeDigest and answers those that still
 	// collect: Waiting, never claimed, and not due yet.
 	Collecting(ctx context.Context, ids []string) (map[string]bool, error)
+	// Held locks what a message holds back and answers it as it is: what a digest has
+	// collected, up to limit in ascending order of id, those after one id; or the message
+	// itself. What somebody else holds at this moment is left out. A digest is locked by
+	// Collecting before.
+	Held(ctx context.Context, m HeldMessage, after string, limit int) ([]delivery.Claimed, error)
 	// Escalation answers how far the policy of an alert is, nil if none runs.
 	Escalation(ctx context.Context, alertID string) (*Escalation, error)
 	// Cancel ends Waiting, Handed and Collected deliveries as Cancelled, with Done now, and

@@ -121,7 +121,8 @@ func (w *work) escalations() error {
 			return err
 		}
 		if begins {
-			run := p.Begin(w.released(a.Object))
+			from := w.released(a.Object)
+			run := still(p.Begin(from), from, w.now)
 			w.changes.Escalations = append(w.changes.Escalations, Escalation{AlertID: id, PolicyID: p.ID, Run: run, Due: run.When()})
 		}
 	}
@@ -172,11 +173,15 @@ func (w *work) escalate(alertID string) error {
 		return nil
 	}
 	until := w.released(rec.Object)
-	if rec.Object.Downtime && !until.After(w.now) {
+	window := until.After(w.now)
+	if rec.Object.Downtime && !window {
 		until = w.now.Add(putOff)
 	}
 	if until.After(w.now) {
 		x.Run = x.Run.Shift(until.Sub(x.Due))
+		if window {
+			x.Run.Still = until
+		}
 		x.Due = until
 		w.changes.Escalations = append(w.changes.Escalations, *x)
 		return nil
@@ -195,6 +200,7 @@ func (w *work) escalate(alertID string) error {
 // escalateNow tells whom the steps lead to that are due, and reminds the others.
 func (w *work) escalateNow(a *alert.Alert, e *alert.Event, p *escalation.Policy, x *Escalation) error {
 	steps, remind, next := p.Next(x.Run, w.now)
+	next.Still = time.Time{}
 	snoozed, err := w.snoozesOf(a, alert.NoticeProblem)
 	if err != nil {
 		return err

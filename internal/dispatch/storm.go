@@ -53,6 +53,9 @@ func (w *work) gather() error {
 	for _, p := range w.calming {
 		places[p] = true
 	}
+	for _, r := range w.reholds {
+		places[r.Place] = true
+	}
 	if len(places) == 0 {
 		return nil
 	}
@@ -67,19 +70,23 @@ func (w *work) gather() error {
 		g.paces[place] = &p
 		digests = append(digests, p.Digests(w.now)...)
 	}
+	for _, r := range w.reholds {
+		if r.Digest {
+			digests = append(digests, r.ID)
+		}
+	}
 	if len(digests) > 0 {
 		slices.Sort(digests)
 		if g.collect, err = w.tx.Collecting(w.ctx, digests); err != nil {
 			return fmt.Errorf("look which of %d messages still collect: %w", len(digests), err)
 		}
 	}
-	g.all()
-	return nil
+	return g.all()
 }
 
 // all goes through what is told, what is to be brought up to date, and the storms
 // that may be over, in this order: what comes now keeps a storm going.
-func (g *gathering) all() {
+func (g *gathering) all() error {
 	w := g.w
 	for i := range w.changes.Deliveries {
 		d := &w.changes.Deliveries[i]
@@ -96,6 +103,11 @@ func (g *gathering) all() {
 	for _, place := range w.calming {
 		g.calm(place)
 	}
+	for _, r := range w.reholds {
+		if err := g.rehold(r); err != nil {
+			return err
+		}
+	}
 	w.changes.Deliveries = append(w.changes.Deliveries, g.made...)
 	if len(g.changed) > 0 {
 		w.changes.Paces = make(map[string]storm.Pace, len(g.changed))
@@ -103,6 +115,7 @@ func (g *gathering) all() {
 			w.changes.Paces[place] = *g.paces[place]
 		}
 	}
+	return nil
 }
 
 // placeKey is where a delivery goes.

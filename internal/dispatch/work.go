@@ -44,6 +44,7 @@ type work struct {
 	holds      map[string]time.Time    // deliveries that are held back, by id; see gather
 	stale      []refresh               // messages of storms that are to be brought up to date
 	calming    []string                // places where a storm may be over
+	reholds    []*rehold               // messages that are held back and are looked at again
 	unheld     map[string]unheld       // alerts of which an event says whether somebody has them; see escalations
 	objects    []string
 	alertOrder []string

@@ -51,6 +51,9 @@ type Run struct {
 	Due      time.Time `json:"due"`      // of the next step; zero: all are done
 	Reminder time.Time `json:"reminder"` // when to remind next; zero: never
 	Reminded int       `json:"reminded"` // how often
+	// Still is until when its clock stands still, which Due and Reminder reckon with; zero:
+	// it goes.
+	Still time.Time `json:"still,omitzero"`
 }
 
 // maxReminders bounds how often people are reminded of one alert.

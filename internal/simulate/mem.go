@@ -126,6 +126,15 @@ func (m *mem) CalmPlaces(_ context.Context, limit int) (places []string, next ti
 	return places, next, nil
 }
 
+// ConfigVersion is always the same: nothing is changed while it runs.
+func (m *mem) ConfigVersion() int64 { return 1 }
+
+// HeldMessages answers none: no end of what is held back changes.
+func (m *mem) HeldMessages(context.Context) ([]dispatch.HeldMessage, error) { return nil, nil }
+
+// StoodStill answers none, for the same reason.
+func (m *mem) StoodStill(context.Context) ([]string, error) { return nil, nil }
+
 // FlappingObjects answers objects that were found to flap.
 func (m *mem) FlappingObjects(_ context.Context, after string, limit int) ([]alert.Object, error) {
 	var list []alert.Object
@@ -280,6 +289,10 @@ func (t *tx) Collecting(_ context.Context, ids []string) (map[string]bool, error
 		}
 	}
 	return found, nil
+}
+
+func (t *tx) Held(context.Context, dispatch.HeldMessage, string, int) ([]delivery.Claimed, error) {
+	return nil, nil
 }
 
 func (t *tx) Escalation(_ context.Context, alertID string) (*dispatch.Escalation, error) {

@@ -26,6 +26,7 @@ type tables struct {
 	days, interval, audit                         bulk
 	pace, barePaces, paces                        bulk
 	collecting, digestDue, endCollected           bulk
+	moved, emptied                                bulk
 	cancelCollected, storms, stormAlerts          bulk
 	escalation, endEscalation                     bulk
 }
@@ -119,6 +120,12 @@ func newTables(d dialect) tables {
 		digestDue: newUpdate(d, `UPDATE delivery SET due = v.column2, quiet = v.column3,
 			expires = CASE WHEN expires = 0 THEN 0 ELSE expires + v.column2 - due END`, 3, "delivery.id",
 			" AND delivery.state = 'waiting' AND delivery.attempt = 0"),
+		moved: newUpdate(d, `UPDATE delivery SET state = v.column2, bundle = v.column3, storm = v.column4, due = v.column5,
+			expires = v.column6, reason = v.column7, why = v.column8`, 8, "delivery.id",
+			" AND delivery.state IN ('waiting', 'collected') AND delivery.attempt = 0"),
+		emptied: newUpdate(d, "UPDATE delivery SET state = 'cancelled', detail = v.column2, done = v.column3, room = ''", 3, "delivery.id",
+			` AND delivery.state = 'waiting' AND delivery.attempt = 0 AND NOT EXISTS
+			(SELECT 1 FROM delivery c WHERE c.bundle = delivery.id AND c.bundle <> '' AND c.state = 'collected')`),
 		endCollected: newUpdate(d, "UPDATE delivery SET state = v.column2, detail = v.column3, done = v.column4, room = ''", 4, "delivery.bundle",
 			` AND delivery.bundle <> '' AND (delivery.state = 'collected' OR delivery.state = 'expired' AND v.column2 = 'sent')`),
 		storms:      newLookup(d, stormSQL, "d.storm"),
@@ -143,6 +150,7 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 		{"deliveries", t.writeDeliveries},
 		{"what was told at places", t.writePaces},
 		{"when digests are due", t.writeDigestDues},
+		{"what is told at another time", t.writeMoved},
 		{"snoozes", t.writeSnoozes},
 		{"escalations", t.writeEscalations},
 		{"sources", t.writeSources},
