@@ -345,6 +345,11 @@ func webhookSections(have *hook.Hook, in url.Values) []section {
 func (c *console) meansOfHook(v *visit, h hook.Hook, bad error) hookMeans {
 	m := hookMeans{Own: h.Form == hook.Fields, To: h.Host}
 	var fe *contact.FieldError
+	if !errors.As(bad, &fe) || fe.Field != "template" { // what is not filled in yet is no reason not to look at the rest
+		alone := h
+		alone.Name, alone.URL = "x", "https://hooks.example.org"
+		bad = alone.Validate()
+	}
 	if errors.As(inHookForm(bad), &fe) && (fe.Field == "template" || fe.Field == "topic") {
 		m.Problem = sentence(fe.Problem) + " " + sentence(fe.Mend)
 		if fe.Field == "template" && len(fe.Mend) > 200 { // all values: they are listed below it
