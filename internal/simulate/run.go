@@ -60,10 +60,11 @@ type Store interface {
 // Options are what a Simulator needs besides its store. The zero value of each is
 // its default.
 type Options struct {
-	AtOnce int           // simulations that may run at the same time; 2
-	Within time.Duration // how long one may take; 1 minute
-	Now    func() time.Time
-	Log    *slog.Logger
+	AtOnce  int           // simulations that may run at the same time; 2
+	Within  time.Duration // how long one may take; 1 minute
+	Waiting int           // messages that may wait at the same time; MaxWaiting
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Simulator tries events. Any number of goroutines may use it.
@@ -80,6 +81,9 @@ func New(st Store, o Options) *Simulator {
 	}
 	if o.Within <= 0 {
 		o.Within = time.Minute
+	}
+	if o.Waiting <= 0 {
+		o.Waiting = MaxWaiting
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -120,7 +124,7 @@ func (s *Simulator) prepare(ctx context.Context, q Request) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what is set: %w", err)
 	}
-	r := &run{request: q, plan: plan, tallies: map[tallyKey]*Tally{}, numbers: map[string]int{}}
+	r := &run{request: q, plan: plan, waiting: s.o.Waiting, tallies: map[tallyKey]*Tally{}, numbers: map[string]int{}}
 	if r.zone, err = time.LoadLocation(q.Zone); err != nil {
 		return nil, fmt.Errorf("load the zone: %w", err)
 	}
@@ -296,6 +300,7 @@ type run struct {
 	tallies  map[tallyKey]*Tally
 	numbers  map[string]int // messages, by id
 	messages int
+	waiting  int // how many may wait at the same time
 	full     bool
 }
 
@@ -325,10 +330,12 @@ func (r *run) play(ctx context.Context) error {
 			r.mem.now = at
 		}
 		r.silent = next < r.warm
-		for ; next < len(r.inputs) && !r.inputs[next].at.After(r.mem.now); next++ {
+		// All of it may come at one moment.
+		for ; next < len(r.inputs) && !r.inputs[next].at.After(r.mem.now) && !r.full && ctx.Err() == nil; next++ {
 			if err := r.take(ctx, r.inputs[next]); err != nil {
 				return err
 			}
+			r.bound()
 		}
 		if err := r.clock(ctx); err != nil {
 			return err
@@ -340,6 +347,14 @@ func (r *run) play(ctx context.Context) error {
 	}
 	r.rest()
 	return nil
+}
+
+// bound ends the simulation where more waits than there is memory for.
+func (r *run) bound() {
+	if len(r.mem.rows) >= r.waiting && !r.full {
+		r.full = true
+		r.note(fmt.Sprintf("At %s more than %d messages wait at the same time; the simulation ended there. Try fewer events at once.", delivery.Moment(r.mem.now), r.waiting))
+	}
 }
 
 // clock has done what the clock does at this moment.

@@ -30,6 +30,8 @@ const (
 	MaxAfter  = 7 * 24 * time.Hour  // that is looked at after the last
 	MaxLines  = 200_000             // that are answered; more are counted
 	MaxTold   = 3_000_000           // messages and decisions; then it ends where it is
+	// MaxWaiting is how many messages may wait at the same time: each takes about a kilobyte.
+	MaxWaiting = 300_000
 
 	DefaultAfter = 24 * time.Hour
 	DefaultLines = 10_000
