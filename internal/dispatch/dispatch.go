@@ -260,7 +260,8 @@ type Tx interface {
 	// zero one of a new place. It is called at most once a transaction.
 	Paces(ctx context.Context, places []string) (map[string]storm.Pace, error)
 	// Collecting locks deliveries with NoticeDigest and answers those that still
-	// collect: Waiting, never claimed, and not due yet.
+	// collect: Waiting, never claimed, and not due yet. One for a browser collects until
+	// it is claimed, for there may be no tab.
 	Collecting(ctx context.Context, ids []string) (map[string]bool, error)
 	// Held locks what a message holds back and answers it as it is: what a digest has
 	// collected, up to limit in ascending order of id, those after one id; or the message

@@ -68,7 +68,7 @@ func (w *work) gather() error {
 	for place := range places {
 		p := known[place]
 		g.paces[place] = &p
-		digests = append(digests, p.Digests(w.now)...)
+		digests = append(digests, p.Digests(w.now, lies(place))...)
 	}
 	for _, r := range w.reholds {
 		if r.Digest {
@@ -117,6 +117,9 @@ func (g *gathering) all() error {
 	}
 	return nil
 }
+
+// lies says whether messages lie at a place until somebody comes: they are for tabs.
+func lies(place string) bool { return strings.HasPrefix(place, route.Browser+"|") }
 
 // placeKey is where a delivery goes.
 func placeKey(d *delivery.Delivery) string { return PlaceKey(d.Channel, d.Destination, d.ContactID) }

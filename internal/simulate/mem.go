@@ -284,7 +284,7 @@ func (t *tx) Paces(_ context.Context, places []string) (map[string]storm.Pace, e
 func (t *tx) Collecting(_ context.Context, ids []string) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, id := range ids {
-		if r := t.rows[id]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 && r.Due.After(t.now) {
+		if r := t.rows[id]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 && (r.Channel == route.Browser || r.Due.After(t.now)) {
 			found[id] = true
 		}
 	}

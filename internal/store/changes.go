@@ -115,7 +115,7 @@ func newTables(d dialect) tables {
 		barePaces: newBulk(d, `INSERT INTO pace (place, body, calm, used) SELECT v.column1, '', 0, v.column2 FROM %s
 			WHERE NOT EXISTS (SELECT 1 FROM pace p WHERE p.place = v.column1) ORDER BY v.column1 ON CONFLICT (place) DO NOTHING`, 2),
 		paces: newLookup(d, "SELECT place, body FROM pace WHERE %s ORDER BY place"+d.forUpdate, "place"),
-		collecting: newLookup(d, `SELECT id, due FROM delivery WHERE %s AND state = 'waiting' AND notice = 'digest' AND attempt = 0
+		collecting: newLookup(d, `SELECT id, CASE WHEN channel = 'browser' THEN 0 ELSE due END FROM delivery WHERE %s AND state = 'waiting' AND notice = 'digest' AND attempt = 0
 			ORDER BY id`+d.skipLocked, "id"),
 		digestDue: newUpdate(d, `UPDATE delivery SET due = v.column2, quiet = v.column3,
 			expires = CASE WHEN expires = 0 THEN 0 ELSE expires + v.column2 - due END`, 3, "delivery.id",

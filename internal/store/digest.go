@@ -25,7 +25,7 @@ func (t *tx) Collecting(ctx context.Context, ids []string) (map[string]bool, err
 		var id string
 		var due int64
 		err := s.Scan(&id, &due)
-		if due > millis(t.now) {
+		if due == 0 || due > millis(t.now) {
 			found[id] = true
 		}
 		return err

@@ -27,6 +27,7 @@ const (
 	MaxKinds = 64
 	MaxHolds = 50
 	MaxPast  = 20
+	MaxPart  = 2000 // a storm of which so much was told goes on as another one, see Storm.Count
 	Longest  = 24 * time.Hour
 )
 
@@ -137,6 +138,7 @@ type Storm struct {
 	Reason string    `json:"reason"` // of its messages, as route.Reason
 	Words  string    `json:"words"`  // what it is of, for people: "source nagios"
 	Calm   int       `json:"calm"`   // Rules.CalmFor of its kind, in seconds
+	Count  int       `json:"count"`  // how much it collected. Each message is made of all of it, so that is bounded
 	About  About     `json:"about"`  // the latest of it
 }
 
@@ -167,9 +169,7 @@ func (b *Bucket) fill(size, seconds int, now time.Time) {
 	} else if gone := now.Sub(b.At); gone > 0 {
 		b.Left = math.Min(float64(size), b.Left+gone.Seconds()/float64(seconds))
 	}
-	if now.After(b.At) {
-		b.At = now
-	}
+	b.At = now // also where the clock was set back: it counts from there
 }
 
 // Verdict is what becomes of one message.
@@ -208,9 +208,7 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 	}
 	k := &p.Kinds[i]
 	k.fill(r.Burst, r.Refill, now)
-	if now.After(k.Last) {
-		k.Last = now
-	}
+	k.Last = now
 	if k.Storm == nil && k.Left >= 1 && p.Left >= 1 {
 		k.Left--
 		p.Left--
@@ -218,10 +216,14 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 	}
 	if k.Storm == nil {
 		k.Storm = &Storm{ID: newID(), Began: now, Crowd: k.Left >= 1}
+	} else if s := k.Storm; s.Count >= MaxPart && (s.Digest == "" || !waiting(s.Digest)) {
+		p.pass(*s)
+		k.Storm = &Storm{ID: newID(), Began: now, Crowd: s.Crowd, Words: s.Words, Due: s.Due}
 	}
 	k.Storm.Calm = r.CalmFor
 	v := k.Storm.collect(r, now, waiting, newID)
 	k.Storm.Quiet = false
+	k.Storm.Count++
 	v.Kind = key
 	return v
 }
@@ -230,6 +232,13 @@ func (p *Pace) Take(r Rules, key string, now time.Time, waiting func(digest stri
 func (s *Storm) collect(r Rules, now time.Time, waiting func(string) bool, newID func() string) Verdict {
 	if s.Digest == "" || !waiting(s.Digest) {
 		return s.begin(r, now, newID)
+	}
+	if !s.Due.After(now) { // nobody took it so far: it is told as soon as somebody does
+		s.Due = now
+		return Verdict{Collected: true, Storm: s.ID, Digest: s.Digest, Due: s.Due}
+	}
+	if s.First.After(now) { // the clock was set back
+		s.First, s.Due = now, now
 	}
 	later, latest := now.Add(seconds(r.Wait)), s.First.Add(seconds(r.AtMost))
 	if s.Quiet { // it is told for the sake of what comes now
@@ -247,6 +256,9 @@ func (s *Storm) collect(r Rules, now time.Time, waiting func(string) bool, newID
 // begin begins a message.
 func (s *Storm) begin(r Rules, now time.Time, newID func() string) Verdict {
 	told := s.Due // of the one before; zero for the first
+	if told.After(now) {
+		told = now // it ended before its time, or the clock was set back
+	}
 	s.Digest, s.First = newID(), now
 	s.Due = now.Add(seconds(r.Wait))
 	if soonest := told.Add(seconds(r.Again)); !told.IsZero() && s.Due.Before(soonest) {
@@ -312,11 +324,12 @@ func (p *Pace) Find(storm string) *Storm {
 }
 
 // Digests answers the messages that may still collect at a moment: they are due
-// later.
-func (p *Pace) Digests(now time.Time) []string {
+// later. Where nobody may be there to take them, those that were due before do so too,
+// for else there would be one more every minute for whoever comes back.
+func (p *Pace) Digests(now time.Time, lying bool) []string {
 	var ids []string
 	add := func(s *Storm) {
-		if s != nil && s.Digest != "" && s.Due.After(now) {
+		if s != nil && s.Digest != "" && (lying || s.Due.After(now)) {
 			ids = append(ids, s.Digest)
 		}
 	}
