@@ -45,7 +45,8 @@ const (
 	ActionExpanded  Action = "expanded"
 )
 
-// Says is for people what the server said.
+// Says is for people what the server said, in at most maxSays bytes: servers write in
+// all languages, and the store counts bytes.
 func (b *Bounced) Says() string {
 	s := b.Words
 	if s == "" {
@@ -56,6 +57,9 @@ func (b *Bounced) Says() string {
 	}
 	if b.By != "" {
 		s = b.By + " says: " + s
+	}
+	if len(s) > maxSays {
+		s = strings.ToValidUTF8(s[:maxSays-len("…")], "") + "…"
 	}
 	return s
 }
@@ -73,6 +77,7 @@ const (
 	maxRecipients = 20
 	maxSaid       = 300 // characters of a text
 	maxMessageID  = 250
+	maxSays       = 900 // bytes of all that is said of one
 )
 
 // ReadBounce reads a notification as a mail server hands it to a program, with or

@@ -96,3 +96,10 @@ func FuzzReadBounce(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsSaidOfALetterIsBoundedInBytes(t *testing.T) {
+	b := mail.Bounced{By: strings.Repeat("先", 300), Status: "5.1.1", Words: strings.Repeat("宛", 300)}
+	if s := b.Says(); len(s) > 900 || !utf8.ValidString(s) || !strings.HasSuffix(s, "…") {
+		t.Errorf("%d bytes: %q", len(s), s)
+	}
+}
