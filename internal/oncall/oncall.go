@@ -22,7 +22,12 @@ const (
 	MaxPeople    = 100 // of a layer
 	MaxOverrides = 500
 	MaxEvery     = 366
+	MaxRanges    = 700                  // times of weekdays, of all layers together
 	MaxSpan      = 400 * 24 * time.Hour // how much Spans looks at, at once
+
+	// Years between which all times of a schedule lie.
+	FirstYear = 1970
+	LastYear  = 9000
 )
 
 // LocalFormat is how a layer's start is written: a moment by the schedule's clock.
@@ -93,7 +98,9 @@ type layer struct {
 	name    string
 	people  []string
 	first   moment
-	until   moment // zero: for ever
+	until   moment    // zero: for ever
+	begins  time.Time // when first is
+	ends    time.Time // when until is; zero: never
 	every   int
 	unit    Unit
 	limited *contact.Schedule // nil: always
@@ -153,12 +160,22 @@ func (s *Schedule) Plan() (*Plan, error) {
 	if n := len(s.Layers); n > MaxLayers {
 		return nil, &contact.FieldError{Field: "layers", Problem: fmt.Sprintf("there are %d", n), Mend: fmt.Sprintf("keep to %d", MaxLayers)}
 	}
+	ranges := 0
 	for i := range s.Layers {
 		l, err := s.Layers[i].ready(fmt.Sprintf("layers[%d]", i), s.Zone)
 		if err != nil {
 			return nil, err
 		}
+		for _, day := range s.Layers[i].Weekdays {
+			ranges += len(day)
+		}
+		if l.begins = l.first.at(p.zone); l.until != (moment{}) {
+			l.ends = l.until.at(p.zone)
+		}
 		p.layers = append(p.layers, l)
+	}
+	if ranges > MaxRanges {
+		return nil, &contact.FieldError{Field: "layers", Problem: fmt.Sprintf("have %d times of weekdays in all", ranges), Mend: fmt.Sprintf("keep to %d: let each layer have few, and long ones", MaxRanges)}
 	}
 	if n := len(s.Overrides); n > MaxOverrides {
 		return nil, &contact.FieldError{Field: "overrides", Problem: fmt.Sprintf("there are %d", n), Mend: fmt.Sprintf("keep to %d; those that are over can go", MaxOverrides)}
@@ -167,6 +184,9 @@ func (s *Schedule) Plan() (*Plan, error) {
 		at := fmt.Sprintf("overrides[%d]", i)
 		if !o.To.After(o.From) {
 			return nil, &contact.FieldError{Field: at + ".to", Problem: "is not after its beginning", Mend: "let it end later"}
+		}
+		if o.From.UTC().Year() < FirstYear || o.To.UTC().Year() > LastYear {
+			return nil, &contact.FieldError{Field: at + ".to", Problem: "or its beginning is no time of this age", Mend: "write one such as 2026-03-02T09:00:00Z"}
 		}
 		if o.To.Sub(o.From) > MaxSpan {
 			return nil, &contact.FieldError{Field: at + ".to", Problem: "is more than a year after its beginning", Mend: "change the rotation instead"}
@@ -249,7 +269,7 @@ func below(path string, err error) error {
 
 func readLocal(text string) (moment, bool) {
 	t, err := time.Parse(LocalFormat, text)
-	if err != nil || t.Year() < 1970 || t.Year() > 9000 {
+	if err != nil || t.Year() < FirstYear || t.Year() > LastYear {
 		return moment{}, false
 	}
 	return clockOf(t), true
@@ -271,9 +291,11 @@ func (p *Plan) Spans(from, to time.Time) []Span {
 	if limit := from.Add(MaxSpan); to.After(limit) {
 		to = limit
 	}
+	near := *p // of the overrides most are long over
+	near.overrides = slices.DeleteFunc(slices.Clone(p.overrides), func(o Override) bool { return !o.To.After(from) || !o.From.Before(to) })
 	var out []Span
 	for at := from; at.Before(to); {
-		d, next := p.look(at)
+		d, next := near.look(at)
 		if next.IsZero() || next.After(to) {
 			next = to
 		}
@@ -335,15 +357,12 @@ func (p *Plan) look(t time.Time) (d Duty, next time.Time) {
 // look answers whose turn it is in a layer, nobody's outside of its times, and
 // when that may change.
 func (l *layer) look(t time.Time, zone *time.Location) (who string, next time.Time) {
-	first := l.first.at(zone)
-	if t.Before(first) {
-		return "", first
+	if t.Before(l.begins) {
+		return "", l.begins
 	}
-	var end time.Time
-	if l.until != (moment{}) {
-		if end = l.until.at(zone); !t.Before(end) {
-			return "", time.Time{}
-		}
+	end := l.ends
+	if !end.IsZero() && !t.Before(end) {
+		return "", time.Time{}
 	}
 	n := l.turn(t, zone)
 	who, next = l.people[n%len(l.people)], l.begin(n+1).at(zone)

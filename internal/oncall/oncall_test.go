@@ -257,3 +257,32 @@ func BenchmarkAt(b *testing.B) {
 		p.At(at)
 	}
 }
+
+func TestASchedulesCostIsBounded(t *testing.T) {
+	s := oncall.Schedule{Name: "Bomb"}
+	for range oncall.MaxLayers {
+		l := oncall.Layer{ContactIDs: []string{"a"}, Start: "2026-01-01T00:00", Every: 1, Unit: oncall.Hours}
+		for day := range l.Weekdays {
+			for k := range 24 {
+				l.Weekdays[day] = append(l.Weekdays[day], contact.Range{From: k * 60, To: k*60 + 1})
+			}
+		}
+		s.Layers = append(s.Layers, l)
+	}
+	var wrong *contact.FieldError
+	if err := s.Validate(); !errors.As(err, &wrong) || wrong.Field != "layers" {
+		t.Errorf("20 layers of 168 times each: %v", err)
+	}
+	if s.Layers = s.Layers[:4]; s.Validate() != nil {
+		t.Errorf("4 of them: %v", s.Validate())
+	}
+}
+
+func TestAnOverrideLiesInYearsThatCanBeWritten(t *testing.T) {
+	for _, end := range []time.Time{time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(1969, 1, 2, 0, 0, 0, 0, time.UTC)} {
+		s := oncall.Schedule{Name: "Far", Overrides: []oncall.Override{{ID: "o", From: end.Add(-time.Hour), To: end}}}
+		if s.Validate() == nil {
+			t.Errorf("until %s is taken", end)
+		}
+	}
+}

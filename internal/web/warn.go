@@ -128,9 +128,12 @@ func overlaps(s *oncall.Schedule, from, to time.Time) []Warning {
 func split(in, others []oncall.Span) (shared, rest []oncall.Span) {
 	for _, x := range in {
 		at := x.From
+		for len(others) > 0 && !others[0].To.After(at) {
+			others = others[1:] // it ended before all that follows
+		}
 		for _, o := range others {
-			if !o.To.After(at) || !o.From.Before(x.To) {
-				continue
+			if !o.From.Before(x.To) {
+				break
 			}
 			begin, end := later(at, o.From), earlier(x.To, o.To)
 			if at.Before(begin) {
