@@ -96,6 +96,24 @@ func (db *DB) SaveSchedule(ctx context.Context, s oncall.Schedule) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error { return w.saveSchedule(ctx, &s) })
 }
 
+// ChangeSchedule has a schedule changed that nobody else changes meanwhile: what two
+// do at once is both kept. change may run again, and answers the schedule as it is to
+// be; its error comes back as it is, and nothing is kept then. fault.ErrNotFound if
+// there is none, fault.ErrTaken when another has the name.
+func (db *DB) ChangeSchedule(ctx context.Context, id string, change func(oncall.Schedule) (oncall.Schedule, error)) error {
+	return db.change(ctx, func(ctx context.Context, w *work) error {
+		s, err := find(ctx, w, scanBody[oncall.Schedule], "schedule", id, "SELECT body FROM schedule WHERE id = $1"+db.d.forUpdate, id)
+		if err != nil {
+			return err
+		}
+		if s, err = change(s); err != nil {
+			return err
+		}
+		s.ID = id
+		return w.saveSchedule(ctx, &s)
+	})
+}
+
 func (w *work) saveSchedule(ctx context.Context, s *oncall.Schedule) error {
 	return w.saveBody(ctx, "schedule", "schedule", s.ID, s.Name, s)
 }

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,5 +276,34 @@ func TestWebhooks(t *testing.T) {
 		same(t, "trouble", got.LastError, "")
 		same(t, "sent", got.LastSent, at.Add(2*time.Second))
 		wants(t, db.NoteHook(ctx, "h9", "", at), fault.ErrNotFound)
+	})
+}
+
+// Two people take over two nights at the same moment: both stand in.
+func TestWhatManyChangeInAScheduleAtOnceIsKept(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ok(t, db.SaveSchedule(t.Context(), rota("s1", "Night", "c1")))
+		var all sync.WaitGroup
+		for i := range 12 {
+			all.Go(func() {
+				err := db.ChangeSchedule(t.Context(), "s1", func(s oncall.Schedule) (oncall.Schedule, error) {
+					s.Overrides = append(s.Overrides, oncall.Override{ID: fmt.Sprint(i), ContactID: "c1", From: day(), To: day().Add(time.Hour)})
+					return s, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		s, err := db.Schedule(t.Context(), "s1")
+		ok(t, err)
+		same(t, "overrides", len(s.Overrides), 12)
+
+		wants(t, db.ChangeSchedule(t.Context(), "nothing", func(s oncall.Schedule) (oncall.Schedule, error) { return s, nil }), fault.ErrNotFound)
+		wants(t, db.ChangeSchedule(t.Context(), "s1", func(s oncall.Schedule) (oncall.Schedule, error) { s.Name = "lost"; return s, fault.ErrInUse }), fault.ErrInUse)
+		s, err = db.Schedule(t.Context(), "s1")
+		ok(t, err)
+		same(t, "name", s.Name, "Night")
 	})
 }

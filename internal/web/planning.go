@@ -25,6 +25,9 @@ type Planning interface {
 	Schedules(ctx context.Context) ([]oncall.Schedule, error)
 	Schedule(ctx context.Context, id string) (oncall.Schedule, error)
 	SaveSchedule(ctx context.Context, s oncall.Schedule) error
+	// ChangeSchedule has a schedule changed that nobody else changes meanwhile. change
+	// may run again; its error comes back as it is, and nothing is kept then.
+	ChangeSchedule(ctx context.Context, id string, change func(oncall.Schedule) (oncall.Schedule, error)) error
 	DeleteSchedule(ctx context.Context, id string) error // fault.ErrInUse while a rule, a group or a policy names it
 
 	Windows(ctx context.Context) ([]window.Window, error)

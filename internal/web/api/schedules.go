@@ -1,12 +1,15 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
@@ -123,8 +126,9 @@ func (a *API) scheduleRoutes() {
 	st := a.d.Store
 	registerCRUD(a, crud[ScheduleIn, ScheduleOut, oncall.Schedule]{
 		tag: "planning", path: "/schedules", one: "schedule", many: "schedules", read: readConfig(), write: writeConfig(),
-		list: st.Schedules, get: st.Schedule, save: st.SaveSchedule, remove: st.DeleteSchedule, show: a.showSchedules, fill: a.fillSchedule,
-		key: func(s oncall.Schedule) string { return strings.ToLower(s.Name) + "\x00" + s.ID },
+		list: st.Schedules, get: st.Schedule, remove: st.DeleteSchedule, show: a.showSchedules, fill: a.fillSchedule,
+		key:  func(s oncall.Schedule) string { return strings.ToLower(s.Name) + "\x00" + s.ID },
+		save: func(ctx context.Context, s oncall.Schedule) error { return web.SaveRota(ctx, st, s) },
 	})
 	add := route("planning", http.MethodPost, "/schedules/{id}/overrides", "create-override", "Put somebody else on call for a while")
 	add.DefaultStatus = http.StatusCreated
@@ -153,6 +157,9 @@ func (a *API) scheduleRoutes() {
 		if at.IsZero() {
 			at = a.d.Now()
 		}
+		if err := ofThisAge("at", at); err != nil {
+			return nil, err
+		}
 		all, err := web.OnCallAt(ctx, st, at)
 		if err != nil {
 			return nil, err
@@ -179,6 +186,15 @@ type shiftsIn struct {
 	To   time.Time `query:"to" doc:"At most 400 days after from; none: four weeks after it"`
 }
 
+// ofThisAge refuses a time from which what follows could not be written: JSON has no
+// year after 9999.
+func ofThisAge(name string, t time.Time) error {
+	if y := t.UTC().Year(); y < oncall.FirstYear || y > oncall.LastYear {
+		return problem(http.StatusUnprocessableEntity, name+" is no time of this age; write one such as 2026-03-02T09:00:00Z.", &huma.ErrorDetail{Location: "query." + name, Message: "is no time of this age"})
+	}
+	return nil
+}
+
 func (a *API) shifts(ctx context.Context, in *shiftsIn) (*body[ShiftsOut], error) {
 	s, err := a.d.Store.Schedule(ctx, in.ID)
 	if err != nil {
@@ -190,6 +206,9 @@ func (a *API) shifts(ctx context.Context, in *shiftsIn) (*body[ShiftsOut], error
 	}
 	if to.IsZero() {
 		to = from.AddDate(0, 0, 28)
+	}
+	if err := cmp.Or(ofThisAge("from", from), ofThisAge("to", to)); err != nil {
+		return nil, err
 	}
 	switch {
 	case !to.After(from):

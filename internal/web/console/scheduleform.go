@@ -292,7 +292,7 @@ func (c *console) saveSchedule(w http.ResponseWriter, v *visit) error {
 		if s.ID == "" {
 			s.ID = c.NewID()
 		}
-		err = c.Store.SaveSchedule(v.Context(), s)
+		err = web.SaveRota(v.Context(), c.Store, s)
 	}
 	if err != nil {
 		return c.showSchedule(w, v, http.StatusUnprocessableEntity, have, layerParts.again(v.PostForm), err)
