@@ -62,6 +62,10 @@ func newLetters(a *App) (*letters, error) {
 func (l *letters) links() http.Handler {
 	return console.NewAckLinks(console.AckLinkDeps{
 		Store: l.a.db, Acknowledge: l.a.dispatch.Acknowledge, Actor: l.actor,
+		On: func(ctx context.Context) (bool, error) {
+			s, err := l.a.push.settings.get(ctx)
+			return err == nil && s.AckLinkHours > 0, err
+		},
 		Sticky: func(ctx context.Context) bool {
 			s, err := l.a.push.settings.get(ctx)
 			return err == nil && s.AckSticky

@@ -60,7 +60,8 @@ type Settings struct {
 	// flapping where its engine does not say so; 0: never.
 	FlapChanges int `json:"flap_changes"`
 	FlapMinutes int `json:"flap_minutes"`
-	// AckLinkHours is for how long the link in a letter may be used to acknowledge.
+	// AckLinkHours is for how long the link in a letter may be used to acknowledge; 0:
+	// letters have none, and those that are out do nothing.
 	AckLinkHours int `json:"ack_link_hours"`
 }
 

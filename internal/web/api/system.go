@@ -49,7 +49,7 @@ type SettingsIO struct {
 	StormBySource map[string]StormIO `json:"storm_by_source,omitempty" doc:"Rules of single sources, by id; given, it replaces all of them. What one leaves out is as in storm, and so are place and regain always"`
 	FlapChanges   *int               `json:"flap_changes,omitempty" doc:"After how many changes within flap_minutes an object counts as flapping where its engine does not say so, 3 to 20; 0: never" example:"6"`
 	FlapMinutes   *int               `json:"flap_minutes,omitempty" doc:"1 to 1440" example:"15"`
-	AckLinkHours  *int               `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168" example:"4"`
+	AckLinkHours  *int               `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168; 0: letters have none" example:"4"`
 }
 
 // StormIO says when it is a storm; what is left out stays as it is. Times are in

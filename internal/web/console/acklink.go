@@ -50,10 +50,13 @@ type AckLinkDeps struct {
 	Store       AckLinkStore
 	Acknowledge func(ctx context.Context, alertID string, r dispatch.AckRequest) (alert.Alert, error)
 	Actor       func(ctx context.Context, contactID string) (LinkActor, error)
-	Sticky      func(ctx context.Context) bool // as the settings say
-	Version     string
-	Now         func() time.Time // nil: time.Now
-	Log         *slog.Logger     // nil: slog.Default
+	// On says whether letters have links at all; nil: they do. Those that are out do
+	// nothing when it was switched off.
+	On      func(ctx context.Context) (bool, error)
+	Sticky  func(ctx context.Context) bool // as the settings say
+	Version string
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: slog.Default
 }
 
 // ackLinks is the page on which whoever has a letter acknowledges its alert. It needs
@@ -150,6 +153,17 @@ func consoleAlert(id string) string { return "/console/alerts/" + id }
 // asked.
 func (a *ackLinks) serve(w http.ResponseWriter, r *http.Request, l mail.AckLink, token string, post bool) {
 	ctx := r.Context()
+	if a.On != nil {
+		on, err := a.On(ctx)
+		if err != nil {
+			a.failed(w, r, "whether letters have links", l.AlertID, err)
+			return
+		}
+		if !on {
+			a.show(w, r, http.StatusGone, ackLinkView{Heading: "Links in letters are switched off", Text: "Nothing was changed. Who can sign in acknowledges in Tocsin.", Console: consoleAlert(l.AlertID)})
+			return
+		}
+	}
 	current, err := a.Store.Alert(ctx, l.AlertID)
 	if errors.Is(err, fault.ErrNotFound) {
 		a.unknown(w, r)

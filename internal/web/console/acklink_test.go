@@ -305,3 +305,17 @@ func TestWhoTriesLinksIsSlowedDown(t *testing.T) {
 	p.now = p.now.Add(3 * time.Second)
 	says(t, p.do(http.MethodGet, p.path(), nil), http.StatusOK)
 }
+
+func TestALinkThatIsOutDoesNothingWhenLinksAreSwitchedOff(t *testing.T) {
+	p := newLinkPage(t)
+	form := p.form(t, "mine")
+	p.handler = console.NewAckLinks(console.AckLinkDeps{
+		Store: p.linkDesk, Acknowledge: p.Acknowledge, Actor: func(context.Context, string) (console.LinkActor, error) { return p.who, nil },
+		On: func(context.Context) (bool, error) { return false, nil }, Sticky: func(context.Context) bool { return true }, Now: func() time.Time { return p.now }, Log: slog.New(slog.DiscardHandler),
+	})
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if got := p.do(method, p.path(), form); got.Code != http.StatusGone || !strings.Contains(got.Body.String(), "switched off") || len(p.acked) > 0 {
+			t.Errorf("%s: %d, acknowledged %v", method, got.Code, p.acked)
+		}
+	}
+}
