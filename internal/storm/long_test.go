@@ -71,13 +71,13 @@ func TestAMessageThatCollectsWhenTheClockIsSetBackIsToldSoon(t *testing.T) {
 // Nobody takes the messages for a browser that is closed.
 func TestAMessageThatNobodyTakesGoesOnCollecting(t *testing.T) {
 	p := storm.Pace{}
-	ids, due := 0, time.Time{}
+	ids := 0
 	for i := range 3600 {
 		now := began.Add(time.Duration(i) * time.Second)
 		v := p.Take(storm.Default(), "source:n", now, func(string) bool { return true }, func() string { ids++; return fmt.Sprint(ids) })
 		if v.Collected {
-			if due = v.Due; due.Before(now) {
-				t.Fatalf("due %s at %s", due, now)
+			if v.Due.Before(now) {
+				t.Fatalf("due %s at %s", v.Due, now)
 			}
 		}
 	}
