@@ -121,7 +121,7 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 		}},
 		{Title: "Acknowledging", Fields: []field{
 			{Name: "ack_sticky", Label: "Sticky by default: an acknowledgement stays until recovery, also when the state changes", Kind: "checkbox", Checked: in.Get("ack_sticky") != ""},
-			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert.", "1", "168"),
+			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert. 0: letters have no link.", "0", "168"),
 		}},
 		{Title: "The hub", Fields: []field{
 			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
@@ -155,7 +155,7 @@ func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	s.RetentionDays = n.read("retention_days", 1, 3650)
 	s.SourceQuietMinutes = n.read("source_quiet_minutes", 0, 43200)
 	s.AckSticky = in.Get("ack_sticky") != ""
-	s.AckLinkHours = n.read("ack_link_hours", 1, 168)
+	s.AckLinkHours = n.read("ack_link_hours", 0, 168)
 	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes", 1, 43200), n.read("hook_ttl_minutes", 1, 43200)
 	s.FlapChanges, s.FlapMinutes = n.read("flap_changes", 0, 20), n.read("flap_minutes", 1, 1440)
 	s.Storm = n.storm(s.Storm)
