@@ -103,10 +103,13 @@ func (r *rounds) setUp(ctx context.Context) error {
 	if r.token, err = r.value(ctx, "token", "source", "add", "test", "--kind", "generic", "--json"); err != nil {
 		return err
 	}
-	if h.Key, err = r.value(ctx, "key", "apikey", "add", "test", "--scope", "alerts:read", "--json"); err != nil {
+	if h.Key, err = r.value(ctx, "key", "apikey", "add", "test", "--scope", "admin", "--json"); err != nil {
 		return err
 	}
-	return h.Start(ctx)
+	if err := h.Start(ctx); err != nil {
+		return err
+	}
+	return h.OneByOne(ctx) // each alert is looked for in each tab
 }
 
 // value runs a command that prints JSON and answers one of its fields.
