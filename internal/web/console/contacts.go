@@ -27,7 +27,7 @@ type contactRow struct {
 	Services string
 	Groups   []string
 	Chat     string // how it is told in Mattermost
-	Mail     string // of what by e-mail; empty: of nothing
+	Mail     string // of what by e-mail; empty: of nothing, or there is none
 	Hook     string // name of its webhook
 	Warning  string // why nothing reaches it
 }
@@ -109,13 +109,15 @@ func (c *console) contacts(w http.ResponseWriter, v *visit) error {
 		r.Hosts, r.Services = hearsOfHosts(k), hearsOfServices(k)
 		var reached bool
 		r.Chat, reached = now.words(k)
-		r.Mail = mailedOf(k)
+		if post.Enabled {
+			r.Mail = mailedOf(k)
+		}
 		for _, h := range hooks {
 			if h.ID == k.Hook {
 				r.Hook, reached = h.Name, reached || !h.Disabled
 			}
 		}
-		reached = reached || r.Mail != "" && k.Email != "" && post.Enabled
+		reached = reached || r.Mail != "" && k.Email != ""
 		u, known := users[k.UserID]
 		switch {
 		case k.UserID == "" && reached:
@@ -325,7 +327,7 @@ func (c *console) contactForm(v *visit, k contact.Contact) (form, error) {
 	}
 	mailHint := ""
 	if !post.Enabled {
-		mailHint = "E-mail is off for this hub: see Settings, E-mail."
+		mailHint = "E-mail is off for this hub: see E-mail in the menu."
 	}
 	id := v.PathValue("id")
 	f := form{

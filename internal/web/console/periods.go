@@ -90,7 +90,7 @@ func (c *console) periods(w http.ResponseWriter, v *visit) error {
 func usersOf(periodID string, contacts []contact.Contact) []string {
 	var out []string
 	for _, k := range contacts {
-		if k.HostPeriodID == periodID || k.ServicePeriodID == periodID {
+		if k.HostPeriodID == periodID || k.ServicePeriodID == periodID || k.QuietPeriodID == periodID {
 			out = append(out, contactLabel(k))
 		}
 	}

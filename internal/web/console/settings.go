@@ -68,7 +68,7 @@ func stormSection(in url.Values) section {
 		{Name: "storm.by", Label: "One kind are alerts of one", Kind: "select", Half: true, Options: []option{
 			{storm.BySource, "Source", by == storm.BySource}, {storm.ByHost, "Host", by == storm.ByHost}, {storm.ByLabel, "Value of a label", by == storm.ByLabel},
 		}},
-		{Name: "storm.label", Label: "Name of that label", Kind: "text", Value: in.Get("storm.label"), Half: true, Hint: "As in team. Alerts without it are of their source."},
+		{Name: "storm.label", Label: "Name of that label", Kind: "text", Value: in.Get("storm.label"), Half: true, When: "storm.by=" + storm.ByLabel, Hint: "As in team. Alerts without it are of their source."},
 	}}
 	for _, n := range stormNumbers(&storm.Rules{}) {
 		s.Fields = append(s.Fields, numberField(in, n.name, n.label, n.hint, strconv.Itoa(n.least), strconv.Itoa(n.most)))
