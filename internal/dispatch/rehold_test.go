@@ -208,3 +208,18 @@ func TestAPolicyGoesOnWhenItsWindowIsDeleted(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingThatIsHeldIsToldToAContactThatWasDeleted(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r, now := stormy(t, db)
+		r.maintenance(t, now.now(), time.Hour)
+		r.receive(t, problems(0, 3)...)
+		must(t, db.DeleteContact(t.Context(), jane))
+		same(t, "the log", r.log(t, jane, route.Browser), "1 digest cancelled", "3 problem cancelled")
+		for _, d := range r.all(t) {
+			if !strings.Contains(d.Detail, "the contact was deleted") || d.Done.IsZero() {
+				t.Errorf("%+v", d)
+			}
+		}
+	})
+}

@@ -96,9 +96,30 @@ func (db *DB) DeleteContact(ctx context.Context, id string) error {
 		if err := w.leavePlans(ctx, id); err != nil {
 			return err
 		}
+		if err := w.cancelContact(ctx, id); err != nil {
+			return err
+		}
 		// The groups' rows go by their foreign key, and who is the contact in Mattermost.
 		return w.remove(ctx, "contact", "contact", id)
 	})
+}
+
+// cancelContact ends what waits for a contact, which may be held back for weeks. Rooms
+// and webhooks are others' places too.
+func (w *work) cancelContact(ctx context.Context, id string) error {
+	now, err := w.db.now(ctx, w)
+	if err != nil {
+		return err
+	}
+	over, err := collect(ctx, w, scanEnded, `UPDATE delivery SET state = 'cancelled', detail = 'the contact was deleted before it was told', done = $2, room = ''
+		WHERE contact_id = $1 AND channel NOT IN ('mattermost', 'webhook', 'engine') AND expires > 0 AND `+unfinishedSQL+endedSQL, id, millis(now))
+	if err == nil {
+		err = w.endCollected(ctx, over, now)
+	}
+	if err != nil {
+		return fmt.Errorf("cancel what waits for contact %s: %w", id, err)
+	}
+	return nil
 }
 
 // Directory answers all that routing depends on, as it is now.
