@@ -89,7 +89,7 @@ func (r *Rule) String() string { return r.text }
 func (r *Rule) After(now time.Time, n int) []time.Time {
 	var out []time.Time
 	end := now.AddDate(horizon, 0, 0)
-	next := r.rule.Iterator()
+	next := r.near(now).Iterator()
 	for looks := 0; len(out) < n && looks < maxLooks; looks++ {
 		wall, ok := next()
 		if !ok {
@@ -104,6 +104,31 @@ func (r *Rule) After(now time.Time, n int) []time.Time {
 		}
 	}
 	return out
+}
+
+// near is the rule as it is from shortly before a moment on: one that began long ago
+// has more dates than are looked at. Only days and weeks can be left out as they are,
+// by whole intervals, and only where they are not counted.
+func (r *Rule) near(now time.Time) *rrule.RRule {
+	o := r.rule.OrigOptions
+	period := max(o.Interval, 1)
+	switch {
+	case o.Count > 0 || o.Freq != rrule.DAILY && o.Freq != rrule.WEEKLY:
+		return r.rule
+	case o.Freq == rrule.WEEKLY:
+		period *= 7
+	}
+	// Two are kept: a clock in the zone shows another day than UTC, perhaps.
+	skip := int(now.Sub(o.Dtstart)/(24*time.Hour))/period - 2
+	if skip <= 0 {
+		return r.rule
+	}
+	o.Dtstart = o.Dtstart.AddDate(0, 0, skip*period)
+	later, err := rrule.NewRRule(o)
+	if err != nil {
+		return r.rule
+	}
+	return later
 }
 
 // OnClock is the moment at which a clock in a zone shows what wall shows, in whichever
