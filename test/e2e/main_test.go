@@ -73,8 +73,14 @@ func begin(t *testing.T, o hub.Options) *world {
 // the test failed.
 func (w *world) serve() {
 	w.Helper()
-	w.must(w.hub.Start(w.ctx))
+	w.run()
 	w.must(w.hub.OneByOne(w.ctx)) // each story looks at each message by itself
+}
+
+// run is the same with storms as they are set.
+func (w *world) run() {
+	w.Helper()
+	w.must(w.hub.Start(w.ctx))
 	w.Cleanup(func() {
 		w.hub.Kill()
 		if w.Failed() {

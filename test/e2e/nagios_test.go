@@ -21,13 +21,19 @@ import (
 // documentation says. It notes the time of each call.
 func (w *world) engine(contacts ...string) *nagios.Nagios {
 	w.Helper()
+	return w.engineOf([]string{"web01", "db01"},
+		[]nagios.Service{{Host: "web01", Name: "HTTP Check"}, {Host: "web01", Name: "Disk /"}, {Host: "db01", Name: "Replication"}}, contacts...)
+}
+
+// engineOf is the same with other hosts and services.
+func (w *world) engineOf(hosts []string, services []nagios.Service, contacts ...string) *nagios.Nagios {
+	w.Helper()
 	dir := w.TempDir()
 	// A semicolon would begin a comment in Nagios' files.
 	common := "exec 2>> " + filepath.Join(w.dir, "complaints") + " && /bin/date +%s%N >> " + filepath.Join(w.dir, "calls") + " && " + bin + ` notify --notificationtype="$NOTIFICATIONTYPE$" --hostname="$HOSTNAME$" ` +
 		`--ackauthor="$NOTIFICATIONAUTHOR$" --ackcomment="$NOTIFICATIONCOMMENT$" --contact="$CONTACTNAME$" --time="$TIMET$" `
 	n, err := nagios.Start(w.ctx, nagios.Config{
-		Dir: dir, Contacts: contacts, Hosts: []string{"web01", "db01"},
-		Services:    []nagios.Service{{Host: "web01", Name: "HTTP Check"}, {Host: "web01", Name: "Disk /"}, {Host: "db01", Name: "Replication"}},
+		Dir: dir, Contacts: contacts, Hosts: hosts, Services: services,
 		HostCommand: common + `--type=Host --state="$HOSTSTATEID$" --output="$HOSTOUTPUT$" --longoutput="$LONGHOSTOUTPUT$"`,
 		ServiceCommand: common + `--type=Service --service="$SERVICEDESC$" --state="$SERVICESTATEID$" ` +
 			`--output="$SERVICEOUTPUT$" --longoutput="$LONGSERVICEOUTPUT$"`,
