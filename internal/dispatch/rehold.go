@@ -142,6 +142,9 @@ func (g *gathering) holdAnew(c *delivery.Claimed, release time.Time) bool {
 	if !ok || still.Until.Equal(d.Due) {
 		return false
 	}
+	if still.Reason == "" && !d.Due.After(release) {
+		return false // told as soon as that already: a second look puts nothing off
+	}
 	d.Why = still.Why
 	if still.Reason == "" {
 		still.Until = release
