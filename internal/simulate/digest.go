@@ -17,16 +17,40 @@ import (
 // storm may last all day, so what it counts is counted as things change, and what is
 // over is not kept.
 type stormed struct {
-	began    time.Time
-	list     []*subject          // in the order in which they came
-	subjects map[string]*subject // by alert, or by object where there is none
-	bundles  map[string][]*row   // of messages that are still to be told; those told alone at ""
-	told     bool                // some message of it was told
+	began   time.Time
+	total   int                 // subjects
+	list    []*subject          // of them, in the order in which they came; not all that are over
+	objects map[string]*subject // by object; only those that are about no alert
+	bundles map[string]*bundle  // of messages that are still to be told
+	latest  *bundle             // the one that was asked for last
+	told    bool                // some message of it was told
+	held    bool                // it is what was held back
+	forgot  int                 // of list, those that nobody can come back to
 
 	firing, acked, over int // subjects
 
 	source, host, shown string // what all have in common
 	mixed, many         bool   // there are several sources, hosts
+}
+
+// bundle is what one message collects.
+type bundle struct {
+	digest string
+	rows   []*row
+}
+
+// bundle answers what a message has collected so far.
+func (s *stormed) bundle(digest string) *bundle {
+	if s.latest != nil && s.latest.digest == digest {
+		return s.latest
+	}
+	b := s.bundles[digest]
+	if b == nil {
+		b = &bundle{digest: digest}
+		s.bundles[digest] = b
+	}
+	s.latest = b
+	return b
 }
 
 // subject is one alert of a storm, or one object without any.
@@ -36,6 +60,8 @@ type subject struct {
 	status  alert.Status // None: no alert
 	rows    []*row       // that may still be cancelled
 	settled bool         // something of it was told, or ended otherwise than cancelled
+	forgot  bool         // nobody can come back to it
+	in      *row         // the message that counted it last
 }
 
 // turns notes how an alert stands.
@@ -76,39 +102,71 @@ func (k *subject) settle() {
 	})
 }
 
+// forget notes that nothing more comes of it. What was held back counts its list
+// anew for each message, so that stays as it is.
+func (k *subject) forget() {
+	s := k.of
+	if k.forgot || s.held {
+		return
+	}
+	k.forgot = true
+	if s.forgot++; s.forgot > 100 && s.forgot > len(s.list)/2 {
+		s.list = slices.DeleteFunc(s.list, func(k *subject) bool { return k.forgot })
+		s.forgot = 0
+	}
+}
+
 // stormed adds a delivery to its storm.
 func (m *mem) stormed(r *row) {
 	s := m.storms[r.Storm]
 	if s == nil {
-		s = &stormed{began: r.Created, subjects: map[string]*subject{}, bundles: map[string][]*row{}}
+		s = &stormed{began: r.Created, bundles: map[string]*bundle{}, held: holds(r.Reason)}
 		m.storms[r.Storm] = s
 	}
 	if r.Notice == alert.NoticeDigest {
 		return
 	}
-	s.bundles[r.Bundle] = append(s.bundles[r.Bundle], r)
-	k := s.subjects[subjectKey(r)]
+	b := s.bundle(r.Bundle)
+	b.rows = append(b.rows, r)
+	k := s.subject(r)
 	if k == nil {
 		k = &subject{of: s}
-		s.subjects[subjectKey(r)] = k
 		s.list = append(s.list, k)
+		s.total++
 		if r.about != nil {
 			k.about = r.about
 			k.turns(r.about.alert.Status)
 			r.about.subjects = append(r.about.subjects, k)
+		} else {
+			if s.objects == nil {
+				s.objects = map[string]*subject{}
+			}
+			s.objects[r.ObjectID] = k
 		}
 		if r.object != nil {
 			s.has(&r.object.Object)
 		}
 	}
+	r.subject = k
 	k.rows = append(k.rows, r)
 }
 
-func subjectKey(r *row) string {
-	if r.AlertID == "" {
-		return "object " + r.ObjectID
+// subject is what a delivery is about; nil: nothing of the storm was so far.
+func (s *stormed) subject(r *row) *subject {
+	if r.about == nil {
+		return s.objects[r.ObjectID]
 	}
-	return r.AlertID
+	for _, k := range r.about.subjects {
+		if k.of == s {
+			return k
+		}
+	}
+	return nil
+}
+
+// holds says whether something was held back by what has this reason.
+func holds(why route.Reason) bool {
+	return why == route.ReasonQuiet || why == route.ReasonPeriod || why == route.ReasonWindow
 }
 
 // has notes what all that a storm is about have in common.
@@ -123,13 +181,14 @@ func (s *stormed) has(o *alert.Object) {
 // tellDigest tells what was collected. One thing alone, of a storm of which nothing
 // was told yet, is told by itself in its place.
 func (m *mem) tellDigest(d *row) {
-	c := delivery.Claimed{Delivery: d.Delivery}
+	c := delivery.Claimed{Delivery: *d.Delivery}
 	s := m.storms[d.Storm]
 	if s == nil {
-		s = &stormed{}
+		s = &stormed{bundles: map[string]*bundle{}}
 	}
-	var list []*row
-	for _, r := range s.bundles[d.ID] {
+	all := s.bundle(d.ID).rows
+	list := make([]*row, 0, len(all))
+	for _, r := range all {
 		switch r.State {
 		case delivery.Collected:
 			list = append(list, r)
@@ -162,10 +221,11 @@ func (m *mem) tellDigest(d *row) {
 
 // settle notes how what a message had collected ended.
 func (s *stormed) settle(digest string) {
-	for _, r := range s.bundles[digest] {
-		s.subjects[subjectKey(r)].settle()
+	for _, r := range s.bundle(digest).rows {
+		r.subject.settle()
 	}
 	delete(s.bundles, digest)
+	s.latest = nil
 }
 
 // oneAlert says whether all of what a digest collected, which is something, is about
@@ -189,9 +249,9 @@ func (m *mem) tellAlone(d, r *row, s *stormed) {
 // counts until its end, also what was over before it was told; of what was held back
 // that does not.
 func (s *stormed) tells(m *mem, d *row) *channel.Digest {
-	x := &channel.Digest{Storm: d.Storm, Began: s.began, Total: len(s.list), Open: s.firing, Acked: s.acked, Recovered: s.over, About: s.words(m)}
+	x := &channel.Digest{Storm: d.Storm, Began: s.began, Total: s.total, Open: s.firing, Acked: s.acked, Recovered: s.over, About: s.words(m)}
 	list := s.list
-	if d.Reason == route.ReasonQuiet || d.Reason == route.ReasonPeriod || d.Reason == route.ReasonWindow {
+	if holds(d.Reason) {
 		list, x.Total, x.Open, x.Acked, x.Recovered = nil, 0, 0, 0, 0
 		for _, k := range s.list {
 			if !k.counts() {
@@ -209,11 +269,9 @@ func (s *stormed) tells(m *mem, d *row) *channel.Digest {
 			}
 		}
 	}
-	seen := map[*subject]bool{}
-	for _, r := range s.bundles[d.ID] {
-		k := s.subjects[subjectKey(r)]
-		if r.State == delivery.Collected && !seen[k] {
-			if seen[k] = true; !k.elsewhere(d.ID) {
+	for _, r := range s.bundle(d.ID).rows {
+		if k := r.subject; r.State == delivery.Collected && k.in != d {
+			if k.in = d; !k.elsewhere(d.ID) {
 				x.New++
 			}
 		}
@@ -231,7 +289,7 @@ func (s *stormed) tells(m *mem, d *row) *channel.Digest {
 // words says what all have in common.
 func (s *stormed) words(m *mem) string {
 	switch {
-	case len(s.list) == 0 || s.mixed:
+	case s.total == 0 || s.mixed:
 		return ""
 	case !s.many && s.host != "":
 		return "host " + s.shown

@@ -163,12 +163,11 @@ func (m *mem) stand(now *Standing) {
 		clamp(&a.Updated)
 		m.writeAlert(a)
 		k := m.alerts[a.ID]
-		k.addresses = map[string]*address{}
 		for _, x := range now.Addresses[a.ID] {
-			k.addresses[x.ContactID+"\x00"+x.Channel+"\x00"+x.Destination] = &address{Address: x}
+			k.at(x.ContactID, x.Channel, x.Destination).Address = x
 		}
 		if rec.Last != nil && rec.Last.AlertID == a.ID {
-			k.latest = map[alert.Type]*alert.Event{rec.Last.Type: rec.Last}
+			k.latest = []*alert.Event{rec.Last}
 		}
 		m.asleep[a.ID] = now.Snoozes[a.ID]
 	}
@@ -176,8 +175,6 @@ func (m *mem) stand(now *Standing) {
 		if m.alerts[e.AlertID] == nil {
 			continue
 		}
-		if m.runs[e.AlertID] = &e; !e.Due.IsZero() {
-			m.steps.push(e.AlertID, e.Due)
-		}
+		m.run(&e)
 	}
 }

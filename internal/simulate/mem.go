@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,14 +34,15 @@ type mem struct {
 	places  map[string]*place
 	storms  map[string]*stormed
 	asleep  map[string]map[string]time.Time // by alert, then contact: until when
-	runs    map[string]*dispatch.Escalation // by alert
+	runs    map[string]*running             // by alert
 
-	rows  map[string]*row        // deliveries that are not ended
-	due   queue[*row]            // of them, those that are to be told
-	ends  queue[dispatch.AckEnd] // acknowledgements
-	steps queue[string]          // alerts with an escalation
-	calm  queue[string]          // places
-	looks queue[string]          // objects that flap
+	rows    []*row                 // deliveries that are not ended
+	digests map[string]*row        // of them, those that tell of many, by id
+	due     queue[*row]            // of them, those that are to be told
+	ends    queue[dispatch.AckEnd] // acknowledgements
+	steps   queue[*running]
+	calm    queue[*place]
+	looks   queue[string] // objects that flap
 
 	brief  bool      // nobody reads what a message says any more
 	looked time.Time // when it was looked last whether they do
@@ -55,10 +55,10 @@ type mem struct {
 // told is an alert, with its events and messages.
 type told struct {
 	alert     alert.Alert
-	rows      []*row     // that are not ended, in the order of their making
-	subjects  []*subject // of storms
-	addresses map[string]*address
-	latest    map[alert.Type]*alert.Event
+	rows      []*row                     // that are not ended, in the order of their making
+	subjects  []*subject                 // of storms
+	addresses []*address                 // in their order
+	latest    []*alert.Event             // one of each type
 	asked     map[string]*dispatch.Asked // by event
 }
 
@@ -71,18 +71,25 @@ type address struct {
 
 // row is a delivery.
 type row struct {
-	delivery.Delivery
-	event  *alert.Event
-	object *dispatch.Record
-	about  *told // nil: of no alert
+	*delivery.Delivery // as it was written
+	event              *alert.Event
+	object             *dispatch.Record
+	about              *told // nil: of no alert
+	at                 int   // in mem.rows, while it is not ended
 
 	address *address // nil: none that counts
+	subject *subject // of a storm; nil: of none
 }
+
+// running is how far the policy of an alert is. What is over is due no more.
+type running struct{ dispatch.Escalation }
 
 // place is where messages come together.
 type place struct {
-	pace storm.Pace
-	look time.Time // when it is looked whether a storm is over; zero: not at all
+	key    string
+	pace   storm.Pace
+	look   time.Time // when it is looked whether a storm is over; zero: not at all
+	queued time.Time // when its turn in mem.calm is, not after look; zero: never
 }
 
 func newMem(now time.Time, p *Plan) *mem {
@@ -90,15 +97,16 @@ func newMem(now time.Time, p *Plan) *mem {
 		now: now, directory: p.Directory.Indexed(), settings: p.Settings,
 		records: map[string]*dispatch.Record{}, flaps: map[string]*dispatch.Record{}, alerts: map[string]*told{},
 		calls: map[dispatch.CallKey]string{}, places: map[string]*place{}, storms: map[string]*stormed{},
-		asleep: map[string]map[string]time.Time{}, runs: map[string]*dispatch.Escalation{}, rows: map[string]*row{},
+		asleep: map[string]map[string]time.Time{}, runs: map[string]*running{}, digests: map[string]*row{},
 	}
 	m.due.stands = func(r *row, at time.Time) bool { return r.State == delivery.Waiting && r.Due.Equal(at) }
 	m.ends.stands = func(e dispatch.AckEnd, at time.Time) bool {
 		a := m.alerts[e.AlertID]
 		return a != nil && a.alert.Status == alert.Acknowledged && a.alert.Ack != nil && a.alert.Ack.EventID == e.EventID && a.alert.Ack.Until.Equal(at)
 	}
-	m.steps.stands = func(id string, at time.Time) bool { return m.runs[id] != nil && m.runs[id].Due.Equal(at) }
-	m.calm.stands = func(key string, at time.Time) bool { return m.places[key] != nil && m.places[key].look.Equal(at) }
+	m.steps.stands = func(r *running, at time.Time) bool { return r.Due.Equal(at) }
+	m.calm.stands = func(p *place, at time.Time) bool { return p.look.Equal(at) }
+	m.calm.passed = m.again
 	m.looks.stands = func(id string, at time.Time) bool { return m.flaps[id] != nil && at.After(m.looked) }
 	return m
 }
@@ -116,13 +124,19 @@ func (m *mem) ExpiredAcks(_ context.Context, limit int) (over []dispatch.AckEnd,
 
 // DueEscalations answers the alerts whose policy is due.
 func (m *mem) DueEscalations(_ context.Context, limit int) (alertIDs []string, next time.Time, err error) {
-	alertIDs, next = m.steps.over(m.now, limit)
+	runs, next := m.steps.over(m.now, limit)
+	for _, r := range runs {
+		alertIDs = append(alertIDs, r.AlertID)
+	}
 	return alertIDs, next, nil
 }
 
 // CalmPlaces answers the places in which a storm may be over.
 func (m *mem) CalmPlaces(_ context.Context, limit int) (places []string, next time.Time, err error) {
-	places, next = m.calm.over(m.now, limit)
+	calm, next := m.calm.over(m.now, limit)
+	for _, p := range calm {
+		places = append(places, p.key)
+	}
 	return places, next, nil
 }
 
@@ -232,12 +246,15 @@ func (t *tx) Asked(_ context.Context, alertID, eventID string) (dispatch.Asked, 
 }
 
 func (t *tx) Latest(_ context.Context, alertID string, typ alert.Type) (*alert.Event, error) {
-	a := t.alerts[alertID]
-	if a == nil || a.latest[typ] == nil {
-		return nil, nil
+	if a := t.alerts[alertID]; a != nil {
+		for _, last := range a.latest {
+			if last.Type == typ {
+				e := *last
+				return &e, nil
+			}
+		}
 	}
-	e := *a.latest[typ]
-	return &e, nil
+	return nil, nil
 }
 
 func (t *tx) Addresses(_ context.Context, alertIDs []string) (map[string][]dispatch.Address, error) {
@@ -251,9 +268,6 @@ func (t *tx) Addresses(_ context.Context, alertIDs []string) (map[string][]dispa
 		for _, x := range a.addresses {
 			list = append(list, x.Address)
 		}
-		slices.SortFunc(list, func(a, b dispatch.Address) int {
-			return cmp.Or(strings.Compare(a.ContactID, b.ContactID), strings.Compare(a.Channel, b.Channel), strings.Compare(a.Destination, b.Destination))
-		})
 		found[id] = list
 	}
 	return found, nil
@@ -284,7 +298,7 @@ func (t *tx) Paces(_ context.Context, places []string) (map[string]storm.Pace, e
 func (t *tx) Collecting(_ context.Context, ids []string) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, id := range ids {
-		if r := t.rows[id]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 && (r.Channel == route.Browser || r.Due.After(t.now)) {
+		if r := t.digests[id]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 && (r.Channel == route.Browser || r.Due.After(t.now)) {
 			found[id] = true
 		}
 	}
@@ -300,7 +314,7 @@ func (t *tx) Escalation(_ context.Context, alertID string) (*dispatch.Escalation
 	if r == nil {
 		return nil, nil
 	}
-	e := *r
+	e := r.Escalation
 	return &e, nil
 }
 
@@ -315,8 +329,10 @@ func (t *tx) Cancel(_ context.Context, cs []dispatch.Cancel) ([]dispatch.Cancell
 		if a == nil {
 			continue
 		}
-		for _, r := range slices.Clone(a.rows) {
+		for i := 0; i < len(a.rows); {
+			r := a.rows[i]
 			if !means(c, r) {
+				i++
 				continue
 			}
 			ended = append(ended, dispatch.Cancelled{AlertID: r.AlertID, ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination, Notice: r.Notice, Attempt: r.Attempt})

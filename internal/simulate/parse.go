@@ -118,10 +118,7 @@ func (p *parser) value(raw json.RawMessage, line int, lists bool) error {
 	if raw[0] != '{' {
 		return &Error{Line: line, Field: "events", Problem: "is no object", Mend: "write each event as a JSON object on a line of its own"}
 	}
-	members, err := membersOf(raw)
-	if err != nil {
-		return &Error{Line: line, Field: "events", Problem: "is no JSON: " + plain(err), Mend: "write each event as a JSON object on a line of its own"}
-	}
+	members := membersOf(raw)
 	if lists && len(members) == 1 && members[0].key == "events" && members[0].raw[0] == '[' {
 		return p.array(members[0].raw, line)
 	}
@@ -164,38 +161,90 @@ func (p *parser) array(raw json.RawMessage, line int) error {
 }
 
 // membersOf are the fields of an object, in order, those that stand there twice too.
-func membersOf(raw json.RawMessage) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	var list []member
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
+// The decoder has read it, so it is JSON.
+func membersOf(raw json.RawMessage) []member {
+	list := make([]member, 0, 8)
+	pos := 1
+	for {
+		pos += gap(raw[pos:], ",")
+		if raw[pos] == '}' {
+			return list
 		}
-		m := member{}
-		m.key, _ = key.(string) // an object's keys are texts
-		if err := dec.Decode(&m.raw); err != nil {
-			return nil, err
-		}
-		list = append(list, m)
+		end := pos + length(raw[pos:])
+		m := member{key: text(raw[pos:end])}
+		pos = end + gap(raw[end:], ":")
+		end = pos + length(raw[pos:])
+		m.raw = raw[pos:end:end]
+		list, pos = append(list, m), end
 	}
-	return list, nil
+}
+
+// gap is how many bytes there are before the next value: white space and one mark.
+func gap(raw json.RawMessage, mark string) int {
+	for i, c := range raw {
+		if strings.IndexByte(" \t\r\n", c) < 0 && c != mark[0] {
+			return i
+		}
+	}
+	return len(raw)
+}
+
+// length is how long the value is with which raw begins.
+func length(raw json.RawMessage) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			if quoted = !quoted; !quoted && depth == 0 {
+				return i + 1
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth < 0 {
+				return i // a number's end, or a word's
+			} else if depth == 0 {
+				return i + 1
+			}
+		case depth == 0 && strings.IndexByte(", \t\r\n", c) >= 0:
+			return i
+		}
+	}
+	return len(raw)
+}
+
+// text is a JSON text as what it says.
+func text(raw json.RawMessage) string {
+	if plainText(raw[1 : len(raw)-1]) {
+		return string(raw[1 : len(raw)-1])
+	}
+	var s string
+	_ = json.Unmarshal(raw, &s) // it is one: the decoder has read it
+	return s
+}
+
+// plainText says whether a text stands in JSON as it is.
+func plainText[T string | json.RawMessage](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || strings.IndexByte(`\"<>&`, c) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // event reads one event. Errors are *Error without their line.
 func event(members []member, raw json.RawMessage) (input, error) {
 	var in input
 	var rest []member
-	seen := map[string]bool{}
-	for _, m := range members {
+	for i, m := range members {
 		mine := m.key == "time" || m.key == "source" || m.key == "by" || m.key == "minutes"
-		if mine && seen[m.key] {
+		if mine && slices.ContainsFunc(members[:i], func(o member) bool { return o.key == m.key }) {
 			return in, &Error{Field: m.key, Problem: "is given twice", Mend: "give each field once"}
 		}
-		seen[m.key] = seen[m.key] || mine
 		var err error
 		switch {
 		case !mine:
@@ -322,16 +371,21 @@ func (in *input) done(rest []member) error {
 
 // object writes fields as an object again.
 func object(members []member) json.RawMessage {
-	b := []byte{'{'}
+	size := 2
+	for _, m := range members {
+		size += len(m.key) + len(m.raw) + 4
+	}
+	b := append(make([]byte, 0, size), '{')
 	for i, m := range members {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		key, err := json.Marshal(m.key)
-		if err != nil {
-			key = []byte(`""`) // a text always can be written
+		if plainText(m.key) {
+			b = append(append(append(b, '"'), m.key...), '"')
+		} else if key, err := json.Marshal(m.key); err == nil { // a text always can be written
+			b = append(b, key...)
 		}
-		b = append(append(append(b, key...), ':'), m.raw...)
+		b = append(append(b, ':'), m.raw...)
 	}
 	return append(b, '}')
 }

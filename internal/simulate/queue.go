@@ -10,6 +10,8 @@ type queue[T any] struct {
 	count int
 	// stands says whether a thing is still due at that time.
 	stands func(thing T, at time.Time) bool
+	// passed is told of what was passed over, and may put it in again; nil: nobody is.
+	passed func(thing T, at time.Time)
 }
 
 type queued[T any] struct {
@@ -70,7 +72,9 @@ func (q *queue[T]) first() time.Time {
 		if q.stands(q.list[0].thing, q.list[0].at) {
 			return q.list[0].at
 		}
-		q.drop()
+		if x := q.drop(); q.passed != nil {
+			q.passed(x.thing, x.at)
+		}
 	}
 	return time.Time{}
 }

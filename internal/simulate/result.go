@@ -162,11 +162,15 @@ func (r *run) count(d *row, many bool) What {
 
 func (r *run) tally(d *row) *Tally {
 	k := tallyKey{d.ContactID, d.ContactName, d.Channel}
+	if r.lately != nil && r.latelyKey == k { // as of what one message tells
+		return r.lately
+	}
 	t := r.tallies[k]
 	if t == nil {
 		t = &Tally{Contact: d.ContactName, ContactID: d.ContactID, Channel: d.Channel}
 		r.tallies[k] = t
 	}
+	r.lately, r.latelyKey = t, k
 	return t
 }
 
@@ -181,10 +185,7 @@ func digestOf(x *channel.Digest) *Digest {
 // rest tells what is still to be told when the simulation ends.
 func (r *run) rest() {
 	r.silent = false
-	left := make([]*row, 0, len(r.mem.rows))
-	for _, d := range r.mem.rows {
-		left = append(left, d)
-	}
+	left := slices.Clone(r.mem.rows)
 	slices.SortFunc(left, func(a, b *row) int { return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID)) })
 	for _, d := range left {
 		r.ended(d, nil)

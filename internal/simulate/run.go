@@ -230,6 +230,7 @@ func (s *Simulator) events(r *run) error {
 	}
 	slices.SortStableFunc(list, func(a, b *input) int { return a.at.Compare(b.at) })
 	r.inputs, r.begin = list, at
+	r.request.Events = nil // a day of them is much
 	return nil
 }
 
@@ -296,12 +297,14 @@ type run struct {
 	current int // line of the input that is being taken; 0: the clock's
 	silent  bool
 
-	result   Result
-	tallies  map[tallyKey]*Tally
-	numbers  map[string]int // messages, by id
-	messages int
-	waiting  int // how many may wait at the same time
-	full     bool
+	result    Result
+	tallies   map[tallyKey]*Tally
+	lately    *Tally // the one that was counted in last
+	latelyKey tallyKey
+	numbers   map[string]int // messages, by id
+	messages  int
+	waiting   int // how many may wait at the same time
+	full      bool
 }
 
 // newID makes ids that ascend, and that nothing real has.
@@ -336,6 +339,7 @@ func (r *run) play(ctx context.Context) error {
 				return err
 			}
 			r.bound()
+			r.inputs[next] = nil
 		}
 		if err := r.clock(ctx); err != nil {
 			return err
@@ -392,7 +396,7 @@ func (m *mem) tell(d *row) {
 // judge sends a message, if it is still true.
 func (m *mem) judge(d *row) {
 	m.heard(d)
-	c := delivery.Claimed{Delivery: d.Delivery}
+	c := delivery.Claimed{Delivery: *d.Delivery}
 	if d.event != nil {
 		c.Event = *d.event
 	}

@@ -1,15 +1,18 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
 	"tocsin/internal/route"
+	"tocsin/internal/storm"
 )
 
 // Write keeps what a transaction did. Of two values with one id the later counts.
@@ -32,23 +35,21 @@ func (t *tx) Write(_ context.Context, c *dispatch.Changes) error {
 		t.asleep[s.AlertID][s.ContactID] = s.Until
 	}
 	for _, id := range c.EndEscalations {
-		delete(t.runs, id)
+		t.stop(id)
 	}
 	for i := range c.Escalations {
-		e := c.Escalations[i]
-		if t.runs[e.AlertID] = &e; !e.Due.IsZero() {
-			t.steps.push(e.AlertID, e.Due)
-		}
+		t.run(&c.Escalations[i])
 	}
 	t.wrote(c)
+	rows := make([]row, len(c.Deliveries)) // what is made together ends together, mostly
 	for i := range c.Deliveries {
-		t.writeDelivery(&c.Deliveries[i])
+		t.writeDelivery(&rows[i], &c.Deliveries[i])
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Paces)) {
-		t.writePace(key, place{pace: c.Paces[key]})
+		t.writePace(key, c.Paces[key])
 	}
 	for _, d := range c.Digests {
-		if r := t.rows[d.ID]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 {
+		if r := t.digests[d.ID]; r != nil && r.State == delivery.Waiting && r.Attempt == 0 {
 			if !r.Expires.IsZero() {
 				r.Expires = r.Expires.Add(d.Due.Sub(r.Due))
 			}
@@ -126,9 +127,33 @@ func (m *mem) forget() {
 	for len(m.over) > 0 && m.now.Sub(m.over[0].alert.Updated) > forgetAfter {
 		k := m.over[0]
 		delete(m.alerts, k.alert.ID)
-		delete(m.runs, k.alert.ID)
+		m.stop(k.alert.ID)
 		delete(m.asleep, k.alert.ID)
+		m.over[0] = nil
 		m.over = m.over[1:]
+		for _, s := range k.subjects {
+			s.forget()
+		}
+	}
+}
+
+// run notes how far the policy of an alert is.
+func (m *mem) run(e *dispatch.Escalation) {
+	r := m.runs[e.AlertID]
+	if r == nil {
+		r = &running{}
+		m.runs[e.AlertID] = r
+	}
+	if r.Escalation = *e; !e.Due.IsZero() {
+		m.steps.push(r, e.Due)
+	}
+}
+
+// stop ends the policy of an alert.
+func (m *mem) stop(alertID string) {
+	if r := m.runs[alertID]; r != nil {
+		r.Due = time.Time{}
+		delete(m.runs, alertID)
 	}
 }
 
@@ -142,10 +167,11 @@ func (t *tx) writeEvents(c *dispatch.Changes) {
 		if a == nil {
 			continue
 		}
-		if a.latest == nil {
-			a.latest = map[alert.Type]*alert.Event{}
+		if at := slices.IndexFunc(a.latest, func(x *alert.Event) bool { return x.Type == e.Type }); at >= 0 {
+			a.latest[at] = e
+		} else {
+			a.latest = append(a.latest, e)
 		}
-		a.latest[e.Type] = e
 		switch {
 		case e.Type == alert.EngineReply:
 			if a.asked[e.ReplyTo] != nil {
@@ -166,8 +192,8 @@ func (t *tx) writeEvents(c *dispatch.Changes) {
 	}
 }
 
-func (m *mem) writeDelivery(d *delivery.Delivery) {
-	r := &row{Delivery: *d, about: m.alerts[d.AlertID], object: m.records[d.ObjectID]}
+func (m *mem) writeDelivery(r *row, d *delivery.Delivery) {
+	r.Delivery, r.about, r.object = d, m.alerts[d.AlertID], m.records[d.ObjectID]
 	r.addressed()
 	r.event = m.eventOf(r)
 	if r.Storm != "" {
@@ -175,7 +201,11 @@ func (m *mem) writeDelivery(d *delivery.Delivery) {
 	}
 	switch d.State {
 	case delivery.Waiting, delivery.Collected:
-		m.rows[d.ID] = r
+		r.at = len(m.rows)
+		m.rows = append(m.rows, r)
+		if d.Notice == alert.NoticeDigest {
+			m.digests[d.ID] = r
+		}
 		if r.about != nil {
 			r.about.rows = append(r.about.rows, r)
 		}
@@ -213,18 +243,22 @@ func (r *row) addressed() {
 	if r.State == delivery.Skipped || !r.tells() {
 		return
 	}
-	key := r.ContactID + "\x00" + r.Channel + "\x00" + r.Destination
-	x := r.about.addresses[key]
-	if x == nil {
-		x = &address{Address: dispatch.Address{ContactID: r.ContactID, Channel: r.Channel, Destination: r.Destination}}
-		if r.about.addresses == nil {
-			r.about.addresses = map[string]*address{}
-		}
-		r.about.addresses[key] = x
-	}
+	x := r.about.at(r.ContactID, r.Channel, r.Destination)
 	x.ContactName, x.UserID, x.DestinationName = max(x.ContactName, r.ContactName), max(x.UserID, r.UserID), max(x.DestinationName, r.DestinationName)
 	x.Problem = x.Problem || r.Notice == alert.NoticeProblem
 	r.address = x
+}
+
+// at is an address of the alert.
+func (k *told) at(contactID, channel, destination string) *address {
+	i, known := slices.BinarySearchFunc(k.addresses, contactID, func(x *address, contactID string) int {
+		return cmp.Or(strings.Compare(x.ContactID, contactID), strings.Compare(x.Channel, channel), strings.Compare(x.Destination, destination))
+	})
+	if !known {
+		x := &address{Address: dispatch.Address{ContactID: contactID, Channel: channel, Destination: destination}}
+		k.addresses = slices.Insert(k.addresses, i, x)
+	}
+	return k.addresses[i]
 }
 
 // heard notes that a delivery may have been seen, alone or with others.
@@ -241,14 +275,30 @@ func (m *mem) heard(r *row) {
 	}
 }
 
-func (m *mem) writePace(key string, p place) {
-	p.look = p.pace.Next()
+func (m *mem) writePace(key string, pace storm.Pace) {
+	p := m.places[key]
+	if p == nil {
+		p = &place{key: key}
+		m.places[key] = p
+	}
+	p.pace, p.look = pace, pace.Next()
 	if !p.look.IsZero() && m.settings.Storm.Off {
 		p.look = m.now
 	}
-	m.places[key] = &p
-	if !p.look.IsZero() {
-		m.calm.push(key, p.look)
+	if !p.look.IsZero() && (p.queued.IsZero() || p.look.Before(p.queued)) {
+		p.queued = p.look
+		m.calm.push(p, p.look)
+	}
+}
+
+// again gives a place its next turn: nearly all that comes in a storm puts its end
+// off, so it is asked only when its turn comes when that is.
+func (m *mem) again(p *place, at time.Time) {
+	if !p.queued.Equal(at) {
+		return // there is another one
+	}
+	if p.queued = p.look; !p.look.IsZero() {
+		m.calm.push(p, p.look)
 	}
 }
 
@@ -267,7 +317,13 @@ func means(c *dispatch.Cancel, r *row) bool {
 // end brings a delivery to its end.
 func (m *mem) end(r *row, s delivery.State, detail string) {
 	r.State, r.Detail, r.Done = s, detail, m.now
-	delete(m.rows, r.ID)
+	last := m.rows[len(m.rows)-1]
+	m.rows[r.at], last.at = last, r.at
+	m.rows[len(m.rows)-1] = nil
+	m.rows = m.rows[:len(m.rows)-1]
+	if r.Notice == alert.NoticeDigest {
+		delete(m.digests, r.ID)
+	}
 	if r.about != nil {
 		if i := slices.Index(r.about.rows, r); i >= 0 {
 			r.about.rows = slices.Delete(r.about.rows, i, i+1)
