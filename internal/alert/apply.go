@@ -345,9 +345,35 @@ func (m *moment) fill(why string) string {
 	if m.event.Author != "" {
 		by = " by " + m.event.Author
 	}
-	return strings.NewReplacer("{state}", m.state.Word(), "{was}", was.Word(), "{by}", by,
-		"{author}", somebody(m.event.Author), "{holder}", somebody(holder),
-		"{reply}", m.event.Reply.verb(), "{asked}", m.event.Asked.thing()).Replace(why)
+	out := make([]byte, 0, len(why)+64) // no strings.Replacer: making one costs more than all else here
+	for {
+		before, after, more := strings.Cut(why, "{")
+		if out = append(out, before...); !more {
+			return string(out)
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		if !closed {
+			return string(append(append(out, '{'), after...))
+		}
+		switch why = rest; name {
+		case "state":
+			out = append(out, m.state.Word()...)
+		case "was":
+			out = append(out, was.Word()...)
+		case "by":
+			out = append(out, by...)
+		case "author":
+			out = append(out, somebody(m.event.Author)...)
+		case "holder":
+			out = append(out, somebody(holder)...)
+		case "reply":
+			out = append(out, m.event.Reply.verb()...)
+		case "asked":
+			out = append(out, m.event.Asked.thing()...)
+		default:
+			out = append(append(append(out, '{'), name...), '}')
+		}
+	}
 }
 
 func somebody(name string) string {
