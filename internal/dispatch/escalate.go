@@ -217,7 +217,8 @@ func (w *work) escalateNow(a *alert.Alert, e *alert.Event, p *escalation.Policy,
 		decisions = append(decisions, route.Remind(w.directory, q, p, x.Run.Began)...)
 	}
 	type way struct{ contact, channel, destination string }
-	done := map[way]bool{}
+	done := make(map[way]bool, len(decisions))
+	w.changes.Deliveries = slices.Grow(w.changes.Deliveries, len(decisions))
 	for i := range decisions {
 		d := &decisions[i]
 		to := way{d.ContactID, d.Channel, d.Destination}

@@ -179,7 +179,11 @@ func (g *gathering) pace(d *delivery.Delivery) {
 		s.Words = w.about(r, o, v.Kind)
 	}
 	rule := ruleWords(r, s)
-	g.into(p, s, v, d, delivery.Delivery{Reason: route.ReasonStorm, Why: delivery.StormWhy("tells of", s.Words, s.Began) + ", by the rule " + rule})
+	like := delivery.Delivery{Reason: route.ReasonStorm}
+	if v.New {
+		like.Why = delivery.StormWhy("tells of", s.Words, s.Began) + ", by the rule " + rule
+	}
+	g.into(p, s, v, d, like)
 	d.Why += "; collected by the rule " + rule + " into " + delivery.StormWhy("", s.Words, s.Began)
 }
 

@@ -299,7 +299,9 @@ func (w *work) step(rec *Record, a *alert.Alert, e *alert.Event) (Receipt, error
 		return Receipt{}, err
 	}
 	w.writeBack(a, e)
-	w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
+	if !w.s.o.Inline { // nobody has it open
+		w.changes.Live = append(w.changes.Live, frame(e, result, w.now))
+	}
 	if flaps {
 		more, err := w.flaps(rec, e, last)
 		if err != nil {
@@ -367,6 +369,7 @@ func (w *work) tell(q question) (int, error) {
 		ask.Joined, ask.Before, ask.BeforeIDs = true, q.before.Contacts, q.before.UserIDs
 	}
 	decisions := route.Decide(w.directory, ask)
+	w.changes.Deliveries = slices.Grow(w.changes.Deliveries, len(decisions))
 	made := 0
 	for i := range decisions {
 		d := w.delivery(&decisions[i], q.kept, q.object.ID, q.notice)
