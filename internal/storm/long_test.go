@@ -60,7 +60,7 @@ func TestAClockThatIsSetBackKeepsNothingWaiting(t *testing.T) {
 
 func TestAMessageThatCollectsWhenTheClockIsSetBackIsToldSoon(t *testing.T) {
 	p := newPlace(storm.Default())
-	for i := range 5 {
+	for i := range 7 {
 		p.take(t, "source:n", began.Add(time.Hour+time.Duration(i)*time.Millisecond))
 	}
 	if v := p.take(t, "source:n", began); !v.Collected || v.New || v.Due.After(began.Add(time.Minute)) {

@@ -57,7 +57,7 @@ const (
 
 // Default are the rules as long as nobody changes them.
 func Default() Rules {
-	return Rules{By: BySource, Burst: 3, Refill: 30, Place: 10, Regain: 20, Wait: 10, AtMost: 60, Again: 30, CalmFor: 300}
+	return Rules{By: BySource, Burst: 5, Refill: 20, Place: 15, Regain: 10, Wait: 10, AtMost: 60, Again: 30, CalmFor: 300}
 }
 
 // Validate answers a *contact.FieldError for the first field that is wrong.

@@ -69,7 +69,7 @@ func TestAStorm(t *testing.T) {
 			p.take(t, "source:n", began.Add(time.Duration(i)*time.Second/2800))
 		}
 		p.tell(began.Add(time.Hour))
-		if p.single != 3 || len(p.told) != 1 || p.accounts != 2800 {
+		if p.single != 5 || len(p.told) != 1 || p.accounts != 2800 {
 			t.Errorf("%d one by one, %d together, %d in all", p.single, len(p.told), p.accounts)
 		}
 		if wait := p.when[0].Sub(began); wait > 12*time.Second {
@@ -82,7 +82,7 @@ func TestAStorm(t *testing.T) {
 			p.take(t, "source:n", began.Add(time.Duration(i)*time.Second))
 		}
 		p.tell(began.Add(2 * time.Hour))
-		if p.accounts != 3600 || p.single != 3 || len(p.told) > 61 || len(p.told) < 50 {
+		if p.accounts != 3600 || p.single != 5 || len(p.told) > 61 || len(p.told) < 50 {
 			t.Errorf("%d one by one, %d together, %d in all", p.single, len(p.told), p.accounts)
 		}
 		for i := 1; i < len(p.when); i++ {
@@ -156,7 +156,7 @@ func TestTheLimitIsNoCliff(t *testing.T) {
 			}
 		}
 		p.tell(began.Add(2 * time.Hour))
-		if messages := p.single + len(p.told); p.accounts != n || messages > 125 {
+		if messages := p.single + len(p.told); p.accounts != n || messages > 190 {
 			t.Errorf("%d alerts: %d messages for %d", n, messages, p.accounts)
 		}
 	}

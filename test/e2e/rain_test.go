@@ -282,7 +282,7 @@ func TestANightWithAStorm(t *testing.T) {
 			}
 		}
 		single, many := n.letters("anna", "PROBLEM: "), n.letters("anna", "STORM: ")
-		if len(single) < 1 || len(single) > 5 || len(many) < 1 || len(many) > 6 {
+		if len(single) < 1 || len(single) > 8 || len(many) < 1 || len(many) > 6 {
 			n.Errorf("Anna got %d letters of one alert and %d of many", len(single), len(many))
 		}
 		if last := many[len(many)-1]; !strings.Contains(last.Text, "Of: source nagios") || !strings.Contains(last.Text, "/console/alerts?storm=") {
@@ -366,7 +366,7 @@ func TestANightWithAStorm(t *testing.T) {
 			}
 		}
 		single, many := n.letters("ben", "ESCALATED: "), n.letters("ben", "STORM: ")
-		if len(single) < 1 || len(single) > 5 || len(many) < 1 || len(many) > 3 || len(single)+len(many) != len(n.letters("ben", "")) {
+		if len(single) < 1 || len(single) > 8 || len(many) < 1 || len(many) > 3 || len(single)+len(many) != len(n.letters("ben", "")) {
 			n.Errorf("Ben got %d letters of one alert and %d of many", len(single), len(many))
 		}
 		for _, id := range []string{n.ids[taken], n.ids[over[0]]} {
