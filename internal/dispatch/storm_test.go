@@ -21,9 +21,15 @@ import (
 	"tocsin/internal/storm"
 )
 
+// reckoned are the rules that these tests reckon with.
+func reckoned() storm.Rules {
+	return storm.Rules{By: storm.BySource, Burst: 3, Refill: 30, Place: 10, Regain: 20, Wait: 10, AtMost: 60, Again: 30, CalmFor: 300}
+}
+
 // rules has a service live by these rules, changed by edit.
 func rules(edit ...func(*storm.Rules)) func(context.Context) (config.Settings, error) {
 	s := config.Defaults()
+	s.Storm = reckoned()
 	for _, f := range edit {
 		f(&s.Storm)
 	}
@@ -182,7 +188,7 @@ func TestEachSourceMayHaveRulesOfItsOwn(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		s := config.Defaults()
 		s.Storm.Off = true
-		s.StormBySource = map[string]storm.Rules{"source-2": storm.Default()}
+		s.StormBySource = map[string]storm.Rules{"source-2": reckoned()}
 		must(t, db.SaveSource(t.Context(), source.Source{ID: "source-2", Name: "icinga", Kind: "icinga2", TokenHash: "h2", CreatedAt: time.Now()}))
 		r := &rig{db: db, s: run(t, db, dispatch.Options{Settings: func(context.Context) (config.Settings, error) { return s, nil }})}
 		r.receive(t, problems(0, 20)...)
