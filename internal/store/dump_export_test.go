@@ -20,7 +20,7 @@ func Dump(ctx context.Context, db *DB) (string, error) {
 	slices.Sort(tables)
 	var b strings.Builder
 	for _, t := range tables {
-		rows, err := db.pools[0].QueryContext(ctx, "SELECT * FROM "+t)
+		rows, err := db.pools[0].QueryContext(ctx, "SELECT * FROM "+t) //nolint:rowserrcheck // scanAll looks at it
 		if err != nil {
 			return "", err
 		}

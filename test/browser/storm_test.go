@@ -115,7 +115,7 @@ func TestAStormOnScreen(t *testing.T) {
 			}
 			site.mu.Unlock()
 			must(tab.Close(ctx))
-			tab, err = b.Open(ctx, site.url+"/console/second")
+			_, err = b.Open(ctx, site.url+"/console/second")
 			must(err)
 			onScreen("13 alerts while you were away")
 		})

@@ -36,8 +36,11 @@ func TestNavigateWaitsForThePageItLeadsTo(t *testing.T) {
 		}
 		fmt.Fprint(w, `<!doctype html><title>second</title><script type="module" src="/late.js"></script>`)
 	})
-	mux.HandleFunc("/late.js", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(300 * time.Millisecond)
+	mux.HandleFunc("/late.js", func(w http.ResponseWriter, r *http.Request) {
+		select { // a slow server
+		case <-time.After(300 * time.Millisecond):
+		case <-r.Context().Done():
+		}
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, "globalThis.ran = true")
 	})
@@ -68,8 +71,10 @@ func TestNavigateWaitsForThePageItLeadsTo(t *testing.T) {
 	if err := b.Eval(ctx, tab, fmt.Sprintf("location.href = %q", server.URL+"/first"), nil); err != nil {
 		t.Fatal(err)
 	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for at != "first" {
-		time.Sleep(10 * time.Millisecond)
+		<-tick.C
 		if err := b.Eval(ctx, tab, "document.title", &at); err != nil {
 			at = "" // between two pages
 		}
