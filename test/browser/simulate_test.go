@@ -60,6 +60,9 @@ func (p *planner) axed(what string) {
 	for _, width := range []int{1280, 390} {
 		p.must(p.tab.Size(p.ctx, width, 900))
 		for _, dark := range []bool{false, true} {
+			if !axe.Looks(what, width, dark) {
+				continue
+			}
 			p.must(p.tab.Dark(p.ctx, dark))
 			found, err := axe.Check(p.ctx, p.tab)
 			p.must(err)

@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed" // the script
 	"fmt"
+	"os"
 	"strings"
 
 	"tocsin/test/browser"
@@ -54,4 +55,16 @@ func Check(ctx context.Context, t browser.Tab) ([]Violation, error) {
 		return nil, fmt.Errorf("run axe-core: %w", err)
 	}
 	return found, nil
+}
+
+// Looks says whether a page is looked at in this way. Of the four ways, light and
+// dark, wide and narrow, each page has two in which all of these are: which ones is
+// known by its name. With TOCSIN_TEST_LOOKS=all it has all four, in twice the time.
+func Looks(page string, width int, dark bool) bool {
+	sum := 0
+	for i := range len(page) {
+		sum += int(page[i])
+	}
+	narrow := width < 800
+	return os.Getenv("TOCSIN_TEST_LOOKS") == "all" || (sum%2 == 0) == (narrow == dark)
 }
