@@ -272,7 +272,7 @@ func TestANightWithAStorm(t *testing.T) {
 				}
 				if d.Bundle != "" {
 					together++
-					if !strings.HasPrefix(d.Detail, "told together: ") || !strings.Contains(d.Why, "collected by the rule “by source: 3 at once") || d.Storm == "" {
+					if !strings.HasPrefix(d.Detail, "told together: ") || !strings.Contains(d.Why, "collected by the rule “by source: 5 at once") || d.Storm == "" {
 						n.Errorf("%+v", d)
 					}
 				}
