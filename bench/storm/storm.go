@@ -63,7 +63,7 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 			}
 		}
 	}
-	fmt.Fprintf(w, "%s alerts come in within one second from eight callers, and each of %d contacts is to hear of all of them by %d channels, which take "+
+	fmt.Fprintf(w, "%s alerts come in as fast as eight callers send them, and each of %d contacts is to hear of all of them by %d channels, which take "+
 		"everything at once. Beside it the same with storms switched off, where each alert is a message of its own. The first message is the time from the first "+
 		"event on its way in to the first message given to a channel. Accounted for is what the delivery log has as sent, alone or together with others, of what was to be told.\n\n",
 		table.Thousands(float64(o.Alerts)), o.Contacts, len(ways))
