@@ -10,7 +10,7 @@ import (
 	"tocsin/internal/hook"
 )
 
-// places knows how it goes with each receiver. The zero value but for now is ready.
+// places knows how it goes with each receiver. It is ready when its clock is set.
 type places struct {
 	now func() time.Time
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"tocsin/internal/auth"
 	"tocsin/internal/chat"
 	"tocsin/internal/fault"
@@ -59,19 +61,27 @@ func (a *API) roomRoutes() {
 		key: func(r chat.Room) string { return strings.ToLower(r.Name) + "\x00" + r.ID },
 	})
 	test := route("mattermost", http.MethodPost, "/mattermost/rooms/{id}/test", "test-room", "Post a test message into a room")
-	test.Errors = []int{http.StatusNotFound}
-	register(a, administer(), test, func(ctx context.Context, in *byID) (*body[TriedOut], error) {
-		r, err := st.Room(ctx, in.ID)
+	registerTry(a, test, st.Room, func(ctx context.Context, r chat.Room) (TriedOut, error) {
+		got, err := a.d.TestRoom(ctx, r)
+		return TriedOut(got), err
+	})
+}
+
+// registerTry posts a test message to something that is kept.
+func registerTry[T any](a *API, op huma.Operation, get func(context.Context, string) (T, error), try func(context.Context, T) (TriedOut, error)) {
+	op.Errors = []int{http.StatusNotFound}
+	register(a, administer(), op, func(ctx context.Context, in *byID) (*body[TriedOut], error) {
+		kept, err := get(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeWithin)
 		defer cancel()
-		got, err := a.d.TestRoom(ctx, r)
+		got, err := try(ctx, kept)
 		if err != nil {
 			return nil, err
 		}
-		return give(TriedOut(got)), nil
+		return give(got), nil
 	})
 }
 

@@ -74,19 +74,9 @@ func (a *API) webhookRoutes() {
 		key: func(h hook.Hook) string { return strings.ToLower(h.Name) + "\x00" + h.ID },
 	})
 	test := route("planning", http.MethodPost, "/webhooks/{id}/test", "test-webhook", "Post a test message to a webhook")
-	test.Errors = []int{http.StatusNotFound}
-	register(a, administer(), test, func(ctx context.Context, in *byID) (*body[TriedOut], error) {
-		h, err := st.Hook(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, probeWithin)
-		defer cancel()
+	registerTry(a, test, st.Hook, func(ctx context.Context, h hook.Hook) (TriedOut, error) {
 		got, err := a.d.TestHook(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		return give(TriedOut(got)), nil
+		return TriedOut(got), err
 	})
 }
 

@@ -110,7 +110,7 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 	f := form{Action: "/console/settings", Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "When nobody is there", Fields: []field{
 			numberField(in, "browser_ttl_minutes", "Minutes a notification waits for a tab", "Then its delivery expires.", "1", "10080"),
-			numberField(in, "mail_ttl_minutes", "Minutes an e-mail is tried", "While the mail server refuses it for now.", "1", "43200"),
+			numberField(in, "mail_ttl_minutes", "Minutes an e-mail is tried", "While the mail server asks to try again later.", "1", "43200"),
 			numberField(in, "hook_ttl_minutes", "Minutes a webhook is tried", "Past that, nobody is told of old news.", "1", "43200"),
 			numberField(in, "collapse_after", "Missed notifications shown one by one", "More are shown as one, when a tab comes back.", "1", "50"),
 		}},
