@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"tocsin/internal/audit"
 )
 
 // Role is what a user may do in the console.
@@ -103,4 +105,8 @@ type Store interface {
 	APIKeyByHash(ctx context.Context, hash string) (APIKey, error) // fault.ErrNotFound
 	SaveAPIKey(ctx context.Context, k APIKey) error                // insert or update by ID; fault.ErrTaken
 	TouchAPIKey(ctx context.Context, id string, at time.Time) error
+
+	// What is saved and deleted here is in the audit trail by itself; signing in and
+	// out is recorded.
+	audit.Trail
 }

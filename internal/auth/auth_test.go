@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
 )
@@ -24,6 +25,7 @@ type memory struct {
 	users    map[string]auth.User
 	sessions map[string]auth.Session
 	keys     map[string]auth.APIKey
+	trail    []audit.Entry
 	writes   int // of sessions
 
 	beforeUser func() // called before a user is read by id, if not nil
@@ -171,6 +173,12 @@ func (m *memory) TouchAPIKey(_ context.Context, id string, at time.Time) error {
 	k := m.keys[id]
 	k.LastUsedAt = at
 	m.keys[id] = k
+	return nil
+}
+
+func (m *memory) Record(ctx context.Context, e audit.Entry) error {
+	defer m.lock()()
+	m.trail = append(m.trail, e.Fill(ctx))
 	return nil
 }
 

@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"slices"
+
+	"tocsin/internal/audit"
 )
 
 // Scopes are what a role may do, in the words that API keys use.
@@ -48,9 +50,18 @@ func (p Principal) Label() string {
 
 type principalKey struct{}
 
-// With puts the principal of a request into its context.
+// With puts the principal of a request into its context, and makes it the one whom
+// the audit trail names.
 func With(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return audit.With(context.WithValue(ctx, principalKey{}, p), p.actor())
+}
+
+// actor is the principal as the audit trail has it.
+func (p Principal) actor() audit.Actor {
+	if p.UserID == "" {
+		return audit.Actor{Kind: audit.Key, ID: p.KeyID, Name: p.Name}
+	}
+	return audit.Actor{Kind: audit.User, ID: p.UserID, Name: p.Label()}
 }
 
 // From answers who makes the request; false if nobody signed in.
