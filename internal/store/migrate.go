@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -21,10 +22,11 @@ var migrations embed.FS
 // node holds: "tocsin" as a number.
 const migrationLock = 0x746f6373696e
 
-// migrate brings the schema to this program's version. Forward only; a
-// database that a newer version made is refused.
-func migrate(ctx context.Context, db *sql.DB, d dialect) error {
-	p, err := migrator(db, d)
+// migrate brings the schema to this program's version. Forward only. A database
+// that a newer version changed is taken as it is where that says that this one may
+// use it, and refused else.
+func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
+	p, err := migrator(pool, db.d)
 	if err != nil {
 		return err
 	}
@@ -33,16 +35,45 @@ func migrate(ctx context.Context, db *sql.DB, d dialect) error {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	sources := p.ListSources()
-	if know := sources[len(sources)-1].Version; have > know {
-		return fmt.Errorf("the database was made by a newer version of Tocsin (its schema is %d, this program knows %d): "+
-			"run the newer version, or restore a backup made before it", have, know)
-	} else if have == know {
+	db.knows = sources[len(sources)-1].Version
+	switch {
+	case have == db.knows:
+		return nil
+	case have < db.knows:
+		if _, err := p.Up(ctx); err != nil {
+			return fmt.Errorf("bring the database's schema up to date: %w", err)
+		}
 		return nil
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bring the database's schema up to date: %w", err)
+	var asks int64
+	err = pool.QueryRowContext(ctx, schemaAsksSQL).Scan(&asks)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("read which programs the schema is for: %w", err)
 	}
+	if err != nil || asks > db.knows {
+		return fmt.Errorf("the database was made by a newer version of Tocsin (its schema is %d, this program knows %d): "+
+			"run the newer version, or restore a backup made before it", have, db.knows)
+	}
+	db.log.Info("a newer version has added to the database, which this one may go on to use", "schema", have, "knows", db.knows)
 	return nil
+}
+
+// schemaAsksSQL is the version of the schema that a program must know at least.
+const schemaAsksSQL = "SELECT value FROM counter WHERE name = 'schema'"
+
+// ErrSuperseded says that a newer version changed the database while this program
+// ran, and so that this one would do harm.
+var ErrSuperseded = errors.New("a newer version of Tocsin has changed the database, which this one may no longer use: run the newer version")
+
+// Superseded is closed when that was seen, within about a second.
+func (db *DB) Superseded() <-chan struct{} { return db.superseded }
+
+// supersede looks at the version of the schema that programs must know. A database
+// without one is that of a test, or of before there was one.
+func (db *DB) supersede(asks int64) {
+	if asks > db.knows {
+		db.superseding.Do(func() { close(db.superseded) })
+	}
 }
 
 func migrator(db *sql.DB, d dialect) (*goose.Provider, error) {

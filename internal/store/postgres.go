@@ -31,7 +31,8 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	}
 	// The lists' filters make many texts.
 	cfg.StatementCacheCapacity = 1024
-	pool := stdlib.OpenDB(*cfg)
+	noticeCuts(cfg)
+	pool := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(letServerNoticeCuts))
 	n := max(8, 4*runtime.GOMAXPROCS(0))
 	pool.SetMaxOpenConns(n)
 	pool.SetMaxIdleConns(n)
@@ -41,7 +42,7 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if err := pool.PingContext(ctx); err != nil {
 		return fmt.Errorf("connect to the PostgreSQL database %s: %w", where, err)
 	}
-	if err := migrate(ctx, pool, db.d); err != nil {
+	if err := db.migrate(ctx, pool); err != nil {
 		return fmt.Errorf("open the PostgreSQL database %s: %w", where, err)
 	}
 	db.reads = &statements{pool: pool}

@@ -102,7 +102,7 @@ func (db *DB) migrateSQLite(ctx context.Context, write *sql.DB, path string) err
 		return err
 	}
 	defer l.release()
-	return migrate(ctx, write, db.d)
+	return db.migrate(ctx, write)
 }
 
 // purpose is what a connection is for.

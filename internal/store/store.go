@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -54,32 +53,29 @@ type DB struct {
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
+	knows       int64         // the newest version of the schema that this program has
+	superseded  chan struct{} // closed when the schema is no longer for it
+	superseding sync.Once
+
 	closing sync.Once
 	closed  error
 }
 
 // Open opens the database and brings its schema up to date. It fails with a
 // sentence for people when another Tocsin serves from the same SQLite file,
-// and when the database was made by a newer version. ctx bounds the opening
-// only.
+// and when a newer version changed the database so that this one may not use it.
+// ctx bounds the opening only.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log}
+	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{})}
 	db.wakes.init()
 	kind, _, _ := strings.Cut(o.URL, ":")
 	var err error
 	switch kind {
 	case "", "sqlite":
-		path := strings.TrimPrefix(o.URL, "sqlite:")
-		if path == "" {
-			path = "tocsin.db"
-		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(o.DataDir, path)
-		}
-		err = db.openSQLite(ctx, path, o.Exclusive)
+		err = db.openSQLite(ctx, liteFile(strings.TrimPrefix(o.URL, "sqlite:"), o.DataDir), o.Exclusive)
 	case "postgres", "postgresql":
 		err = db.openPostgres(ctx, o.URL)
 	default:

@@ -83,17 +83,22 @@ func (db *DB) OnWake(topic string, f func()) {
 func (db *DB) ConfigVersion() int64 { return db.wakes.version.Load() }
 
 func (db *DB) readConfigVersion(ctx context.Context) error {
-	var v int64
-	if err := db.reads.row(ctx, configVersionSQL, nil, &v); err != nil {
+	var v, asks int64
+	if err := db.reads.row(ctx, versionsSQL, nil, &v, &asks); err != nil {
 		return fmt.Errorf("read the configuration's version: %w", err)
 	}
+	db.supersede(asks)
 	if db.wakes.raise(v) {
 		db.wakes.wake(topicConfig)
 	}
 	return nil
 }
 
-const configVersionSQL = "SELECT value FROM counter WHERE name = 'config'"
+const (
+	configVersionSQL = "SELECT value FROM counter WHERE name = 'config'"
+	// One statement for both: it is asked every second.
+	versionsSQL = "SELECT value, COALESCE((" + schemaAsksSQL + "), 0) FROM counter WHERE name = 'config'"
+)
 
 // pollConfig notices what commands beside a serving hub changed, and on
 // PostgreSQL what a lost NOTIFY did not tell.
