@@ -64,7 +64,7 @@ func (w *work) acknowledge(c ackCall) (alert.Alert, error) {
 		return *rec.Alert, ErrAckLength
 	}
 	e := c.event(rec.Alert)
-	e.Received, e.Time, e.Pending = w.now, w.now, w.hears(rec.Object.SourceID)
+	e.Received, e.Time, e.Pending = w.now, w.now, w.hears(rec.Object)
 	receipt, err := w.apply(rec, e)
 	if err != nil {
 		return alert.Alert{}, err

@@ -71,6 +71,8 @@ type Changes struct {
 	EndSnoozes []string             // ids of alerts: delete their snoozes
 	Live       []live.Frame         // append to the live log
 	Sources    map[string]time.Time // source id to the time of its last event
+	Silent     map[string]time.Time // source id to since when it is silent, zero when it is no longer
+	Traces     map[string]string    // event id to the span below which its deliveries are traced; nil while nothing is
 
 	Paces          map[string]storm.Pace // insert or update, by place
 	Digests        []DigestDue           // deliveries that collect: when they are due from now on
@@ -252,6 +254,9 @@ type Tx interface {
 	// snoozed or named in this transaction, or closed with something left unsaid, at the
 	// end of it and for all of them at once.
 	Addresses(ctx context.Context, alertIDs []string) (map[string][]Address, error)
+	// Heartbeat answers what is known of whether a source is alive;
+	// fault.ErrNotFound if there is none.
+	Heartbeat(ctx context.Context, sourceID string) (Heartbeat, error)
 	// Snoozed answers the snoozes of the alert that end after now, as contact id
 	// to end. It is asked only where Alert.Snoozed lies ahead.
 	Snoozed(ctx context.Context, alertID string) (map[string]time.Time, error)

@@ -29,10 +29,11 @@ const (
 	echoComes  = 10 * time.Minute
 )
 
-// hears says whether the engine of a source is told what is done here.
-func (w *work) hears(sourceID string) bool {
-	_, ok := w.directory.Engines[sourceID]
-	return ok
+// hears says whether the engine of an object's source is told what is done here. That
+// a source is silent is an alert of our own, of which no engine knows.
+func (w *work) hears(o alert.Object) bool {
+	_, ok := w.directory.Engines[o.SourceID]
+	return ok && !o.Heartbeat()
 }
 
 // listen looks whether the engine tells of an acknowledgement that was made here
@@ -41,7 +42,7 @@ func (w *work) hears(sourceID string) bool {
 // acknowledgement here would be one that nobody has. Only engines that are told
 // can say so, and only of an alert that nobody has.
 func (w *work) listen(a *alert.Alert, e *alert.Event) error {
-	if e.Type != alert.Acknowledgement || e.Origin.Here() || a == nil || a.Status != alert.Firing || !w.hears(e.SourceID) {
+	if e.Type != alert.Acknowledgement || e.Origin.Here() || a == nil || a.Status != alert.Firing || !w.hears(e.Object) {
 		return nil
 	}
 	undone, err := w.tx.Latest(w.ctx, a.ID, alert.Unacknowledged)
@@ -70,7 +71,7 @@ func (w *work) writeBack(was *alert.Alert, e *alert.Event) {
 		return
 	}
 	engine, ok := w.directory.Engines[e.SourceID]
-	if !ok {
+	if !ok || e.Object.Heartbeat() {
 		return
 	}
 	switch {

@@ -68,7 +68,7 @@ func (w *work) expire(end AckEnd) (alert.Alert, error) {
 	}
 	receipt, err := w.apply(rec, &alert.Event{
 		SourceID: a.Object.SourceID, Object: a.Object, Type: alert.Unacknowledged, State: a.State, Output: a.Output, Origin: alert.FromExpiry,
-		Comment: "its time ran out", Received: w.now, Time: w.now, Pending: w.hears(a.Object.SourceID),
+		Comment: "its time ran out", Received: w.now, Time: w.now, Pending: w.hears(a.Object),
 	})
 	if err != nil {
 		return alert.Alert{}, err

@@ -72,7 +72,7 @@ func (w *work) ask(alertID string, r asking) (alert.Alert, error) {
 	}
 	e := &alert.Event{
 		SourceID: rec.Object.SourceID, Object: rec.Object, Type: r.typ, State: rec.Alert.State,
-		UserID: r.UserID, Origin: r.Origin, Received: w.now, Time: w.now, Pending: w.hears(rec.Object.SourceID),
+		UserID: r.UserID, Origin: r.Origin, Received: w.now, Time: w.now, Pending: w.hears(rec.Object),
 	}
 	say(e, r.Author, r.Comment)
 	switch {

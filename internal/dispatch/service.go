@@ -61,6 +61,9 @@ type Service struct {
 	patience  time.Duration // for how long after it a group waits for as many
 
 	figures figures
+
+	beat   chan struct{}                   // wakes RunHeartbeats
+	silent atomic.Pointer[map[string]bool] // sources that are alerted of as silent, as last seen; nil: none
 }
 
 // Random numbers are drawn 16 ids at a time instead of with a system call each.
@@ -87,7 +90,7 @@ func New(st Store, o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: st, o: o, queue: make(chan *request, o.Queue), aside: make(chan *request, o.Queue)}
+	return &Service{store: st, o: o, queue: make(chan *request, o.Queue), aside: make(chan *request, o.Queue), beat: make(chan struct{}, 1)}
 }
 
 // request is one call of Receive, or of what is done about one alert.
@@ -372,6 +375,11 @@ func (s *Service) commit(ctx context.Context, group []*request, events int) {
 func (s *Service) committed(begin time.Time, group []*request, answers []answer, events int) {
 	took := time.Since(begin)
 	s.figures.committed(took, group, answers, events)
+	if s.silent.Load() != nil {
+		for _, r := range group {
+			s.Alive(r.sourceID)
+		}
+	}
 	if s.o.Committed != nil {
 		s.o.Committed(took)
 	}

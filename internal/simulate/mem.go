@@ -273,6 +273,11 @@ func (t *tx) Addresses(_ context.Context, alertIDs []string) (map[string][]dispa
 	return found, nil
 }
 
+// Heartbeat answers that nothing is watched: in a simulation no source is silent.
+func (t *tx) Heartbeat(context.Context, string) (dispatch.Heartbeat, error) {
+	return dispatch.Heartbeat{}, nil
+}
+
 func (t *tx) Snoozed(_ context.Context, alertID string) (map[string]time.Time, error) {
 	until := map[string]time.Time{}
 	for id, end := range t.asleep[alertID] {

@@ -32,6 +32,13 @@ type Source struct {
 	Spooled     int // events in the sender's spool, as its last call said
 	SpooledAt   time.Time
 
+	// QuietMinutes after which without a sign of life it is alerted of, see package
+	// dispatch; 0: never. LastSign is when it last said that it is alive without telling
+	// an event, SilentSince, while it is alerted of, since when nothing was heard of it.
+	QuietMinutes int
+	LastSign     time.Time
+	SilentSince  time.Time
+
 	WriteBack WriteBack // how it is told what was done here
 	Mapping   *Mapping  // of the kind generic; nil: it sends canonical JSON
 	// Secret signs the requests of a kind that is Signed; empty: they are not

@@ -29,6 +29,7 @@ type tables struct {
 	moved, emptied                                bulk
 	cancelCollected, storms, stormAlerts          bulk
 	escalation, endEscalation                     bulk
+	traces                                        bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -133,6 +134,7 @@ func newTables(d dialect) tables {
 		escalation: newInsert(d, "escalation", "alert_id, policy_id, body, due", ` ON CONFLICT (alert_id) DO UPDATE SET
 			policy_id = excluded.policy_id, body = excluded.body, due = excluded.due`),
 		endEscalation: newLookup(d, "DELETE FROM escalation WHERE %s", "alert_id"),
+		traces:        newLookup(d, "SELECT event_id, parent FROM trace WHERE %s", "event_id"),
 	}
 }
 
@@ -154,6 +156,8 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 		{"snoozes", t.writeSnoozes},
 		{"escalations", t.writeEscalations},
 		{"sources", t.writeSources},
+		{"silent sources", t.writeSilent},
+		{"what is traced", t.writeTraces},
 		// Last, because its lock is the one that all nodes wait for.
 		{"live frames", func(ctx context.Context, c *dispatch.Changes) error { return t.appendLive(ctx, c.Live) }},
 	} {

@@ -13,18 +13,19 @@ import (
 )
 
 const sourceColumns = `id, name, kind, token_hash, token_hint, host_url, service_url, straight, disabled, created,
-	last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret`
+	last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret, quiet_minutes, last_sign, silent_since`
 
 func scanSource(s scanner) (source.Source, error) {
 	var v source.Source
-	var created, event, failed, spooled int64
+	var created, event, failed, spooled, sign, silent int64
 	var back, backSecret, mapping string
 	err := s.Scan(&v.ID, &v.Name, &v.Kind, &v.TokenHash, &v.TokenHint, &v.HostURL, &v.ServiceURL, &v.Straight, &v.Disabled, &created,
-		&event, &v.LastError, &failed, &v.Spooled, &spooled, &back, &backSecret, &mapping, &v.Secret)
+		&event, &v.LastError, &failed, &v.Spooled, &spooled, &back, &backSecret, &mapping, &v.Secret, &v.QuietMinutes, &sign, &silent)
 	if err != nil {
 		return v, err
 	}
 	v.CreatedAt, v.LastEventAt, v.LastErrorAt, v.SpooledAt = fromMillis(created), fromMillis(event), fromMillis(failed), fromMillis(spooled)
+	v.LastSign, v.SilentSince = fromMillis(sign), fromMillis(silent)
 	if back != "" {
 		if err := json.Unmarshal([]byte(back), &v.WriteBack); err != nil {
 			return v, fmt.Errorf("read how source %q is told: %w", v.Name, err)
@@ -81,19 +82,26 @@ func (db *DB) SourceByName(ctx context.Context, name string) (source.Source, err
 // SaveSource inserts or updates by ID; fault.ErrTaken when another has the
 // name. The secrets are written as they are given: who does not change them
 // passes on what was read. An update leaves alone what the source itself reports:
-// its last event, its last error and its spool.
+// its last event, its last error and its spool. When its minutes of silence, or whether
+// it is disabled, change, its silence counts from then on.
 func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
 	return db.change(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.exec(ctx, `INSERT INTO source (id, name, name_key, kind, token_hash, token_hint, host_url, service_url, straight, disabled,
-			created, last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO UPDATE SET
+		now, err := db.now(ctx, w)
+		if err != nil {
+			return err
+		}
+		_, err = w.exec(ctx, `INSERT INTO source (id, name, name_key, kind, token_hash, token_hint, host_url, service_url, straight, disabled,
+			created, last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret, quiet_minutes, quiet_since)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO UPDATE SET
 			name = excluded.name, name_key = excluded.name_key, kind = excluded.kind, token_hash = excluded.token_hash,
 			token_hint = excluded.token_hint, host_url = excluded.host_url, service_url = excluded.service_url,
 			straight = excluded.straight, disabled = excluded.disabled, write_back = excluded.write_back,
-			write_back_secret = excluded.write_back_secret, mapping = excluded.mapping, secret = excluded.secret`,
+			write_back_secret = excluded.write_back_secret, mapping = excluded.mapping, secret = excluded.secret,
+			quiet_minutes = excluded.quiet_minutes, quiet_since = CASE WHEN source.quiet_minutes <> excluded.quiet_minutes
+				OR source.disabled <> excluded.disabled THEN excluded.quiet_since ELSE source.quiet_since END`,
 			s.ID, s.Name, strings.ToLower(s.Name), s.Kind, s.TokenHash, s.TokenHint, s.HostURL, s.ServiceURL, s.Straight, s.Disabled,
 			millis(s.CreatedAt), millis(s.LastEventAt), s.LastError, millis(s.LastErrorAt), int64(s.Spooled), millis(s.SpooledAt),
-			encodeWriteBack(s.WriteBack), s.WriteBack.Secret, encodeMapping(s.Mapping), s.Secret)
+			encodeWriteBack(s.WriteBack), s.WriteBack.Secret, encodeMapping(s.Mapping), s.Secret, int64(s.QuietMinutes), millis(now))
 		return taken(err, "source", s.Name)
 	})
 }
