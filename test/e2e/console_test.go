@@ -31,6 +31,7 @@ func (w *world) spooled(n int) {
 // The list of alerts is worked through without a mouse, and several alerts are
 // taken at once.
 func TestKeyboardAndTicks(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.serve()
@@ -84,6 +85,7 @@ func TestKeyboardAndTicks(t *testing.T) {
 // The header warns of what is not well, also when that is only the live
 // channel, and no longer when it is well again; nobody has to reload a page.
 func TestHeaderWarns(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{Proxy: true})
 	w.Cleanup(w.hub.Line.Close)
 	w.user("anna", "admin")

@@ -23,6 +23,7 @@ import (
 // TestWhatAlertmanagerSentIsTaken hands in the bodies that real ones sent, and
 // looks that each alert is one, however often it was told.
 func TestWhatAlertmanagerSentIsTaken(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.serve()
 	for _, version := range []string{"0.25", "0.34"} {
@@ -55,6 +56,7 @@ func TestWhatAlertmanagerSentIsTaken(t *testing.T) {
 
 // TestGrafanaSigns hands in requests with signatures.
 func TestGrafanaSigns(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.serve()
 	const secret = "between us"
@@ -97,6 +99,7 @@ func TestGrafanaSigns(t *testing.T) {
 
 // TestAnyJSONIsUnderstoodByAMapping gives a generic source a mapping.
 func TestAnyJSONIsUnderstoodByAMapping(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.serve()
 	token := w.engineSource(map[string]any{"name": "checks", "kind": "generic", "mapping": map[string]any{"events": "/checks", "host": "/machine",
@@ -120,6 +123,7 @@ func TestAnyJSONIsUnderstoodByAMapping(t *testing.T) {
 // TestOpenITCOCKPITsUUIDsBecomeNames has an alert go out with what is known at
 // once, and its names follow by the API: in the list, and in the post that stands.
 func TestOpenITCOCKPITsUUIDsBecomeNames(t *testing.T) {
+	t.Parallel()
 	const hostID, serviceID = "c36b8048-93ce-4385-ac19-ab5c90574b77", "74f14950-a58f-4f18-b6c3-5cfa9dffef4e"
 	var mu sync.Mutex
 	var queued []string

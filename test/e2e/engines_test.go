@@ -98,6 +98,7 @@ var attempts = regexp.MustCompile(`^[1-9]\d*/[1-9]\d*$`)
 // TestIcingaThereAndBack goes with the real Icinga 2, set up by the very text
 // that the console shows: alert out, acknowledgement back, confirmed, recovery.
 func TestIcingaThereAndBack(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("ops", "operator")
 	w.serve()
@@ -189,6 +190,7 @@ func TestIcingaThereAndBack(t *testing.T) {
 
 // TestAlertmanagerThereAndBack goes with the real Alertmanager and silences.
 func TestAlertmanagerThereAndBack(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.serve()
 	token := w.engineSource(map[string]any{"name": "prom", "kind": alertmanager.New().Name()})

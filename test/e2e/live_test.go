@@ -42,6 +42,7 @@ func problemOf(service string) string {
 }
 
 func TestLostConnection(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, s start) {
 		w := begin(t, hub.Options{Proxy: true})
 		w.Cleanup(w.hub.Line.Close)
@@ -75,6 +76,7 @@ func TestLostConnection(t *testing.T) {
 }
 
 func TestMuchMissedIsCollapsed(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{Proxy: true})
 	w.Cleanup(w.hub.Line.Close)
 	w.user("anna", "operator")
@@ -104,6 +106,7 @@ func TestMuchMissedIsCollapsed(t *testing.T) {
 }
 
 func TestTabs(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, s start) {
 		w := begin(t, hub.Options{})
 		w.user("anna", "operator")
@@ -155,6 +158,7 @@ func TestTabs(t *testing.T) {
 
 // Who is told as two contacts, in person and as the team, hears it once.
 func TestTwoContactsOfOneUser(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.cli("", "contact", "add", "team", "--user", "anna")
@@ -182,6 +186,7 @@ func (w *world) streams() int {
 }
 
 func TestPermissionDenied(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, s start) {
 		w := begin(t, hub.Options{})
 		w.user("anna", "operator")
@@ -203,6 +208,7 @@ func TestPermissionDenied(t *testing.T) {
 }
 
 func TestPermissionIsAskedOnAClick(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.serve()
@@ -214,6 +220,7 @@ func TestPermissionIsAskedOnAClick(t *testing.T) {
 }
 
 func TestSelfTest(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, s start) {
 		w := begin(t, hub.Options{})
 		w.user("anna", "operator")

@@ -56,6 +56,7 @@ func (f *office) detail(host, part string) {
 }
 
 func TestMattermostFailures(t *testing.T) {
+	t.Parallel()
 	t.Run("an answer that is lost, after the post was made: there is one post", func(t *testing.T) {
 		t.Parallel() // it waits for a time-out
 		f := newOffice(t, team.Options{})

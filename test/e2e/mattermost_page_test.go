@@ -15,6 +15,7 @@ import (
 // the engine has confirmed it; then the dialog, a thread and the command. Along
 // the way the page is looked at, light and dark, wide and narrow.
 func TestMattermostNewcomer(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{Chat: chat.Options{Page: true}})
 	f.must(f.LinkJane(f.ctx))
 	b, err := browser.Chromium(f.ctx, browser.Options{Dir: t.TempDir()})
@@ -106,6 +107,7 @@ func TestMattermostNewcomer(t *testing.T) {
 // The picture of the chat that the documentation shows: one alert that somebody
 // took and the engine has confirmed, and one that nobody took.
 func TestPicturesOfTheChat(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{Chat: chat.Options{Page: true}})
 	f.must(f.LinkJane(f.ctx))
 	// Not every machine that takes the picture has a font for them.

@@ -100,6 +100,7 @@ func wantText(t *testing.T, what, got string, parts ...string) {
 // The whole way: an alert is posted, a click on its button reaches the engine's
 // command file, the engine's status file confirms it, and the post says so.
 func TestMattermostBothWays(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	f.must(f.LinkJane(f.ctx))
 	var post chat.Post
@@ -228,6 +229,7 @@ func (f *office) callback(path string, body any) string {
 }
 
 func TestMattermostDialog(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	f.must(f.LinkJane(f.ctx))
 	p := f.alerts("db01")
@@ -292,6 +294,7 @@ func TestMattermostDialog(t *testing.T) {
 }
 
 func TestMattermostCommand(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	say := func(who chat.User, line string) string {
 		t.Helper()
@@ -330,6 +333,7 @@ func TestMattermostCommand(t *testing.T) {
 }
 
 func TestMattermostWhoIsNotLinked(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	p := f.alerts("app01")
 	wantText(t, "a click", f.clicks(f.Eve, p.ID, "ack", ""), "/tocsin link")
@@ -350,6 +354,7 @@ func TestMattermostWhoIsNotLinked(t *testing.T) {
 // Nothing but an incoming webhook: posts have the buttons, and a click edits
 // the post by its own answer; a recovery is a post of its own.
 func TestMattermostWebhookAlone(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{Webhook: true})
 	f.must(f.LinkJane(f.ctx))
 	p := f.alerts("shop01")
@@ -374,6 +379,7 @@ func TestMattermostWebhookAlone(t *testing.T) {
 
 // An engine that nobody reads, and one that refuses: the post says it.
 func TestMattermostSaysWhatTheEngineDoesNot(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	f.must(f.LinkJane(f.ctx))
 	f.must(f.WriteBack(f.ctx, map[string]any{"kind": "command_file", "command_file": f.Station.Commands + ".gone", "confirm_seconds": 1}))

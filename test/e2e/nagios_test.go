@@ -70,6 +70,7 @@ func downtime(length time.Duration) []string {
 }
 
 func TestFromNagiosToTheDesktop(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.user("ben", "operator")
@@ -205,6 +206,7 @@ func (w *world) empties(p *person, patience time.Duration) {
 }
 
 func TestSpool(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.serve()

@@ -75,6 +75,7 @@ func (w *world) look(tab browser.Tab, path string) {
 // Each page of the console, in both colour schemes, wide and narrow: nothing
 // that axe-core knows as a barrier, and nothing that is wider than the screen.
 func TestPagesHaveNoBarriers(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.scene()
 	anna := w.sit("anna", browser.Chromium, browser.Granted)
@@ -95,15 +96,39 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	}
 }
 
+// onCall lets three people share the weeks, and two the evenings of the working days.
+func (w *world) onCall() {
+	w.Helper()
+	var list struct {
+		Items []struct{ ID, Name string }
+	}
+	w.must(w.hub.Get(w.ctx, "/contacts", &list))
+	ids := map[string]string{}
+	for _, c := range list.Items {
+		ids[c.Name] = c.ID
+	}
+	monday := time.Now().AddDate(0, 0, -int(time.Now().Weekday()+6)%7).Format(time.DateOnly)
+	w.creates("/schedules", map[string]any{"name": "Operations", "zone": "Europe/Berlin", "layers": []map[string]any{
+		{"name": "Weeks", "contact_ids": []string{ids["anna"], ids["ben"], ids["night-shift"]}, "start": monday + "T09:00", "every": 1, "unit": "weeks"},
+	}})
+	w.creates("/schedules", map[string]any{"name": "Web", "zone": "Europe/Berlin", "layers": []map[string]any{
+		{"name": "Days", "contact_ids": []string{ids["ben"], ids["anna"]}, "start": monday + "T08:00", "every": 2, "unit": "days"},
+	}})
+}
+
 // TestPictures looks at the pages that the README shows, and with -update
 // writes them to docs/images.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.scene()
 	anna := w.sit("anna", browser.Chromium, browser.Granted)
 	anna.signIn()
+	w.onCall()
 	a := w.alertOf("web01.example.com", "HTTP")
-	for name, path := range map[string]string{"alerts": "/console/alerts", "alert": "/console/alerts/" + a.ID, "health": "/console/health"} {
+	for name, path := range map[string]string{
+		"alerts": "/console/alerts", "alert": "/console/alerts/" + a.ID, "health": "/console/health", "on-call": "/console/on-call",
+	} {
 		w.must(anna.tab.Size(w.ctx, 1280, 800))
 		w.must(anna.tab.Go(w.ctx, w.hub.URL+path))
 		anna.live(anna.tab)

@@ -15,6 +15,7 @@ import (
 // What the console shows to be pasted at Nagios tells all that a post has to say,
 // which check it was of how many among it: with the real one.
 func TestWhatIsPastedAtNagiosShowsInAPost(t *testing.T) {
+	t.Parallel()
 	f := newOffice(t, team.Options{})
 	lines := map[string]string{}
 	for _, s := range kind.New().Snippets(source.Setup{BaseURL: f.Hub.URL, Source: "nagios"}) {

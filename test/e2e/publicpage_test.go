@@ -54,6 +54,7 @@ func (w *world) publicScene() (console, public []string) {
 // A public page and the pages of the console that make it, with something of
 // everything on them.
 func TestPublicPagesHaveNoBarriers(t *testing.T) {
+	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "admin")
 	w.serve()
@@ -75,6 +76,7 @@ func TestPublicPagesHaveNoBarriers(t *testing.T) {
 // The pictures of the public page and of the editor of its incidents, in the demo,
 // whose page has half a year of history.
 func TestPicturesOfTheStatusPage(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	ready, ended := make(chan demo.Access, 1), make(chan error, 1)
 	go func() {

@@ -149,6 +149,7 @@ func (c *crowd) kept(user string, g *gadget) bool {
 
 // Push services that say no: each answer has its consequence, and no other.
 func TestPushServicesThatRefuse(t *testing.T) {
+	t.Parallel()
 	c := gather(t, "anna", "ben")
 	good := pushproxy.Host{Handler: c.box}
 	mozilla := c.at("anna", autopush.Host, good)
@@ -288,6 +289,7 @@ func TestPushServicesThatRefuse(t *testing.T) {
 // service takes messages at all gets them, once, and none keeps the good one
 // waiting.
 func TestPushServicesThatMisbehave(t *testing.T) {
+	t.Parallel()
 	c := gather(t, "anna", "ben")
 	foreign, err := pushproxy.NewAuthority()
 	c.must(err)
@@ -369,6 +371,7 @@ func TestPushServicesThatMisbehave(t *testing.T) {
 // Endpoints come from outside: none may lead the hub anywhere but to a push
 // service.
 func TestPushEndpointsFromOutside(t *testing.T) {
+	t.Parallel()
 	c := gather(t, "anna")
 	key, err := base64.RawURLEncoding.DecodeString(c.key.PublicKey)
 	c.must(err)

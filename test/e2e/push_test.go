@@ -177,6 +177,7 @@ func recoveryOf(service string) string { return fmt.Sprintf("RECOVERY: %s on web
 // What a contact's device does from the click that turns it on to the end, with
 // the real browsers: each part goes on where the one before it ended.
 func TestPush(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, s start) {
 		w, lab := beginPush(t)
 		w.user("anna", "admin")

@@ -47,6 +47,7 @@ type publicStory struct {
 }
 
 func TestFromNagiosToTheVisitor(t *testing.T) {
+	t.Parallel()
 	w, lab := beginPush(t)
 	w.user("anna", "operator")
 	w.serve()
