@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"tocsin/internal/alert"
 	"tocsin/internal/auth"
@@ -252,6 +253,8 @@ func roleWord(r auth.Role) string {
 	switch r {
 	case auth.Viewer:
 		return "Viewer"
+	case auth.Responder:
+		return "Responder"
 	case auth.Operator:
 		return "Operator"
 	case auth.Admin:
@@ -270,7 +273,7 @@ func count(n int, one, many string) string {
 
 func initials(name string) string {
 	var out []rune
-	for word := range strings.FieldsSeq(name) {
+	for word := range strings.FieldsFuncSeq(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		out = append(out, []rune(strings.ToUpper(word))[0])
 		if len(out) == 2 {
 			break
