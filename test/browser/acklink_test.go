@@ -130,6 +130,7 @@ func linkSite(t *testing.T) (url string, paths map[string]string, st *linkStore)
 // light and dark, on a screen and on a telephone. TOCSIN_TEST_SHOTS names a folder
 // for pictures.
 func TestLettersAndTheirLinksHaveNoBarriers(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	must := func(err error) {
@@ -180,6 +181,7 @@ func TestLettersAndTheirLinksHaveNoBarriers(t *testing.T) {
 // In both browsers the form is sent though the page names no origin, and a page of
 // another site cannot send it.
 func TestTheLinkInALetterIsPressed(t *testing.T) {
+	t.Parallel()
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {

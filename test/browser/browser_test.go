@@ -29,6 +29,7 @@ document.getElementById('show').onclick = e => {
 // The drivers are what the other browser tests stand on: here they are tried
 // on a page of a few lines.
 func TestBrowsers(t *testing.T) {
+	t.Parallel()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, page)

@@ -212,6 +212,7 @@ func (d *shopDesk) drag(name, to string, part float64, aside float64) {
 }
 
 func TestComponentsAreMovedInABrowser(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox} {
 		t.Run(name, func(t *testing.T) {
 			d := newShopDesk(t, start)
@@ -260,6 +261,7 @@ func TestComponentsAreMovedInABrowser(t *testing.T) {
 }
 
 func TestAComponentIsBoundInABrowser(t *testing.T) {
+	t.Parallel()
 	d := newShopDesk(t, browser.Chromium)
 	t.Run("a new page's short name follows what was typed before the script came", func(t *testing.T) {
 		d.late.Lock()

@@ -28,6 +28,7 @@ import (
 // The editor of incidents, in a browser: what visitors will see and who will be
 // told follow what is typed, and nothing is published by accident.
 func TestAnIncidentIsWrittenInABrowser(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	must := func(err error) {

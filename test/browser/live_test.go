@@ -151,6 +151,7 @@ func startLiveSite(t *testing.T) *liveSite {
 
 // The modules of the live channel, in real browsers: what a person would see.
 func TestLiveChannel(t *testing.T) {
+	t.Parallel()
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {

@@ -90,6 +90,7 @@ func (d *desk) announce(t *testing.T, title string, start, end time.Time, parts 
 }
 
 func TestMaintenanceIsPlannedInABrowser(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

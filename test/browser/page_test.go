@@ -294,6 +294,7 @@ func publicSite(t *testing.T) (*publicStore, *public.Site, *httptest.Server) {
 // left: nothing that axe-core knows as a barrier, nothing that is wider than the
 // screen. TOCSIN_TEST_SHOTS names a folder for pictures of all.
 func TestPublicPagesHaveNoBarriers(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	must := func(err error) {
@@ -349,6 +350,7 @@ func TestPublicPagesHaveNoBarriers(t *testing.T) {
 // the visitor's own, a password opens what is closed, and without network the
 // last page is there and says so.
 func TestAPublicPageInBrowsers(t *testing.T) {
+	t.Parallel()
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
@@ -427,6 +429,7 @@ const pushService = `(() => {
 })()`
 
 func TestAVisitorChoosesWhatToHear(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	must := func(err error) {

@@ -111,6 +111,7 @@ func newOffice(t *testing.T) *office {
 }
 
 func TestOnCallIsPlannedInABrowser(t *testing.T) {
+	t.Parallel()
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {

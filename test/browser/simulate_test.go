@@ -19,6 +19,7 @@ import (
 )
 
 func TestSimulatorInABrowser(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	if err := o.db.SaveRule(t.Context(), route.Rule{ID: "all", Name: "All", Enabled: true, ContactIDs: []string{"c0"}, PolicyID: "night"}); err != nil {
 		t.Fatal(err)
@@ -126,6 +127,7 @@ func (p *planner) replays() {
 // TestPagesOfStormsInABrowser looks at the pages and forms on which storms, quiet
 // hours, e-mail, webhooks and escalation are set and seen.
 func TestPagesOfStormsInABrowser(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

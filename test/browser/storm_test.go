@@ -30,6 +30,7 @@ func stormNote(t *testing.T, delivery, title string, at int, quiet bool) string 
 // A storm is one notification in the tabs of a browser: it is replaced as it goes on,
 // and without a sound when it only brings up to date what stands there.
 func TestAStormOnScreen(t *testing.T) {
+	t.Parallel()
 	starts := map[string]func(context.Context, tabs.Options) (tabs.Browser, error){"chromium": tabs.Chromium, "firefox": tabs.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +136,7 @@ const stormTold = `(() => {
 // The service worker shows one notification for a storm, where the browser does not
 // replace by tag, too; and a click leads to the list.
 func TestAStormInTheWorker(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	must := func(err error) {
