@@ -29,6 +29,8 @@ type sourceJSON struct {
 	Disabled    bool       `json:"disabled"`
 	CreatedAt   time.Time  `json:"created_at"`
 	LastEventAt *time.Time `json:"last_event_at"`
+	SilentAfter int        `json:"silent_after_minutes"`
+	SilentSince *time.Time `json:"silent_since"`
 
 	WriteBack          source.WriteBack `json:"write_back"` // without its secret
 	HasWriteBackSecret bool             `json:"has_write_back_secret"`
@@ -40,6 +42,7 @@ func sourceOut(s source.Source, token string) sourceJSON {
 		ID: s.ID, Name: s.Name, Kind: s.Kind, Token: token, TokenHint: s.TokenHint, HostURL: s.HostURL, ServiceURL: s.ServiceURL,
 		Disabled: s.Disabled, CreatedAt: s.CreatedAt.UTC(), LastEventAt: maybe(s.LastEventAt), WriteBack: s.WriteBack,
 		HasWriteBackSecret: s.WriteBack.Secret != "", HasSecret: s.Secret != "",
+		SilentAfter: s.QuietMinutes, SilentSince: maybe(s.SilentSince),
 	}
 	out.WriteBack.Secret = ""
 	if !s.WriteBack.On() {

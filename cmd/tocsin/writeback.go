@@ -27,6 +27,7 @@ type writeBackFlags struct {
 	to                       source.WriteBack
 	caFile, secretFile       string
 	signingFile, mappingFile string
+	silentAfter              int
 	given                    func(flag string) bool
 }
 
@@ -52,11 +53,15 @@ func (w *writeBackFlags) register(cmd *cobra.Command) {
 	f.IntVar(&w.to.ConfirmSeconds, "confirm-seconds", 0, "after how long what it did not confirm is shown as not confirmed (default 120)")
 	f.StringVar(&w.signingFile, "signing-secret-file", "", "file with the secret that signs the engine's requests (Grafana); - is standard input")
 	f.StringVar(&w.mappingFile, "mapping-file", "", "file with the mapping (JSON) of a source of the kind generic; - is standard input")
+	f.IntVar(&w.silentAfter, "silent-after", 0, "after so many minutes without an event or a heartbeat it is alerted of; 0 for never")
 	w.given = func(flag string) bool { return cmd.Flags().Changed(flag) }
 }
 
 // read fills s with what was given.
 func (w *writeBackFlags) read(in io.Reader, s *source.Source) error {
+	if w.given("silent-after") {
+		s.QuietMinutes = w.silentAfter
+	}
 	stdin := 0
 	for _, name := range []string{w.secretFile, w.signingFile, w.mappingFile} {
 		if name == "-" {
@@ -117,6 +122,7 @@ func flagOf(field string) string {
 		"write_back.livestatus": "--livestatus", "write_back.url": "--engine-url", "write_back.user": "--engine-user", "write_back.ca": "--ca-file",
 		"write_back.server_name": "--server-name", "write_back.use_proxy": "--use-proxy", "write_back.confirm_seconds": "--confirm-seconds",
 		"write_back_secret": "--engine-secret-file", "secret": "--signing-secret-file", "mapping": "--mapping-file",
+		"silent_after_minutes": "--silent-after",
 	}[field]
 }
 

@@ -324,7 +324,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail, TestHook: a.hooks.test,
 		Windows: a.planning.windows, Simulator: a.planning.simulator,
 		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
-		Log: a.log, Ingested: a.metrics.ingested,
+		Log: a.log, Ingested: a.metrics.ingested, Alive: a.alive,
 	})
 	a.server = &http.Server{
 		Handler:           a.handler(o.AnswerTimeout),
@@ -363,6 +363,7 @@ func (a *App) run() {
 	loop(work, "what is held back", a.dispatch.RunHolds)
 	loop(work, "escalation", a.dispatch.RunEscalation)
 	loop(work, "flapping", a.dispatch.RunFlapping)
+	loop(work, "heartbeats", func(ctx context.Context) error { return a.dispatch.RunHeartbeats(ctx, a.db) })
 	loop(work, "write-back", a.engines.Run)
 	loop(work, "public pages", a.public.site.Run)
 	loop(work, "clock of public pages", a.public.desk.RunClock)

@@ -85,6 +85,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 		}
 		f.Sources = append(f.Sources, health.Source{
 			Name: s.Name, Title: titles[s.Kind], Disabled: s.Disabled, LastEvent: s.LastEventAt,
+			LastSign: s.LastSign, SilentAfter: time.Duration(s.QuietMinutes) * time.Minute, SilentSince: s.SilentSince,
 			LastError: s.LastError, LastErrorAt: s.LastErrorAt, Stranger: s.LastError == source.WrongToken, Spooled: s.Spooled, SpooledAt: s.SpooledAt,
 		})
 	}

@@ -80,7 +80,7 @@ func namer(s source.Source) bool {
 func (l *links) of(ctx context.Context, o alert.Object, alertID string) (page, engine string) {
 	s := l.source(ctx, o.SourceID)
 	engine = o.URL
-	if engine == "" {
+	if engine == "" && !o.Heartbeat() {
 		if u, err := s.ObjectURL(o); err == nil {
 			engine = u
 		}

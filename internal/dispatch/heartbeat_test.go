@@ -244,3 +244,34 @@ func TestAnObjectOfTheEngineWithTheSameNameIsAnother(t *testing.T) {
 		t.Error("an engine's object is taken for it")
 	}
 }
+
+func TestItsEndIsToldAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := beating(t, db)
+		r.move(11 * time.Minute)
+		r.s = run(t, db, dispatch.Options{Clock: r.now})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.s.RunHeartbeats(ctx, r) }()
+		defer func() { stop(); must(t, <-done) }()
+		wait := func(n int) {
+			t.Helper()
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for len(r.said(t)) < n {
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					t.Fatalf("%d events do not come", n)
+				}
+			}
+		}
+		wait(1)
+		begin := time.Now()
+		r.receive(t, event(at(r.now())))
+		wait(2)
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("it was heard after %s, as late as the next look", took)
+		}
+	})
+}

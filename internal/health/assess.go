@@ -81,6 +81,9 @@ type Source struct {
 	Title       string
 	Disabled    bool
 	LastEvent   time.Time
+	LastSign    time.Time     // of life, without an event
+	SilentAfter time.Duration // its silence is an alert after so long; 0: never
+	SilentSince time.Time     // while it is one
 	LastError   string
 	LastErrorAt time.Time
 	Stranger    bool // the last error is a wrong token's: it may have been anybody
@@ -239,6 +242,12 @@ func (r *Report) source(f Facts, s Source) {
 	if !s.LastEvent.IsZero() {
 		p.Detail = "last event " + Age(f.Now.Sub(s.LastEvent)) + " ago"
 	}
+	heard := s.LastEvent
+	if s.LastSign.After(heard) {
+		heard = s.LastSign
+		p.Detail += "; last heartbeat " + Age(f.Now.Sub(heard)) + " ago"
+	}
+	p.Last = heard
 	if s.LastError != "" && s.Stranger {
 		p.Detail += "; a call with a wrong token was refused " + Age(f.Now.Sub(s.LastErrorAt)) + " ago"
 	}
@@ -256,8 +265,11 @@ func (r *Report) source(f Facts, s Source) {
 	if s.Spooled > 0 {
 		r.Warn(name, fmt.Sprintf("%s in the spool of source %s.", Count(s.Spooled, "event waits", "events wait"), s.Name), "Run tocsin notify --flush on the engine's machine; the next notification hands them in as well.")
 	}
-	if f.Quiet > 0 && !s.LastEvent.IsZero() && f.Now.Sub(s.LastEvent) > f.Quiet {
-		r.Warn(name, fmt.Sprintf("Source %s has said nothing for %s.", s.Name, Age(f.Now.Sub(s.LastEvent))), "Look whether the engine runs and whether its notifications are enabled.")
+	switch {
+	case !s.SilentSince.IsZero():
+		r.Warn(name, fmt.Sprintf("Source %s is silent for %s, and is to be heard of every %s; there is an alert of it.", s.Name, Age(f.Now.Sub(s.SilentSince)), Age(s.SilentAfter)), "Look whether it runs, whether it reaches this hub, and whether its notifications are enabled.")
+	case f.Quiet > 0 && !heard.IsZero() && f.Now.Sub(heard) > f.Quiet:
+		r.Warn(name, fmt.Sprintf("Source %s has said nothing for %s.", s.Name, Age(f.Now.Sub(heard))), "Look whether the engine runs and whether its notifications are enabled.")
 	}
 }
 

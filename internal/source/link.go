@@ -99,8 +99,14 @@ func (s Source) Validate(kinds []Kind) error {
 	if err := validTemplate("service_url", s.ServiceURL, "host", "host_display", "service", "service_display"); err != nil {
 		return err
 	}
+	if s.QuietMinutes < 0 || s.QuietMinutes > mostQuiet {
+		return &FieldError{Field: "silent_after_minutes", Problem: fmt.Sprintf("is %d", s.QuietMinutes), Mend: "take 1 to 43200 minutes (30 days), or 0 for never"}
+	}
 	return s.validOptions(kinds)
 }
+
+// mostQuiet is for how many minutes a source may be silent at most that is watched.
+const mostQuiet = 30 * 24 * 60
 
 // validOptions is Validate for what only some kinds have.
 func (s Source) validOptions(kinds []Kind) error {

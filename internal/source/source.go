@@ -46,6 +46,14 @@ type Source struct {
 	Secret string
 }
 
+// Heard is when it was heard of last, by an event or a sign of life; zero: never.
+func (s Source) Heard() time.Time {
+	if s.LastSign.After(s.LastEventAt) {
+		return s.LastSign
+	}
+	return s.LastEventAt
+}
+
 // Kind is one kind of engine.
 type Kind interface {
 	// Name is the word of --kind.

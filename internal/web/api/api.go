@@ -112,6 +112,8 @@ type Deps struct {
 	Now      func() time.Time // nil: time.Now
 	// Ingested is told of each call of the events route; nil: nobody.
 	Ingested func(status, events int)
+	// Alive notes that a source said that it is alive.
+	Alive func(ctx context.Context, sourceID string) error
 }
 
 // API serves /api/v1.
@@ -172,6 +174,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				a.events(w, r, name)
 				return
 			}
+			if name, ok := strings.CutSuffix(rest, "/heartbeat"); ok && !strings.Contains(name, "/") {
+				a.heartbeat(w, r, name)
+				return
+			}
 		}
 	}
 	if !web.LegibleURL(r.URL) {
@@ -196,6 +202,7 @@ func (a *API) OpenAPI() ([]byte, error) { return json.MarshalIndent(a.huma.OpenA
 
 func (a *API) routes() {
 	a.describeEvents()
+	a.describeHeartbeat()
 	a.alertRoutes()
 	a.deliveryRoutes()
 	a.contactRoutes()
@@ -289,7 +296,7 @@ func (a *API) nowhere(w http.ResponseWriter, r *http.Request) {
 			allowed = append(allowed, m)
 		}
 	}
-	if strings.HasSuffix(r.URL.Path, "/events") && strings.HasPrefix(r.URL.Path, Prefix+"/sources/") {
+	if (strings.HasSuffix(r.URL.Path, "/events") || strings.HasSuffix(r.URL.Path, "/heartbeat")) && strings.HasPrefix(r.URL.Path, Prefix+"/sources/") {
 		allowed = append(allowed, http.MethodPost)
 	}
 	if len(allowed) == 0 {

@@ -40,6 +40,7 @@ type known struct {
 	errorAt   time.Time
 	spooled   int
 	spooledAt time.Time
+	signAt    time.Time
 }
 
 // rereadEvery bounds what strangers can make the database do.
@@ -137,6 +138,7 @@ func (k *known) carry(before *known) {
 	before.mu.Lock()
 	defer before.mu.Unlock()
 	k.lastError, k.errorAt, k.spooled, k.spooledAt = before.lastError, before.errorAt, before.spooled, before.spooledAt
+	k.signAt = before.signAt
 }
 
 // errorDue says whether a refusal is to be written. What anybody can cause never

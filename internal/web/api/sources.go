@@ -22,6 +22,8 @@ type SourceIn struct {
 	Straight   bool   `json:"straight,omitempty" doc:"A click on a notification leads straight to that page"`
 	Disabled   bool   `json:"disabled,omitempty" doc:"Its events are refused"`
 
+	SilentAfter *int `json:"silent_after_minutes,omitempty" minimum:"0" maximum:"43200" doc:"After so many minutes without an event or a heartbeat it is alerted of; 0: never. Left out, it stays, at first 0" example:"30"`
+
 	WriteBack       *WriteBackIO `json:"write_back,omitempty" doc:"How its engine is told what was done here; left out, it stays as it is, at first none"`
 	WriteBackSecret *string      `json:"write_back_secret,omitempty" writeOnly:"true" maxLength:"2000" doc:"The password, API key or token for that; left out, it stays, empty removes it. Never shown"`
 	Secret          *string      `json:"secret,omitempty" writeOnly:"true" maxLength:"500" doc:"Signs the requests of an engine that can do so (Grafana); left out, it stays, empty removes it. Never shown"`
@@ -44,6 +46,9 @@ type SourceOut struct {
 	LastErrorAt *time.Time `json:"last_error_at"`
 	Spooled     int        `json:"spooled" doc:"Events in the sender's spool, as its last call said"`
 	SpooledAt   *time.Time `json:"spooled_at"`
+	SilentAfter int        `json:"silent_after_minutes" doc:"After so many minutes without an event or a heartbeat it is alerted of; 0: never"`
+	LastSignAt  *time.Time `json:"last_heartbeat_at" doc:"When it last said that it is alive, without an event"`
+	SilentSince *time.Time `json:"silent_since" doc:"While it is alerted of as silent: since when"`
 	EventsURL   string     `json:"events_url" doc:"Where its events go"`
 
 	WriteBack          WriteBackIO `json:"write_back" doc:"How its engine is told what was done here"`
@@ -64,6 +69,7 @@ func (a *API) sourceOut(s source.Source) SourceOut {
 		ID: s.ID, Name: s.Name, Kind: s.Kind, TokenHint: s.TokenHint, HostURL: s.HostURL, ServiceURL: s.ServiceURL,
 		Straight: s.Straight, Disabled: s.Disabled, CreatedAt: s.CreatedAt.UTC(), LastEventAt: timeOut(s.LastEventAt),
 		LastError: s.LastError, LastErrorAt: timeOut(s.LastErrorAt), Spooled: s.Spooled, SpooledAt: timeOut(s.SpooledAt),
+		SilentAfter: s.QuietMinutes, LastSignAt: timeOut(s.LastSign), SilentSince: timeOut(s.SilentSince),
 		EventsURL: a.d.BaseURL + Prefix + "/sources/" + s.Name + "/events",
 		WriteBack: writeBackOut(s.WriteBack), HasWriteBackSecret: s.WriteBack.Secret != "", HasSecret: s.Secret != "", Mapping: mappingOut(s.Mapping),
 	}
@@ -159,6 +165,7 @@ func (a *API) source(ctx context.Context, id string) (source.Source, error) {
 func (in SourceIn) into(s *source.Source) error {
 	s.Name, s.Kind = strings.ToLower(strings.TrimSpace(in.Name)), in.Kind
 	s.HostURL, s.ServiceURL, s.Straight, s.Disabled = strings.TrimSpace(in.HostURL), strings.TrimSpace(in.ServiceURL), in.Straight, in.Disabled
+	set(&s.QuietMinutes, in.SilentAfter)
 	given := s.WriteBack
 	if in.WriteBack != nil {
 		given = in.WriteBack.writeBack()

@@ -22,6 +22,7 @@ func wayField(way, name string) string { return "wb_" + way + "_" + name }
 func (c *console) sourceTexts(s source.Source) url.Values {
 	in := url.Values{
 		"name": {s.Name}, "kind": {s.Kind}, "host_url": {s.HostURL}, "service_url": {s.ServiceURL}, "write_back": {s.WriteBack.Kind},
+		"silent_after_minutes": {strconv.Itoa(s.QuietMinutes)},
 	}
 	for name, on := range map[string]bool{"straight": s.Straight, "disabled": s.Disabled} {
 		if on {
@@ -148,6 +149,10 @@ func (c *console) readSource(stored source.Source, in url.Values) (source.Source
 	s := stored
 	s.Name, s.Kind = text(in, "name"), in.Get("kind")
 	s.HostURL, s.ServiceURL = text(in, "host_url"), text(in, "service_url")
+	var err error
+	if s.QuietMinutes, err = readQuiet(in); err != nil {
+		return s, err
+	}
 	s.Straight, s.Disabled = in.Get("straight") != "", in.Get("disabled") != ""
 	signed := slices.ContainsFunc(c.Kinds, func(k source.Kind) bool {
 		_, is := k.(source.Signed)
@@ -159,12 +164,25 @@ func (c *console) readSource(stored source.Source, in url.Values) (source.Source
 	case secret != "":
 		s.Secret = secret
 	}
-	var err error
 	if s.Mapping, err = readMapping(s.Kind, in); err != nil {
 		return s, err
 	}
 	s.WriteBack, err = c.readWriteBack(stored.WriteBack, in)
 	return s, err
+}
+
+// readQuiet is after how many minutes its silence is an alert; a form of before that
+// could be said means never.
+func readQuiet(in url.Values) (int, error) {
+	given := text(in, "silent_after_minutes")
+	if given == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil {
+		return 0, &source.FieldError{Field: "silent_after_minutes", Problem: fmt.Sprintf("“%s” will not do", given), Mend: "give a whole number from 0 to 43200"}
+	}
+	return n, nil
 }
 
 func (c *console) readWriteBack(was source.WriteBack, in url.Values) (source.WriteBack, error) {
@@ -304,6 +322,8 @@ func (c *console) sourceForm(v *visit, id string, stored source.Source, in url.V
 	f.Sections = []section{{Fields: []field{
 		{Name: "name", Label: "Name", Kind: "text", Value: in.Get("name"), Required: true, Half: true, Auto: "off", Hint: "Part of its address: small letters, digits and hyphens."},
 		{Name: "kind", Label: "Kind of engine", Kind: "select", Options: kinds, Half: true},
+		{Name: "silent_after_minutes", Label: "Minutes until its silence is an alert", Kind: "number", Value: in.Get("silent_after_minutes"), Min: "0", Max: "43200", Half: true,
+			Hint: "Without an event or a heartbeat. Rules route it as any alert. 0: never."},
 		{Name: "disabled", Label: "Disabled: its events are refused", Kind: "checkbox", Checked: in.Get("disabled") != ""},
 	}}}
 	if len(signed) > 0 {

@@ -35,11 +35,13 @@ func (r sourceRow) Look() look {
 	switch {
 	case r.Disabled:
 		return look{"Disabled", "dash", "dim"}
+	case !r.SilentSince.IsZero():
+		return look{"Silent", "no", "bad"}
 	case r.LastError == source.WrongToken:
 		return look{"Wrong token", "warn", "warn"}
 	case r.LastError != "":
 		return look{"Refused calls", "no", "bad"}
-	case r.LastEventAt.IsZero():
+	case r.LastEventAt.IsZero() && r.LastSign.IsZero():
 		return look{"Waiting for its first event", "wait", "info"}
 	case r.Quiet:
 		return look{"Quiet", "warn", "warn"}
@@ -64,8 +66,8 @@ func (c *console) sourceRow(v *visit, s source.Source) (sourceRow, error) {
 		return sourceRow{}, err
 	}
 	row := sourceRow{Source: s, KindTitle: c.kindTitle(s.Kind), Tells: c.wayTitle(s.WriteBack)}
-	if !s.LastEventAt.IsZero() {
-		limit, silent := time.Duration(set.SourceQuietMinutes)*time.Minute, v.now.Sub(s.LastEventAt)
+	if heard := s.Heard(); !heard.IsZero() {
+		limit, silent := time.Duration(set.SourceQuietMinutes)*time.Minute, v.now.Sub(heard)
 		row.Quiet, row.Still = limit > 0 && silent > limit, silent > stillAfter
 	}
 	return row, nil

@@ -1,0 +1,59 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"tocsin/internal/auth"
+)
+
+func TestASourceSaysThatItIsAlive(t *testing.T) {
+	h := startHub(t)
+	admin := h.key(auth.Administer)
+	path := "/api/v1/sources/lab/heartbeat"
+	for name, row := range map[string]struct {
+		method, path string
+		who          any
+		status       int
+	}{
+		"no token":              {path: path, status: 401},
+		"wrong token":           {path: path, who: "ts_wrong", status: 401},
+		"unknown source":        {path: "/api/v1/sources/nobody/heartbeat", who: h.token, status: 401},
+		"an API key":            {path: path, who: admin, status: 401},
+		"read":                  {method: "GET", path: path, who: h.token, status: 401},
+		"with an API key, read": {method: "GET", path: path, who: admin, status: 405},
+		"right":                 {path: path, who: h.token, status: 204},
+		"by its token":          {path: "/api/v1/sources/-/heartbeat", who: h.token, status: 204},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if row.method == "" {
+				row.method = http.MethodPost
+			}
+			if got := h.call(row.method, row.path, row.who, "anything"); got.status != row.status {
+				t.Errorf("%d %s, want %d", got.status, got.body, row.status)
+			}
+		})
+	}
+	got := h.call("GET", "/api/v1/sources/lab", admin, "")
+	if got.field(t, "last_heartbeat_at") == "" || got.field(t, "last_event_at") != "" {
+		t.Errorf("after it: %s", got.body)
+	}
+	id := got.field(t, "id")
+	put := func(minutes string, status int) {
+		t.Helper()
+		if got := h.call("PUT", "/api/v1/sources/"+id, admin, `{"name":"lab","kind":"nagios"`+minutes+`}`); got.status != status {
+			t.Errorf("%s is answered %d %s", minutes, got.status, got.body)
+		}
+	}
+	put(`,"silent_after_minutes":30`, 200)
+	put(`,"silent_after_minutes":-1`, 422)
+	put(`,"silent_after_minutes":43201`, 422)
+	put(``, 200) // left out, it stays
+	if got := h.call("GET", "/api/v1/sources/lab", admin, ""); got.field(t, "silent_after_minutes") != "30" {
+		t.Errorf("kept: %s", got.body)
+	}
+	if got := h.call("GET", "/api/v1/openapi.json", nil, ""); !strings.Contains(got.body, "/sources/{name}/heartbeat") {
+		t.Error("it is not described")
+	}
+}
