@@ -13,6 +13,8 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Versi
 # Nagios, Icinga 2, Alertmanager, PostgreSQL; and a C compiler for the race detector.
 TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
 TEST_PACKAGES += icinga2-bin prometheus-alertmanager
+# Network namespaces, to cut a node off from its database.
+TEST_PACKAGES += iproute2
 # What the benchmarks compare with.
 BENCH_PACKAGES := $(TEST_PACKAGES) nginx-light wrk
 # npm brings the Web Push sender to compare with; a Node.js from elsewhere is as good.

@@ -22,5 +22,8 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// What is under way is finished after the first signal; who sends a second one
+	// does not want to wait for it.
+	defer context.AfterFunc(ctx, stop)()
 	return execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }

@@ -20,6 +20,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -86,6 +87,7 @@ type App struct {
 
 	listener net.Listener
 	server   *http.Server
+	draining atomic.Bool
 	failed   chan error // of what must not stop
 	stop     func()
 	stopped  sync.WaitGroup
@@ -146,7 +148,7 @@ func Run(ctx context.Context, cfg config.Config) error {
 	a.greet(ctx)
 	select {
 	case <-ctx.Done():
-		log.Info("stopping")
+		a.drain()
 	case err = <-a.failed:
 		log.Error("stopping because a part failed", "error", err)
 	}
@@ -342,7 +344,8 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 // data: first no more requests, then what they left behind is committed.
 func (a *App) run() {
 	edge, stopEdge := context.WithCancel(context.Background()) // watchers and upkeep
-	work, stopWork := context.WithCancel(context.Background()) // committer, delivery, hub
+	tell, stopTell := context.WithCancel(context.Background()) // what sends
+	work, stopWork := context.WithCancel(context.Background()) // committer, hub, clocks
 	loop := func(ctx context.Context, name string, f func(context.Context) error) {
 		a.stopped.Go(func() {
 			err := f(ctx)
@@ -356,7 +359,7 @@ func (a *App) run() {
 		})
 	}
 	loop(work, "committer", a.dispatch.Run)
-	loop(work, "delivery", a.worker.Run)
+	loop(tell, "delivery", a.worker.Run)
 	loop(work, "live", a.hub.Run)
 	loop(work, "expiry of acknowledgements", a.dispatch.RunExpiry)
 	loop(work, "storms", a.dispatch.RunStorms)
@@ -368,8 +371,8 @@ func (a *App) run() {
 	loop(work, "public pages", a.public.site.Run)
 	loop(work, "clock of public pages", a.public.desk.RunClock)
 	loop(work, "alerts on public pages", a.public.desk.RunAlerts)
-	loop(work, "push", a.push.fanout.Run)
-	loop(work, "telling visitors", a.visitors.teller.Run)
+	loop(tell, "push", a.push.fanout.Run)
+	loop(tell, "telling visitors", a.visitors.teller.Run)
 	loop(work, "push preparation", a.push.ready.Run)
 	loop(edge, "push figures", a.push.writeFigures)
 	changed := make(chan struct{}, 1)
@@ -383,6 +386,7 @@ func (a *App) run() {
 	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
+	loop(edge, "version of the database", a.watchSchema)
 	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)
 	a.public.front = a.public.site.Front(a.listener)
@@ -394,7 +398,9 @@ func (a *App) run() {
 	a.stop = func() {
 		drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
+		a.draining.Store(true)
 		stopEdge()
+		stopTell()         // beside the rest: what is under way gets some seconds, and is given back then
 		a.hub.Drain(drain) // streams never end by themselves, and Shutdown would wait for them
 		if err := a.server.Shutdown(drain); err != nil {
 			a.log.Warn("requests were cut off", "error", err)

@@ -32,7 +32,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 	mux.Handle("/manifest.webmanifest", static.ManifestHandler())
 	mux.HandleFunc(web.CalendarPath, a.api.Calendar)
 	mux.HandleFunc("GET /healthz", api.Healthz)
-	mux.HandleFunc("GET /readyz", a.api.Readyz)
+	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", a.metrics.handler(a))
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.URL("icons/app.png"), http.StatusFound))
 	for _, ch := range a.channels {
@@ -67,7 +67,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
-	return a.calm(a.trust(a.timed(patience, inner)))
+	return a.calm(a.farewell(a.trust(a.timed(patience, inner))))
 }
 
 // callbackPrefix is below what others call us: /callback/mattermost/action.

@@ -20,7 +20,7 @@ type planning struct {
 func newPlanning(a *App) *planning {
 	return &planning{
 		a:         a,
-		windows:   &web.WindowDesk{Store: a.db, Desk: a.public.desk, Status: a.db, Log: a.log},
+		windows:   &web.WindowDesk{Store: a.db, Desk: a.public.desk, Status: a.db, Alone: a.db.Alone, Log: a.log},
 		simulator: simulate.New(a.db, simulate.Options{Within: simulateWithin, Log: a.log}),
 	}
 }

@@ -229,6 +229,26 @@ func TestAWindowIsAMaintenanceOnItsPage(t *testing.T) {
 				h.call("GET", "/api/v1/status/series/"+series, key, "").want(t, "switched off", http.StatusNotFound, "")
 				h.call("PUT", "/api/v1/windows/"+id, key, body("Patches", "FREQ=WEEKLY", "Patching", page, true)).want(t, "on", http.StatusOK, "")
 			})
+			t.Run("two nodes announce once what was left pending", func(t *testing.T) {
+				db := h.app.Store()
+				w, err := db.Window(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.ID, w.Name, w.Page.Title = "left-pending", "Left", "Left pending" // killed before the page was changed
+				w.Page.Pending, w.Page.MaintenanceID = true, ""
+				if err := db.SaveWindow(t.Context(), w); err != nil {
+					t.Fatal(err)
+				}
+				if err := h.app.MendWindowsOnTwoNodes(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				all := h.call("GET", "/api/v1/status/series?page=main", key, "")
+				if w, err = db.Window(t.Context(), w.ID); err != nil || w.Page.Pending || strings.Count(all.body, "Left pending") != 1 {
+					t.Errorf("%+v %v: %s", w.Page, err, all.body)
+				}
+				h.call("DELETE", "/api/v1/windows/"+w.ID, key, "").want(t, "deleted", http.StatusNoContent, "")
+			})
 			t.Run("what the page's desk refuses changes nothing", func(t *testing.T) {
 				bad := strings.Replace(body("Bad", "", strings.Repeat("x", 150), page, true), start.Format("2006"), "9000", 1)
 				got := h.call("POST", "/api/v1/windows", key, bad)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Config is what the machine needs to start.
@@ -23,6 +24,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Node names this process among several on one database; empty: made at start.
 	Node string
+	// Drain is how long a node that is told to end still takes requests, while
+	// /readyz says that it is not ready: until the balancer has noticed.
+	Drain time.Duration
 
 	// The key pair that names us to push services, both or neither, as
 	// `tocsin vapid generate` prints them; and who is told of trouble there.
@@ -113,6 +117,9 @@ func fill(v map[string]value) (Config, error) {
 		return c, err
 	}
 	if c.WebhookPrivate, err = networks("TOCSIN_WEBHOOK_PRIVATE", get("TOCSIN_WEBHOOK_PRIVATE", "")); err != nil {
+		return c, err
+	}
+	if c.Drain, err = drain(get("TOCSIN_DRAIN", ""), c.Postgres()); err != nil {
 		return c, err
 	}
 	if c.PushProxy, err = pushProxy(get("TOCSIN_PUSH_PROXY", "")); err != nil {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -25,6 +26,7 @@ type WorkerOptions struct {
 	Poll        time.Duration // the safety net behind Wake; 1 s
 	Sweep       time.Duration // how often expired ones are ended; 10 s
 	MaxAttempts int           // failures until a delivery is dead; 12, which is about an hour
+	Grace       time.Duration // what is being sent gets so long when Run is to end; 5 s
 	MaxHandings int           // handings without a receipt until no more are made; 5. A channel.Persistent goes on
 	Log         *slog.Logger
 	// Links are where a click on a message about an object leads, and the
@@ -63,6 +65,7 @@ func NewWorker(st Store, chs []channel.Channel, o WorkerOptions) *Worker {
 	def(&o.Lease, 30*time.Second)
 	def(&o.Poll, time.Second)
 	def(&o.Sweep, 10*time.Second)
+	def(&o.Grace, 5*time.Second)
 	if o.Batch <= 0 {
 		o.Batch = 200
 	}
@@ -122,8 +125,9 @@ func (l *loop) look() {
 	}
 }
 
-// Run sends until ctx ends. What was claimed by then is still completed; what
-// was not is left for the next one.
+// Run sends until ctx ends. What was claimed by then gets a little longer; what is
+// not sent then is given back, so that another node need not wait for the end of
+// the lease. What was not claimed is left for the next one.
 func (w *Worker) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, l := range w.loops {
@@ -262,10 +266,13 @@ func (l *loop) finish(ctx context.Context, claimed []Claimed) (err error) {
 		}
 	}()
 	// From here on the end of ctx must not lose what was done: the lease
-	// bounds sending, and writing it down gets some seconds more.
-	held := context.WithoutCancel(ctx)
+	// bounds sending, or the grace when ctx ends, and writing it down gets some
+	// seconds more.
+	held, enough := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer enough(nil)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(l.w.o.Grace, func() { enough(errEnding) }) })()
 	results := l.work(held, claimed)
-	writing, cancel := context.WithTimeout(held, 10*time.Second)
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := l.w.store.CompleteDeliveries(writing, l.w.o.Node, results); err != nil {
 		return fmt.Errorf("complete %d deliveries of %s: %w", len(results), l.channel.Name(), err)
@@ -273,6 +280,9 @@ func (l *loop) finish(ctx context.Context, claimed []Claimed) (err error) {
 	l.figures.completed(results)
 	return nil
 }
+
+// errEnding is why sending was given up: not the channel failed.
+var errEnding = errors.New("this node is ending")
 
 // claimedElsewhere is how long is waited for what looks due and could not be
 // claimed: another node claims it at this moment.
@@ -313,8 +323,14 @@ func (l *loop) work(ctx context.Context, claimed []Claimed) []Completion {
 	}
 	errs := l.send(ctx, msgs)
 	now = l.w.o.Now()
+	ending := errors.Is(context.Cause(ctx), errEnding)
 	for i, c := range sending {
-		results = append(results, l.outcome(c, errs[i], now))
+		done := l.outcome(c, errs[i], now)
+		if e := channel.As(errs[i]); ending && errs[i] != nil && !e.Accepted && !e.Handed && !e.Moot && !e.Permanent {
+			done.State, done.Result, done.Due = Waiting, "failed", time.Time{} // due at once
+			done.Detail = "given back, as this node was ending: " + e.Error()
+		}
+		results = append(results, done)
 	}
 	return results
 }

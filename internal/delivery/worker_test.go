@@ -73,6 +73,9 @@ func (o *outbox) CompleteDeliveries(_ context.Context, _ string, cs []delivery.C
 	for _, c := range cs {
 		if r := o.rows[c.ID]; open(r.State) && r.Attempt == c.Attempt {
 			r.State, r.Due, r.Detail = c.State, c.Due, c.Detail
+			if r.Due.IsZero() {
+				r.Due = time.Now()
+			}
 			if c.Note != nil {
 				r.Note = *c.Note
 			}

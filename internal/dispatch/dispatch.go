@@ -10,6 +10,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tocsin/internal/alert"
@@ -24,6 +25,7 @@ import (
 // The errors that callers branch on.
 var (
 	ErrBusy        = errors.New("the queue is full; try again in a second")
+	ErrStuck       = fmt.Errorf("the database does not answer; try again in a moment: %w", ErrBusy)
 	ErrNotOpen     = errors.New("the alert is resolved")
 	ErrAckedBefore = errors.New("the alert is acknowledged already")
 	ErrNotAcked    = errors.New("the alert is not acknowledged")

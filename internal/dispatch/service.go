@@ -20,9 +20,10 @@ import (
 // Options are what a Service needs besides its store. The zero value of each
 // is its default.
 type Options struct {
-	Node     string // this node's name, for the log
-	MaxGroup int    // events in one transaction at most; 512
-	Queue    int    // events that may wait; 8192
+	Node     string        // this node's name, for the log
+	MaxGroup int           // events in one transaction at most; 512
+	Queue    int           // events that may wait; 8192
+	Stuck    time.Duration // a commit that takes longer lets nobody in; 4 s
 	NewID    func() string
 	Settings func(context.Context) (config.Settings, error) // nil: the store's, read in each transaction
 	Log      *slog.Logger
@@ -83,6 +84,9 @@ func New(st Store, o Options) *Service {
 	}
 	if o.Queue <= 0 {
 		o.Queue = 8192
+	}
+	if o.Stuck <= 0 {
+		o.Stuck = 4 * time.Second
 	}
 	if o.NewID == nil {
 		o.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
@@ -175,6 +179,9 @@ func (s *Service) enqueue(r *request) error {
 	if s.closed {
 		return ErrBusy
 	}
+	if s.stuck() {
+		return ErrStuck
+	}
 	// A batch that is larger than the whole queue is let in when it is alone.
 	n := int64(r.size())
 	if now := s.waiting.Add(n); now > int64(s.o.Queue) && now > n {
@@ -192,6 +199,16 @@ func (s *Service) enqueue(r *request) error {
 		s.waiting.Add(-n)
 		return ErrBusy
 	}
+}
+
+// stuck says whether the commit that goes on takes for ever. Nobody is let in to
+// wait behind it: a database that was paused, or that a network was cut off from,
+// would else have thousands waiting for seconds, who are better told to come again.
+// A commit takes some milliseconds, and one that waits for a disk under load not a
+// second.
+func (s *Service) stuck() bool {
+	since := s.figures.since.Load()
+	return since > 0 && time.Since(time.Unix(0, since)) > s.o.Stuck
 }
 
 // Run commits what is received until ctx ends, and then what had been accepted

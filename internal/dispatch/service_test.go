@@ -118,6 +118,43 @@ func TestACommitThatHangsIsSeen(t *testing.T) {
 	})
 }
 
+// A database that was paused keeps one group waiting, and not all who come after it.
+func TestNobodyWaitsBehindACommitThatHangs(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		hold, begun := make(chan struct{}), make(chan struct{}, 1)
+		s := run(t, poisoned{db, hold, begun}, dispatch.Options{Stuck: 100 * time.Millisecond})
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			if _, err := s.Receive(t.Context(), sourceID, []alert.Event{event()}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-begun
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		for ctx.Err() == nil {
+			brief, enough := context.WithTimeout(ctx, 20*time.Millisecond)
+			_, err := s.Receive(brief, sourceID, []alert.Event{event(call("later"))})
+			enough()
+			if errors.Is(err, dispatch.ErrStuck) {
+				break
+			}
+		}
+		if ctx.Err() != nil {
+			t.Error("those who came later were let in all the time")
+		}
+		close(hold)
+		sending.Wait()
+		err := dispatch.ErrStuck
+		for errors.Is(err, dispatch.ErrStuck) && ctx.Err() == nil {
+			_, err = s.Receive(ctx, sourceID, []alert.Event{event(call("after"))})
+		}
+		if err != nil {
+			t.Errorf("after it: %v", err)
+		}
+	})
+}
+
 func TestAFullQueueIsBusy(t *testing.T) {
 	onEach(t, func(t *testing.T, db *store.DB) {
 		s := dispatch.New(db, dispatch.Options{Queue: 3})

@@ -127,6 +127,7 @@ func (db *DB) CompleteDeliveries(ctx context.Context, node string, cs []delivery
 				done = now
 			} else if due.IsZero() {
 				due = now
+				w.wake(topicDelivery) // given back: there are others who can do it
 			}
 			return append(args, c.ID, int64(c.Attempt), string(c.State), millis(due), c.Detail, millis(done))
 		}, func(text string, args []any) error {

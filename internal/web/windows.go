@@ -38,8 +38,11 @@ type WindowDesk struct {
 	}
 	Desk   Desk
 	Status Status
-	Now    func() time.Time // nil: time.Now
-	Log    *slog.Logger     // nil: nowhere
+	// Alone says whether this node alone may do what is named, for a time: two that
+	// mend the same would announce it twice. Nil: there is only one.
+	Alone func(ctx context.Context, what string, d time.Duration) (bool, error)
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nowhere
 
 	mu   sync.Mutex
 	seen map[string]window.Window // what Mend found pending when it looked last
@@ -186,7 +189,14 @@ func (d *WindowDesk) Mend(ctx context.Context) error {
 		if before, ok := d.seen[w.ID]; !ok || !reflect.DeepEqual(before, w) {
 			continue
 		}
-		if _, err := d.settle(ctx, publish.Who{Name: "maintenance window “" + w.Name + "”"}, w.ID); err != nil {
+		if ours, err := d.alone(ctx, w); err != nil || !ours {
+			errs = append(errs, err)
+			continue
+		}
+		mending, enough := context.WithTimeout(ctx, mendWithin)
+		_, err := d.settle(mending, publish.Who{Name: "maintenance window “" + w.Name + "”"}, w.ID)
+		enough()
+		if err != nil {
 			errs = append(errs, fmt.Errorf("window %q on its status page: %w", w.Name, err))
 		} else if d.Log != nil {
 			d.Log.Info("a window and its status page are in step again", "window", w.Name)
@@ -194,6 +204,25 @@ func (d *WindowDesk) Mend(ctx context.Context) error {
 	}
 	d.seen = now
 	return errors.Join(errs...)
+}
+
+// mendWithin is how long a node may take to mend a window, before another may.
+const mendWithin = 30 * time.Second
+
+// alone says whether it is for this node to mend a window, which is still as it was
+// seen: another node may have done it a moment ago.
+func (d *WindowDesk) alone(ctx context.Context, seen window.Window) (bool, error) {
+	if d.Alone == nil {
+		return true, nil
+	}
+	if ours, err := d.Alone(ctx, "window "+seen.ID, mendWithin); err != nil || !ours {
+		return false, err
+	}
+	is, err := d.Store.Window(ctx, seen.ID)
+	if err != nil {
+		return false, fmt.Errorf("read window %s: %w", seen.ID, err)
+	}
+	return reflect.DeepEqual(is, seen), nil
 }
 
 // bound is what a page has of a window.

@@ -34,6 +34,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		a.noteRefusal(s, source.WrongToken)
 		return
 	default:
+		w.Header().Set("Retry-After", "5")
 		a.refuse(w, nil, 0, problem(http.StatusServiceUnavailable, "The database does not answer; try again in a moment."))
 		return
 	}
@@ -162,7 +163,11 @@ func decodeProblem(err error, body []byte) *huma.ErrorModel {
 
 func (a *API) receiveProblem(w http.ResponseWriter, err error) *huma.ErrorModel {
 	w.Header().Set("Retry-After", "1")
-	if errors.Is(err, dispatch.ErrBusy) {
+	switch {
+	case errors.Is(err, dispatch.ErrStuck):
+		w.Header().Set("Retry-After", "5")
+		return problem(http.StatusServiceUnavailable, "The database does not answer; try again in a moment.")
+	case errors.Is(err, dispatch.ErrBusy):
 		return problem(http.StatusServiceUnavailable, "Too much at once; try again in a second.")
 	}
 	if !errors.Is(err, context.Canceled) {
