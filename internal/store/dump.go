@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -101,6 +102,20 @@ func (s *Snapshot) Engine() string { return s.d.engine }
 
 // Schema is the number of the latest migration that the database has.
 func (s *Snapshot) Schema() int64 { return s.schema }
+
+// SecretKeyID names the key from outside that the database's secrets are sealed
+// with, empty where they are plain.
+func (s *Snapshot) SecretKeyID(ctx context.Context) (string, error) {
+	if !slices.ContainsFunc(s.tables, func(t backup.Table) bool { return t.Name == "vault_key" }) {
+		return "", nil
+	}
+	var id string
+	err := s.tx.QueryRowContext(ctx, "SELECT outer_id FROM vault_key WHERE retired = 0").Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("look which key secrets are sealed with: %w", err)
+	}
+	return id, nil
+}
 
 // Close ends the reading.
 func (s *Snapshot) Close() error {

@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"tocsin/internal/backup"
 )
 
@@ -187,7 +190,11 @@ func putInPlace(ctx context.Context, fresh, path, aside string) error {
 // moveAside gives the database of before a second name, and with it all that its
 // log holds.
 func moveAside(ctx context.Context, path, aside string) error {
-	if whole(ctx, path) {
+	whole, err := alone(ctx, path)
+	if err != nil {
+		return err
+	}
+	if whole {
 		err := os.Link(path, aside)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) {
 			err = os.Rename(path, aside)
@@ -206,19 +213,25 @@ func moveAside(ctx context.Context, path, aside string) error {
 	return nil
 }
 
-// whole moves what a database's log holds into its one file, and says whether there
-// is nothing beside that any more.
-func whole(ctx context.Context, path string) bool {
+// alone moves what a database's log holds into its one file, and says whether there
+// is nothing beside that any more. It fails while another process has the database
+// open, which at its end would remove the log of the new one.
+func alone(ctx context.Context, path string) (bool, error) {
 	pool, err := sql.Open("sqlite", sqliteURL(path, toWrite))
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // it is moved as it is
 	}
-	_, err = pool.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	if errors.Join(err, pool.Close()) != nil {
-		return false
+	pool.SetMaxOpenConns(1)
+	var mode string
+	err = pool.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode)
+	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+		return false, errors.Join(fmt.Errorf("another command has the database %s open: wait until it has ended", path), pool.Close())
+	}
+	if errors.Join(err, pool.Close()) != nil || mode != "delete" {
+		return false, nil //nolint:nilerr // it is moved as it is
 	}
 	info, err := os.Lstat(path + "-wal")
-	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0, nil
 }
 
 // like gives what root made to the owner of the folder that it is in, as whom the hub
