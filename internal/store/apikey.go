@@ -42,7 +42,7 @@ func (db *DB) APIKeyByHash(ctx context.Context, hash string) (auth.APIKey, error
 // SaveAPIKey inserts or updates by ID; fault.ErrTaken when another key that is
 // not revoked has the name, without regard to case.
 func (db *DB) SaveAPIKey(ctx context.Context, k auth.APIKey) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, keyThing(k.ID), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO api_key (id, name, name_key, hash, hint, scopes, created, last_used, expires, revoked)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET name = excluded.name,
 			name_key = excluded.name_key, hash = excluded.hash, hint = excluded.hint, scopes = excluded.scopes,

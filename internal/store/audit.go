@@ -17,7 +17,7 @@ import (
 type thing struct {
 	kind, id string
 	// state reads it as it is; fault.ErrNotFound where there is none.
-	state func(ctx context.Context, q querier) (*audit.State, error)
+	state func(ctx context.Context, w *work) (*audit.State, error)
 }
 
 // changeOf is change with a line in the trail: the thing is read before and after fn,

@@ -14,14 +14,16 @@ import (
 // one before; an empty one ends it. fault.ErrNotFound if there is no such contact.
 func (db *DB) SetCalendarToken(ctx context.Context, contactID, hash string, made time.Time) error {
 	return db.write(ctx, func(ctx context.Context, w *work) error {
-		n, err := w.exec(ctx, "UPDATE contact SET calendar = $2, calendar_made = $3 WHERE id = $1", contactID, hash, millis(made))
-		if err != nil {
-			return fmt.Errorf("keep the address of a calendar: %w", err)
-		}
-		if n == 0 {
-			return notFound("contact", contactID)
-		}
-		return nil
+		return w.recorded(ctx, calendarThing(contactID), func() error {
+			n, err := w.exec(ctx, "UPDATE contact SET calendar = $2, calendar_made = $3 WHERE id = $1", contactID, hash, millis(made))
+			if err != nil {
+				return fmt.Errorf("keep the address of a calendar: %w", err)
+			}
+			if n == 0 {
+				return notFound("contact", contactID)
+			}
+			return nil
+		})
 	})
 }
 

@@ -23,12 +23,12 @@ type chatSecrets struct {
 // ChatSettings answers what was set for Mattermost, with its secrets; all of it
 // is empty where nothing was.
 func (db *DB) ChatSettings(ctx context.Context) (chat.Settings, error) {
-	return readChatSettings(ctx, db.reads)
+	return db.readChatSettings(ctx, db.reads)
 }
 
 // readChatSettings reads both parts in one statement, so that they belong together.
-func readChatSettings(ctx context.Context, q querier) (s chat.Settings, err error) {
-	s, err = one(ctx, q, scanChatSettings, chatSettingsSQL, chatName)
+func (db *DB) readChatSettings(ctx context.Context, q querier) (s chat.Settings, err error) {
+	s, err = one(ctx, q, db.scanChatSettings, chatSettingsSQL, chatName)
 	if err != nil {
 		return s, fmt.Errorf("read the settings of Mattermost: %w", err)
 	}
@@ -37,7 +37,7 @@ func readChatSettings(ctx context.Context, q querier) (s chat.Settings, err erro
 
 const chatSettingsSQL = "SELECT COALESCE((SELECT value FROM setting WHERE name = $1), ''), (SELECT value FROM secret WHERE name = $1)"
 
-func scanChatSettings(row scanner) (s chat.Settings, err error) {
+func (db *DB) scanChatSettings(row scanner) (s chat.Settings, err error) {
 	var text string
 	var secret []byte
 	if err := row.Scan(&text, &secret); err != nil {
@@ -50,7 +50,11 @@ func scanChatSettings(row scanner) (s chat.Settings, err error) {
 	}
 	if len(secret) > 0 {
 		var k chatSecrets
-		if json.Unmarshal(secret, &k) != nil { // its words may quote what it read
+		var plain string
+		if err := db.open(secretValue, chatName, string(secret), &plain); err != nil {
+			return s, err
+		}
+		if json.Unmarshal([]byte(plain), &k) != nil { // its words may quote what it read
 			return s, errors.New("its stored secrets are not what was written there")
 		}
 		s.BotToken, s.CommandHashes = k.BotToken, k.CommandHashes
@@ -61,14 +65,18 @@ func scanChatSettings(row scanner) (s chat.Settings, err error) {
 // SaveChatSettings replaces the settings of Mattermost and their secrets: who
 // does not change those passes on what was read.
 func (db *DB) SaveChatSettings(ctx context.Context, s chat.Settings) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	sealed, err := db.sealed(chatName, secretValue, encodeJSON(chatSecrets{s.BotToken, s.CommandHashes}))
+	if err != nil {
+		return err
+	}
+	return db.changeOf(ctx, db.chatThing(), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, chatName, encodeJSON(s))
 		if err != nil {
 			return fmt.Errorf("save the settings of Mattermost: %w", err)
 		}
 		_, err = w.exec(ctx, `INSERT INTO secret (name, value) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, chatName, []byte(encodeJSON(chatSecrets{s.BotToken, s.CommandHashes})))
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, chatName, []byte(sealed[0]))
 		if err != nil {
 			return fmt.Errorf("save the secrets of Mattermost: %w", err)
 		}
@@ -78,13 +86,13 @@ func (db *DB) SaveChatSettings(ctx context.Context, s chat.Settings) error {
 
 // loadChat reads what routing depends on of Mattermost, when contacts and users are
 // there.
-func loadChat(ctx context.Context, q querier, d *route.Directory) error {
-	s, err := readChatSettings(ctx, q)
+func (db *DB) loadChat(ctx context.Context, q querier, d *route.Directory) error {
+	s, err := db.readChatSettings(ctx, q)
 	if err != nil {
 		return err
 	}
 	d.Chat = s.Enabled
-	rooms, err := readRooms(ctx, q)
+	rooms, err := db.readRooms(ctx, q)
 	if err != nil {
 		return err
 	}

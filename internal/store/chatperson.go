@@ -50,14 +50,16 @@ func (db *DB) SavePerson(ctx context.Context, p chat.Person) error {
 		if err != nil {
 			return err
 		}
-		n, err := w.exec(ctx, "INSERT INTO chat_person ("+personColumns+`) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET
-			name = excluded.name, contact_id = excluded.contact_id, linked = excluded.linked
-			WHERE chat_person.name <> excluded.name OR chat_person.contact_id <> excluded.contact_id OR chat_person.linked <> excluded.linked`,
-			p.UserID, p.Name, p.ContactID, millis(p.Linked))
-		if err != nil || n == 0 {
-			return err
-		}
-		return w.raise(ctx)
+		return w.recorded(ctx, personThing(p.UserID), func() error {
+			n, err := w.exec(ctx, "INSERT INTO chat_person ("+personColumns+`) VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET
+				name = excluded.name, contact_id = excluded.contact_id, linked = excluded.linked
+				WHERE chat_person.name <> excluded.name OR chat_person.contact_id <> excluded.contact_id OR chat_person.linked <> excluded.linked`,
+				p.UserID, p.Name, p.ContactID, millis(p.Linked))
+			if err != nil || n == 0 {
+				return err
+			}
+			return w.raise(ctx)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("link user %q of Mattermost: %w", p.UserID, err)
@@ -68,7 +70,7 @@ func (db *DB) SavePerson(ctx context.Context, p chat.Person) error {
 // DeletePerson ends that a user of Mattermost is a contact; fault.ErrNotFound if
 // it is none.
 func (db *DB) DeletePerson(ctx context.Context, userID string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, personThing(userID), func(ctx context.Context, w *work) error {
 		n, err := w.exec(ctx, "DELETE FROM chat_person WHERE user_id = $1", userID)
 		if err != nil {
 			return fmt.Errorf("unlink user %q of Mattermost: %w", userID, err)

@@ -145,12 +145,12 @@ func (db *DB) Clicked(ctx context.Context, hash string) (c chat.Clicked, err err
 				return err
 			}, "SELECT "+postColumns+" FROM chat_post WHERE alert_id = (SELECT alert_id FROM chat_button WHERE hash = $1) AND destination"+of, hash),
 			q.later(ctx, func(s scanner) error {
-				r, err := scanRoom(s)
+				r, err := db.scanRoom(s)
 				c.Room = &r
 				return err
 			}, "SELECT "+roomColumns+" FROM chat_room WHERE id"+of, hash),
 			q.later(ctx, func(s scanner) (err error) {
-				c.Settings, err = scanChatSettings(s)
+				c.Settings, err = db.scanChatSettings(s)
 				return err
 			}, chatSettingsSQL, chatName),
 		)

@@ -15,21 +15,24 @@ import (
 const roomColumns = `id, name, kind, webhook_url, override, team, channel, channel_id, everything, disabled,
 	last_post, last_error, last_error_at, created`
 
-func scanRoom(s scanner) (chat.Room, error) {
+func (db *DB) scanRoom(s scanner) (chat.Room, error) {
 	var r chat.Room
 	var kind string
 	var post, failed, created int64
 	err := s.Scan(&r.ID, &r.Name, &kind, &r.WebhookURL, &r.Override, &r.Team, &r.Channel, &r.ChannelID, &r.Everything, &r.Disabled,
 		&post, &r.LastError, &failed, &created)
 	r.Kind, r.LastPost, r.LastErrorAt, r.Created = chat.Kind(kind), fromMillis(post), fromMillis(failed), fromMillis(created)
+	if err == nil {
+		err = db.open(roomURL, r.ID, r.WebhookURL, &r.WebhookURL)
+	}
 	return r, err
 }
 
 // Rooms lists all rooms of Mattermost by name, with their webhooks' addresses.
-func (db *DB) Rooms(ctx context.Context) ([]chat.Room, error) { return readRooms(ctx, db.reads) }
+func (db *DB) Rooms(ctx context.Context) ([]chat.Room, error) { return db.readRooms(ctx, db.reads) }
 
-func readRooms(ctx context.Context, q querier) ([]chat.Room, error) {
-	list, err := collect(ctx, q, scanRoom, "SELECT "+roomColumns+" FROM chat_room ORDER BY name_key")
+func (db *DB) readRooms(ctx context.Context, q querier) ([]chat.Room, error) {
+	list, err := collect(ctx, q, db.scanRoom, "SELECT "+roomColumns+" FROM chat_room ORDER BY name_key")
 	if err != nil {
 		return nil, fmt.Errorf("list rooms: %w", err)
 	}
@@ -38,14 +41,18 @@ func readRooms(ctx context.Context, q querier) ([]chat.Room, error) {
 
 // Room answers one room, fault.ErrNotFound if there is none.
 func (db *DB) Room(ctx context.Context, id string) (chat.Room, error) {
-	return find(ctx, db.reads, scanRoom, "room", id, "SELECT "+roomColumns+" FROM chat_room WHERE id = $1", id)
+	return find(ctx, db.reads, db.scanRoom, "room", id, "SELECT "+roomColumns+" FROM chat_room WHERE id = $1", id)
 }
 
 // SaveRoom inserts or updates by ID; fault.ErrTaken when another has the name. An
 // update leaves alone what NoteRoom says, and when the room was made. The id of a
 // bot's channel that is not given is kept while team and channel are the same.
 func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	sealed, err := db.sealed(r.ID, roomURL, r.WebhookURL)
+	if err != nil {
+		return err
+	}
+	return db.changeOf(ctx, db.roomThing(r.ID), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO chat_room (id, name, name_key, kind, webhook_url, override, team, channel, channel_id, everything,
 			disabled, last_post, last_error, last_error_at, created)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO UPDATE SET
@@ -54,7 +61,7 @@ func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
 			channel_id = CASE WHEN excluded.channel_id = '' AND excluded.team = chat_room.team AND excluded.channel = chat_room.channel
 			AND excluded.kind = chat_room.kind THEN chat_room.channel_id ELSE excluded.channel_id END,
 			everything = excluded.everything, disabled = excluded.disabled`,
-			r.ID, r.Name, strings.ToLower(r.Name), string(r.Kind), r.WebhookURL, r.Override, r.Team, r.Channel, r.ChannelID, r.Everything,
+			r.ID, r.Name, strings.ToLower(r.Name), string(r.Kind), sealed[0], r.Override, r.Team, r.Channel, r.ChannelID, r.Everything,
 			r.Disabled, millis(r.LastPost), r.LastError, millis(r.LastErrorAt), millis(r.Created))
 		return taken(err, "room", r.Name)
 	})
@@ -64,7 +71,7 @@ func (db *DB) SaveRoom(ctx context.Context, r chat.Room) error {
 // more, and cancels what waits for it. fault.ErrInUse, with the names, while rules,
 // contacts or escalation policies name it; fault.ErrNotFound if there is none.
 func (db *DB) DeleteRoom(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, db.roomThing(id), func(ctx context.Context, w *work) error {
 		u := users{
 			rule:    func(r *route.Rule) bool { return slices.Contains(r.Rooms, id) },
 			contact: func(_, room string) bool { return room == id },

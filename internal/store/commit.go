@@ -71,7 +71,7 @@ func (t *tx) DirectoryVersion(context.Context) (int64, error) { return t.version
 // Directory answers the version that was read before the rest: what changes in
 // between is loaded once more, never missed.
 func (t *tx) Directory(ctx context.Context) (route.Directory, int64, error) {
-	d, err := loadDirectory(ctx, t)
+	d, err := t.db.loadDirectory(ctx, t)
 	return d, t.version, err
 }
 

@@ -49,7 +49,7 @@ func (db *DB) Contact(ctx context.Context, id string) (contact.Contact, error) {
 // becomes another one, or there was none, or there is none any more, they are linked
 // no more.
 func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, contactThing(c.ID), func(ctx context.Context, w *work) error {
 		// The contact is held, so that nobody is linked at this moment.
 		was, err := one(ctx, w, scanText, "SELECT user_id FROM contact WHERE id = $1"+db.d.forUpdate, c.ID)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -79,7 +79,7 @@ func (db *DB) SaveContact(ctx context.Context, c contact.Contact) error {
 // DeleteContact deletes a contact, which leaves its groups and the rules,
 // schedules and escalation policies that name it; what it was told stays in the record.
 func (db *DB) DeleteContact(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, contactThing(id), func(ctx context.Context, w *work) error {
 		rules, err := readRules(ctx, w)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (db *DB) DeleteContact(ctx context.Context, id string) error {
 				continue
 			}
 			r.ContactIDs = slices.DeleteFunc(r.ContactIDs, func(c string) bool { return c == id })
-			if err := w.saveRule(ctx, r); err != nil {
+			if err := w.recorded(ctx, ruleThing(r.ID), func() error { return w.saveRule(ctx, r) }); err != nil {
 				return err
 			}
 		}
@@ -124,11 +124,11 @@ func (w *work) cancelContact(ctx context.Context, id string) error {
 
 // Directory answers all that routing depends on, as it is now.
 func (db *DB) Directory(ctx context.Context) (route.Directory, error) {
-	return loadDirectory(ctx, db.reads)
+	return db.loadDirectory(ctx, db.reads)
 }
 
 // loadDirectory reads all that routing depends on.
-func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error) {
+func (db *DB) loadDirectory(ctx context.Context, q querier) (d route.Directory, err error) {
 	if d.Contacts, err = readContacts(ctx, q); err != nil {
 		return d, err
 	}
@@ -157,20 +157,20 @@ func loadDirectory(ctx context.Context, q querier) (d route.Directory, err error
 	if d.Devices, err = routeDevices(ctx, q); err != nil {
 		return d, err
 	}
-	if err := loadChat(ctx, q, &d); err != nil {
+	if err := db.loadChat(ctx, q, &d); err != nil {
 		return d, err
 	}
-	if err := loadHooks(ctx, q, &d); err != nil {
+	if err := db.loadHooks(ctx, q, &d); err != nil {
 		return d, err
 	}
 	if err := loadPlans(ctx, q, &d, time.Now()); err != nil {
 		return d, err
 	}
-	m, err := readMailSettings(ctx, q)
+	m, err := db.readMailSettings(ctx, q)
 	if err != nil {
 		return d, err
 	}
 	d.Mail = m.Enabled
-	err = loadSources(ctx, q, &d)
+	err = db.loadSources(ctx, q, &d)
 	return d, err
 }

@@ -41,7 +41,11 @@ func readGroups(ctx context.Context, q querier) ([]contact.Group, error) {
 
 // Group answers one group, fault.ErrNotFound if there is none.
 func (db *DB) Group(ctx context.Context, id string) (contact.Group, error) {
-	groups, err := readGroups(ctx, db.reads)
+	return readGroup(ctx, db.reads, id)
+}
+
+func readGroup(ctx context.Context, q querier, id string) (contact.Group, error) {
+	groups, err := readGroups(ctx, q)
 	if err != nil {
 		return contact.Group{}, err
 	}
@@ -55,7 +59,7 @@ func (db *DB) Group(ctx context.Context, id string) (contact.Group, error) {
 // SaveGroup inserts or updates by ID; fault.ErrTaken when another has the
 // name, fault.ErrNotFound when a contact does not exist.
 func (db *DB) SaveGroup(ctx context.Context, g contact.Group) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, groupThing(g.ID), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO contact_group (id, name, description, schedule_ids) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE
 			SET name = excluded.name, description = excluded.description, schedule_ids = excluded.schedule_ids`,
 			g.ID, g.Name, g.Description, encodeList(g.ScheduleIDs))
@@ -85,7 +89,7 @@ func (db *DB) SaveGroup(ctx context.Context, g contact.Group) error {
 // DeleteGroup deletes a group; fault.ErrInUse, with the names, while rules or
 // escalation policies name it.
 func (db *DB) DeleteGroup(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, groupThing(id), func(ctx context.Context, w *work) error {
 		u := users{
 			rule: func(r *route.Rule) bool { return slices.Contains(r.GroupIDs, id) },
 			step: func(s *escalation.Step) bool { return slices.Contains(s.GroupIDs, id) },

@@ -15,7 +15,7 @@ import (
 
 const hookColumns = "body, url, secret, token, last_sent, last_error, last_error_at, created"
 
-func scanHook(s scanner) (h hook.Hook, err error) {
+func (db *DB) scanHook(s scanner) (h hook.Hook, err error) {
 	var body, url, secret, token, problem string
 	var sent, failed, created int64
 	if err := s.Scan(&body, &url, &secret, &token, &sent, &problem, &failed, &created); err != nil {
@@ -24,16 +24,24 @@ func scanHook(s scanner) (h hook.Hook, err error) {
 	if err := json.Unmarshal([]byte(body), &h); err != nil {
 		return h, fmt.Errorf("read a stored webhook: %w", err)
 	}
-	h.URL, h.Secret, h.Token = url, secret, token
+	for _, v := range []struct {
+		at     string
+		sealed string
+		to     *string
+	}{{hookURL, url, &h.URL}, {hookSecret, secret, &h.Secret}, {hookToken, token, &h.Token}} {
+		if err := db.open(v.at, h.ID, v.sealed, v.to); err != nil {
+			return h, err
+		}
+	}
 	h.LastSent, h.LastError, h.LastErrorAt, h.Created = fromMillis(sent), problem, fromMillis(failed), fromMillis(created)
 	return h, nil
 }
 
 // Hooks lists all webhooks by name, with their secrets.
-func (db *DB) Hooks(ctx context.Context) ([]hook.Hook, error) { return readHooks(ctx, db.reads) }
+func (db *DB) Hooks(ctx context.Context) ([]hook.Hook, error) { return db.readHooks(ctx, db.reads) }
 
-func readHooks(ctx context.Context, q querier) ([]hook.Hook, error) {
-	list, err := collect(ctx, q, scanHook, "SELECT "+hookColumns+" FROM hook ORDER BY name_key")
+func (db *DB) readHooks(ctx context.Context, q querier) ([]hook.Hook, error) {
+	list, err := collect(ctx, q, db.scanHook, "SELECT "+hookColumns+" FROM hook ORDER BY name_key")
 	if err != nil {
 		return nil, fmt.Errorf("list webhooks: %w", err)
 	}
@@ -42,20 +50,24 @@ func readHooks(ctx context.Context, q querier) ([]hook.Hook, error) {
 
 // Hook answers one webhook with its secrets, fault.ErrNotFound if there is none.
 func (db *DB) Hook(ctx context.Context, id string) (hook.Hook, error) {
-	return find(ctx, db.reads, scanHook, "webhook", id, "SELECT "+hookColumns+" FROM hook WHERE id = $1", id)
+	return find(ctx, db.reads, db.scanHook, "webhook", id, "SELECT "+hookColumns+" FROM hook WHERE id = $1", id)
 }
 
 // SaveHook inserts or updates by ID; fault.ErrTaken when another has the name. The
 // secrets are written as they are given: who does not change them passes on what was
 // read. An update leaves alone what NoteHook says, and when the webhook was made.
 func (db *DB) SaveHook(ctx context.Context, h hook.Hook) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
-		shown := h
-		shown.LastSent, shown.LastError, shown.LastErrorAt, shown.Created = time.Time{}, "", time.Time{}, time.Time{}
+	sealed, err := db.sealed(h.ID, hookURL, h.URL, hookSecret, h.Secret, hookToken, h.Token)
+	if err != nil {
+		return err
+	}
+	return db.changeOf(ctx, db.hookThing(h.ID), func(ctx context.Context, w *work) error {
+		kept := h
+		kept.LastSent, kept.LastError, kept.LastErrorAt, kept.Created = time.Time{}, "", time.Time{}, time.Time{}
 		_, err := w.exec(ctx, `INSERT INTO hook (id, name, name_key, body, url, secret, token, last_sent, last_error, last_error_at, created)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET name = excluded.name,
 			name_key = excluded.name_key, body = excluded.body, url = excluded.url, secret = excluded.secret, token = excluded.token`,
-			h.ID, h.Name, strings.ToLower(h.Name), encodeJSON(shown), h.URL, h.Secret, h.Token,
+			h.ID, h.Name, strings.ToLower(h.Name), encodeJSON(kept), sealed[0], sealed[1], sealed[2],
 			millis(h.LastSent), h.LastError, millis(h.LastErrorAt), millis(h.Created))
 		return taken(err, "webhook", h.Name)
 	})
@@ -65,7 +77,7 @@ func (db *DB) SaveHook(ctx context.Context, h hook.Hook) error {
 // the names, while rules, contacts or escalation policies name it; fault.ErrNotFound
 // if there is none.
 func (db *DB) DeleteHook(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, db.hookThing(id), func(ctx context.Context, w *work) error {
 		u := users{
 			rule:    func(r *route.Rule) bool { return slices.Contains(r.Hooks, id) },
 			contact: func(hook, _ string) bool { return hook == id },
@@ -126,8 +138,8 @@ func (db *DB) NoteHook(ctx context.Context, id, problem string, at time.Time) er
 }
 
 // loadHooks reads the webhooks that are on.
-func loadHooks(ctx context.Context, q querier, d *route.Directory) error {
-	hooks, err := readHooks(ctx, q)
+func (db *DB) loadHooks(ctx context.Context, q querier, d *route.Directory) error {
+	hooks, err := db.readHooks(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,10 @@ const mailName = "email"
 
 // MailSettings answers what was set for e-mail, with its password.
 func (db *DB) MailSettings(ctx context.Context) (mail.Settings, error) {
-	return readMailSettings(ctx, db.reads)
+	return db.readMailSettings(ctx, db.reads)
 }
 
-func readMailSettings(ctx context.Context, q querier) (mail.Settings, error) {
+func (db *DB) readMailSettings(ctx context.Context, q querier) (mail.Settings, error) {
 	s := mail.Settings{Security: mail.StartTLS}
 	var text string
 	var secret []byte
@@ -31,21 +31,24 @@ func readMailSettings(ctx context.Context, q querier) (mail.Settings, error) {
 			return s, fmt.Errorf("read the stored settings of e-mail: %w", err)
 		}
 	}
-	s.Password = string(secret)
-	return s, nil
+	return s, db.open(secretValue, mailName, string(secret), &s.Password)
 }
 
 // SaveMailSettings replaces the settings of e-mail and the password: who does not
 // change that passes on what was read.
 func (db *DB) SaveMailSettings(ctx context.Context, s mail.Settings) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	sealed, err := db.sealed(mailName, secretValue, s.Password)
+	if err != nil {
+		return err
+	}
+	return db.changeOf(ctx, db.mailThing(), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, mailName, encodeJSON(s))
 		if err != nil {
 			return fmt.Errorf("save the settings of e-mail: %w", err)
 		}
 		_, err = w.exec(ctx, `INSERT INTO secret (name, value) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, mailName, []byte(s.Password))
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, mailName, []byte(sealed[0]))
 		if err != nil {
 			return fmt.Errorf("save the password of e-mail: %w", err)
 		}

@@ -259,7 +259,7 @@ func TestTheAuditTrailIsListedPageByPage(t *testing.T) {
 		same(t, "of a subject", len(list), 3)
 		_, _, err = db.StatusAudit(ctx, desk.AuditFilter{Cursor: "nonsense"})
 		wants(t, err, fault.ErrCursor)
-		n, err := db.PruneStatus(ctx, day().Add(3*time.Hour), 2)
+		n, err := db.PruneTrail(ctx, day().Add(3*time.Hour), 2)
 		ok(t, err)
 		same(t, "pruned", n, 2)
 	})

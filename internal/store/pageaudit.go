@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/publish"
 )
 
@@ -25,8 +26,10 @@ func scanAudit(s scanner) (a publish.Audit, err error) {
 }
 
 func (t *pageTx) Audit(ctx context.Context, a publish.Audit) error {
-	_, err := t.exec(ctx, "INSERT INTO page_audit ("+auditColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", a.ID, a.PageID, millis(a.At),
-		a.UserID, cleaned(a.By, mostName), a.What, a.SubjectID, cleaned(a.Name, mostDetail), string(a.Before), string(a.After))
+	who, _ := audit.From(ctx)
+	_, err := t.exec(ctx, "INSERT INTO page_audit ("+auditColumns+", actor_kind, actor_id, address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+		a.ID, a.PageID, millis(a.At), a.UserID, cleaned(a.By, mostName), a.What, a.SubjectID, cleaned(a.Name, mostDetail), string(a.Before), string(a.After),
+		string(who.Kind), who.ID, cleaned(audit.Address(ctx), mostName))
 	return taken(err, "line of the audit trail", a.ID)
 }
 

@@ -39,7 +39,7 @@ func (db *DB) Period(ctx context.Context, id string) (contact.TimePeriod, error)
 
 // SavePeriod inserts or updates by ID; fault.ErrTaken when another has the name.
 func (db *DB) SavePeriod(ctx context.Context, p contact.TimePeriod) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, periodThing(p.ID), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO time_period (id, name, body) VALUES ($1, $2, $3)
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body`, p.ID, p.Name, encodeJSON(p))
 		return taken(err, "time period", p.Name)
@@ -48,7 +48,7 @@ func (db *DB) SavePeriod(ctx context.Context, p contact.TimePeriod) error {
 
 // DeletePeriod deletes a time period; fault.ErrInUse while a contact has it.
 func (db *DB) DeletePeriod(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, periodThing(id), func(ctx context.Context, w *work) error {
 		names, err := collect(ctx, w, scanText, "SELECT name FROM contact WHERE host_period_id = $1 OR service_period_id = $1 OR quiet_period_id = $1 ORDER BY name LIMIT 1", id)
 		if err != nil {
 			return fmt.Errorf("look for contacts with time period %q: %w", id, err)

@@ -58,7 +58,7 @@ func (db *DB) Policy(ctx context.Context, id string) (escalation.Policy, error) 
 
 // SavePolicy inserts or updates by ID; fault.ErrTaken when another has the name.
 func (db *DB) SavePolicy(ctx context.Context, p escalation.Policy) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error { return w.savePolicy(ctx, &p) })
+	return db.changeOf(ctx, policyThing(p.ID), func(ctx context.Context, w *work) error { return w.savePolicy(ctx, &p) })
 }
 
 func (w *work) savePolicy(ctx context.Context, p *escalation.Policy) error {
@@ -68,7 +68,7 @@ func (w *work) savePolicy(ctx context.Context, p *escalation.Policy) error {
 // DeletePolicy deletes an escalation policy; fault.ErrInUse, with the names, while
 // rules name it.
 func (db *DB) DeletePolicy(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, policyThing(id), func(ctx context.Context, w *work) error {
 		u := users{rule: func(r *route.Rule) bool { return r.PolicyID == id }}
 		if err := w.unused(ctx, "escalation policy", id, u); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (db *DB) Schedule(ctx context.Context, id string) (oncall.Schedule, error) 
 
 // SaveSchedule inserts or updates by ID; fault.ErrTaken when another has the name.
 func (db *DB) SaveSchedule(ctx context.Context, s oncall.Schedule) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error { return w.saveSchedule(ctx, &s) })
+	return db.changeOf(ctx, scheduleThing(s.ID), func(ctx context.Context, w *work) error { return w.saveSchedule(ctx, &s) })
 }
 
 // ChangeSchedule has a schedule changed that nobody else changes meanwhile: what two
@@ -101,7 +101,7 @@ func (db *DB) SaveSchedule(ctx context.Context, s oncall.Schedule) error {
 // be; its error comes back as it is, and nothing is kept then. fault.ErrNotFound if
 // there is none, fault.ErrTaken when another has the name.
 func (db *DB) ChangeSchedule(ctx context.Context, id string, change func(oncall.Schedule) (oncall.Schedule, error)) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, scheduleThing(id), func(ctx context.Context, w *work) error {
 		s, err := find(ctx, w, scanBody[oncall.Schedule], "schedule", id, "SELECT body FROM schedule WHERE id = $1"+db.d.forUpdate, id)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (w *work) saveSchedule(ctx context.Context, s *oncall.Schedule) error {
 // DeleteSchedule deletes a schedule; fault.ErrInUse, with the names, while rules,
 // groups or escalation policies name it.
 func (db *DB) DeleteSchedule(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, scheduleThing(id), func(ctx context.Context, w *work) error {
 		u := users{
 			rule:  func(r *route.Rule) bool { return slices.Contains(r.ScheduleIDs, id) },
 			group: func(schedules []string) bool { return slices.Contains(schedules, id) },
@@ -150,14 +150,14 @@ func (db *DB) Window(ctx context.Context, id string) (window.Window, error) {
 
 // SaveWindow inserts or updates by ID; fault.ErrTaken when another has the name.
 func (db *DB) SaveWindow(ctx context.Context, v window.Window) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, windowThing(v.ID), func(ctx context.Context, w *work) error {
 		return w.saveBody(ctx, "maintenance window", "maintenance_window", v.ID, v.Name, v)
 	})
 }
 
 // DeleteWindow deletes a maintenance window.
 func (db *DB) DeleteWindow(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, windowThing(id), func(ctx context.Context, w *work) error {
 		return w.remove(ctx, "maintenance window", "maintenance_window", id)
 	})
 }
@@ -251,7 +251,7 @@ func (w *work) leavePlans(ctx context.Context, contactID string) error {
 			s.Overrides, changed = slices.DeleteFunc(s.Overrides, of), true
 		}
 		if changed {
-			if err := w.saveSchedule(ctx, s); err != nil {
+			if err := w.recorded(ctx, scheduleThing(s.ID), func() error { return w.saveSchedule(ctx, s) }); err != nil {
 				return err
 			}
 		}
@@ -268,7 +268,7 @@ func (w *work) leavePlans(ctx context.Context, contactID string) error {
 			}
 		}
 		if changed {
-			if err := w.savePolicy(ctx, p); err != nil {
+			if err := w.recorded(ctx, policyThing(p.ID), func() error { return w.savePolicy(ctx, p) }); err != nil {
 				return err
 			}
 		}

@@ -37,7 +37,7 @@ func (db *DB) Rule(ctx context.Context, id string) (route.Rule, error) {
 // SaveRule inserts or updates by ID. Rules with one position are looked at in
 // the order of their ids.
 func (db *DB) SaveRule(ctx context.Context, r route.Rule) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error { return w.saveRule(ctx, r) })
+	return db.changeOf(ctx, ruleThing(r.ID), func(ctx context.Context, w *work) error { return w.saveRule(ctx, r) })
 }
 
 func (w *work) saveRule(ctx context.Context, r route.Rule) error {
@@ -48,5 +48,5 @@ func (w *work) saveRule(ctx context.Context, r route.Rule) error {
 
 // DeleteRule deletes a rule.
 func (db *DB) DeleteRule(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error { return w.remove(ctx, "rule", "rule", id) })
+	return db.changeOf(ctx, ruleThing(id), func(ctx context.Context, w *work) error { return w.remove(ctx, "rule", "rule", id) })
 }

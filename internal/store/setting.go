@@ -59,7 +59,7 @@ func (k *keptSettings) decode(text string) (config.Settings, error) {
 
 // SaveSettings replaces the settings, in force at once on every node.
 func (db *DB) SaveSettings(ctx context.Context, s config.Settings) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, settingsThing(), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO setting (name, value) VALUES ('settings', $1)
 			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, encodeJSON(s))
 		if err != nil {

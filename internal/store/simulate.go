@@ -29,7 +29,7 @@ func OpenReadOnly(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log}
+	db := &DB{node: o.Node, log: o.Log, vault: safe{source: o.Secrets}}
 	db.wakes.init()
 	err := db.readOnly(ctx, o)
 	if err == nil {
@@ -58,6 +58,7 @@ func (db *DB) readOnly(ctx context.Context, o Options) error {
 		} else if err != nil {
 			return fmt.Errorf("open the database: %w", err)
 		}
+		db.vault.source = besideSQLite(o, path)
 		q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-32768)"}}
 		address := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 		pool, err := sql.Open("sqlite", address)
@@ -116,13 +117,13 @@ func (db *DB) SimulationPlan(ctx context.Context) (p simulate.Plan, err error) {
 		if err = db.reads.row(ctx, configVersionSQL, nil, &before); err != nil {
 			return p, fmt.Errorf("read the configuration's version: %w", err)
 		}
-		if p.Directory, err = loadDirectory(ctx, db.reads); err != nil {
+		if p.Directory, err = db.loadDirectory(ctx, db.reads); err != nil {
 			return p, err
 		}
 		if p.Settings, err = readSettings(ctx, db.reads); err != nil {
 			return p, err
 		}
-		if p.Sources, err = readSources(ctx, db.reads); err != nil {
+		if p.Sources, err = db.readSources(ctx, db.reads); err != nil {
 			return p, err
 		}
 		if err = db.reads.row(ctx, configVersionSQL, nil, &after); err != nil {

@@ -15,7 +15,7 @@ import (
 const sourceColumns = `id, name, kind, token_hash, token_hint, host_url, service_url, straight, disabled, created,
 	last_event, last_error, last_error_at, spooled, spooled_at, write_back, write_back_secret, mapping, secret, quiet_minutes, last_sign, silent_since`
 
-func scanSource(s scanner) (source.Source, error) {
+func (db *DB) scanSource(s scanner) (source.Source, error) {
 	var v source.Source
 	var created, event, failed, spooled, sign, silent int64
 	var back, backSecret, mapping string
@@ -31,7 +31,12 @@ func scanSource(s scanner) (source.Source, error) {
 			return v, fmt.Errorf("read how source %q is told: %w", v.Name, err)
 		}
 	}
-	v.WriteBack.Secret = backSecret
+	if err := db.open(sourceBackSecret, v.ID, backSecret, &v.WriteBack.Secret); err != nil {
+		return v, err
+	}
+	if err := db.open(sourceSecret, v.ID, v.Secret, &v.Secret); err != nil {
+		return v, err
+	}
 	if mapping != "" {
 		if err := json.Unmarshal([]byte(mapping), &v.Mapping); err != nil {
 			return v, fmt.Errorf("read the mapping of source %q: %w", v.Name, err)
@@ -58,11 +63,11 @@ func encodeMapping(m *source.Mapping) string {
 
 // Sources lists all sources by name, with their secrets.
 func (db *DB) Sources(ctx context.Context) ([]source.Source, error) {
-	return readSources(ctx, db.reads)
+	return db.readSources(ctx, db.reads)
 }
 
-func readSources(ctx context.Context, q querier) ([]source.Source, error) {
-	list, err := collect(ctx, q, scanSource, "SELECT "+sourceColumns+" FROM source ORDER BY name_key")
+func (db *DB) readSources(ctx context.Context, q querier) ([]source.Source, error) {
+	list, err := collect(ctx, q, db.scanSource, "SELECT "+sourceColumns+" FROM source ORDER BY name_key")
 	if err != nil {
 		return nil, fmt.Errorf("list sources: %w", err)
 	}
@@ -71,12 +76,12 @@ func readSources(ctx context.Context, q querier) ([]source.Source, error) {
 
 // SourceByID answers one source, fault.ErrNotFound if there is none.
 func (db *DB) SourceByID(ctx context.Context, id string) (source.Source, error) {
-	return find(ctx, db.reads, scanSource, "source", id, "SELECT "+sourceColumns+" FROM source WHERE id = $1", id)
+	return find(ctx, db.reads, db.scanSource, "source", id, "SELECT "+sourceColumns+" FROM source WHERE id = $1", id)
 }
 
 // SourceByName answers one source without regard to case, fault.ErrNotFound if there is none.
 func (db *DB) SourceByName(ctx context.Context, name string) (source.Source, error) {
-	return find(ctx, db.reads, scanSource, "source", name, "SELECT "+sourceColumns+" FROM source WHERE name_key = $1", strings.ToLower(name))
+	return find(ctx, db.reads, db.scanSource, "source", name, "SELECT "+sourceColumns+" FROM source WHERE name_key = $1", strings.ToLower(name))
 }
 
 // SaveSource inserts or updates by ID; fault.ErrTaken when another has the
@@ -85,7 +90,11 @@ func (db *DB) SourceByName(ctx context.Context, name string) (source.Source, err
 // its last event, its last error and its spool. When its minutes of silence, or whether
 // it is disabled, change, its silence counts from then on.
 func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	sealed, err := db.sealed(s.ID, sourceBackSecret, s.WriteBack.Secret, sourceSecret, s.Secret)
+	if err != nil {
+		return err
+	}
+	return db.changeOf(ctx, db.sourceThing(s.ID), func(ctx context.Context, w *work) error {
 		now, err := db.now(ctx, w)
 		if err != nil {
 			return err
@@ -101,7 +110,7 @@ func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
 				OR source.disabled <> excluded.disabled THEN excluded.quiet_since ELSE source.quiet_since END`,
 			s.ID, s.Name, strings.ToLower(s.Name), s.Kind, s.TokenHash, s.TokenHint, s.HostURL, s.ServiceURL, s.Straight, s.Disabled,
 			millis(s.CreatedAt), millis(s.LastEventAt), s.LastError, millis(s.LastErrorAt), int64(s.Spooled), millis(s.SpooledAt),
-			encodeWriteBack(s.WriteBack), s.WriteBack.Secret, encodeMapping(s.Mapping), s.Secret, int64(s.QuietMinutes), millis(now))
+			encodeWriteBack(s.WriteBack), sealed[0], encodeMapping(s.Mapping), sealed[1], int64(s.QuietMinutes), millis(now))
 		return taken(err, "source", s.Name)
 	})
 }
@@ -109,7 +118,7 @@ func (db *DB) SaveSource(ctx context.Context, s source.Source) error {
 // DeleteSource deletes a source; its objects and their history stay.
 // fault.ErrInUse while it has open alerts.
 func (db *DB) DeleteSource(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, db.sourceThing(id), func(ctx context.Context, w *work) error {
 		var open int
 		err := w.row(ctx, "SELECT count(*) FROM alert a JOIN object o ON o.id = a.object_id WHERE a.rank > 0 AND o.source_id = $1", []any{id}, &open)
 		if err != nil {
@@ -135,8 +144,8 @@ func (db *DB) NoteSpool(ctx context.Context, id string, spooled int, at time.Tim
 // loadSources reads what routing depends on of sources: the engines that are told
 // what was done here, and those that do not say when something flaps. A silence must
 // not outlive its alert, so whoever makes one is told of its end.
-func loadSources(ctx context.Context, q querier, d *route.Directory) error {
-	list, err := readSources(ctx, q)
+func (db *DB) loadSources(ctx context.Context, q querier, d *route.Directory) error {
+	list, err := db.readSources(ctx, q)
 	if err != nil {
 		return err
 	}

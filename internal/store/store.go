@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"tocsin/internal/fault"
+	"tocsin/internal/vault"
 )
 
 // Options say where the database is and who opens it.
@@ -32,6 +33,10 @@ type Options struct {
 	// Exclusive is for the program that serves: a second one on the same
 	// SQLite file is refused. Commands beside it leave it false.
 	Exclusive bool
+	// Secrets is where the key comes from that secrets are sealed with. The zero one is,
+	// beside SQLite, the file secret.key in the data folder, which who serves makes; and
+	// beside PostgreSQL none.
+	Secrets vault.Source
 	Log       *slog.Logger // nil: none
 }
 
@@ -49,6 +54,7 @@ type DB struct {
 	settings keptSettings
 	closings keptDays
 	recall   *recall // of the hub that serves from SQLite; else nil
+	vault    safe
 	wakes    wakes
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -69,13 +75,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{})}
+	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{}), vault: safe{source: o.Secrets}}
 	db.wakes.init()
 	kind, _, _ := strings.Cut(o.URL, ":")
 	var err error
 	switch kind {
 	case "", "sqlite":
-		err = db.openSQLite(ctx, liteFile(strings.TrimPrefix(o.URL, "sqlite:"), o.DataDir), o.Exclusive)
+		path := liteFile(strings.TrimPrefix(o.URL, "sqlite:"), o.DataDir)
+		db.vault.source = besideSQLite(o, path)
+		err = db.openSQLite(ctx, path, o.Exclusive)
 	case "postgres", "postgresql":
 		err = db.openPostgres(ctx, o.URL)
 	default:
@@ -92,6 +100,10 @@ func (db *DB) start(ctx context.Context, loops ...func(context.Context)) error {
 	if err := db.readConfigVersion(ctx); err != nil {
 		return err
 	}
+	if err := db.openVault(ctx); err != nil {
+		return err
+	}
+	loops = append(loops, db.sealRest)
 	run, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	for _, loop := range append(loops, db.pollConfig) {

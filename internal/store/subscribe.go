@@ -55,7 +55,9 @@ func (db *DB) SaveSubscription(ctx context.Context, s push.Subscription, replace
 	var saved push.Subscription
 	var created bool
 	err = db.write(ctx, func(ctx context.Context, w *work) (err error) {
-		saved, created, err = w.saveSubscription(ctx, s, replaces)
+		if saved, created, err = w.saveSubscription(ctx, s, replaces); err == nil && created && s.UserID != "" {
+			err = w.noteDevice(ctx, "created", &saved)
+		}
 		return err
 	})
 	if err != nil {

@@ -294,6 +294,9 @@ func (db *DB) DeleteSubscription(ctx context.Context, id string) error {
 		if s.UserID == "" {
 			return false, false, nil
 		}
+		if err := w.noteDevice(ctx, "deleted", s); err != nil {
+			return false, false, err
+		}
 		if !s.Subscribed() {
 			return true, false, nil
 		}

@@ -42,7 +42,7 @@ func (db *DB) UserByName(ctx context.Context, name string) (auth.User, error) {
 // Nothing that still waits is sent to somebody who is disabled: a phone takes
 // messages without a session.
 func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, userThing(u.ID), func(ctx context.Context, w *work) error {
 		_, err := w.exec(ctx, `INSERT INTO users (id, name, name_key, display_name, role, password_hash, disabled, created, last_sign_in)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key,
 			display_name = excluded.display_name, role = excluded.role, password_hash = excluded.password_hash,
@@ -71,7 +71,7 @@ func (db *DB) SaveUser(ctx context.Context, u auth.User) error {
 // they are as well, and unlinks its contacts, also in Mattermost, where whoever is
 // linked to one acted in the user's name; fault.ErrNotFound if there is none.
 func (db *DB) DeleteUser(ctx context.Context, id string) error {
-	return db.change(ctx, func(ctx context.Context, w *work) error {
+	return db.changeOf(ctx, userThing(id), func(ctx context.Context, w *work) error {
 		if err := w.leaveUser(ctx, "user_id = $1", id); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 
 const visitorColumns = "id, page_id, channel, address, language, want, secret, created, confirmed, asked, failures"
 
-func scanVisitor(s scanner) (visitor.Subscriber, error) {
+func (db *DB) scanVisitor(s scanner) (visitor.Subscriber, error) {
 	var v visitor.Subscriber
 	var want, asked string
 	var created, confirmed int64
@@ -27,6 +27,16 @@ func scanVisitor(s scanner) (visitor.Subscriber, error) {
 		return v, err
 	}
 	v.Created, v.Confirmed = fromMillis(created), fromMillis(confirmed)
+	var secret string
+	if err := db.open(visitorSecret, v.ID, string(v.Secret), &secret); err != nil {
+		return v, err
+	}
+	if v.Secret = []byte(secret); len(v.Secret) == 0 {
+		v.Secret = nil
+	}
+	if err := db.open(visitorAddress, v.ID, v.Address, &v.Address); err != nil {
+		return v, err
+	}
 	if err := json.Unmarshal([]byte(want), &v.Want); err != nil {
 		return v, fmt.Errorf("read what a visitor wants: %w", err)
 	}
@@ -77,7 +87,7 @@ func (db *DB) Subscribe(ctx context.Context, s visitor.Subscriber) error {
 		if err := w.roomForVisitors(ctx, s.PageID); err != nil {
 			return err
 		}
-		known, err := collect(ctx, w, scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2", s.PageID, key)
+		known, err := collect(ctx, w, db.scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2", s.PageID, key)
 		if err != nil {
 			return err
 		}
@@ -87,8 +97,12 @@ func (db *DB) Subscribe(ctx context.Context, s visitor.Subscriber) error {
 		}
 		if s.Channel == visitor.Webhook {
 			// The secret that was just shown is the one that counts.
+			sealed, err := db.sealed(known[0].ID, visitorSecret, string(s.Secret))
+			if err != nil {
+				return err
+			}
 			_, err = w.exec(ctx, `UPDATE visitor SET secret = $2, asked = $3, language = $4, asked_at = $5, question_attempt = 0, question_due = $5
-				WHERE id = $1 AND confirmed = 0`, known[0].ID, s.Secret, encodeJSON(s.Want), cleaned(s.Language, mostName), millis(now))
+				WHERE id = $1 AND confirmed = 0`, known[0].ID, []byte(sealed[0]), encodeJSON(s.Want), cleaned(s.Language, mostName), millis(now))
 			return err
 		}
 		_, err = w.exec(ctx, `UPDATE visitor SET asked = $2, language = $3,
@@ -124,20 +138,21 @@ func (w *work) addVisitor(ctx context.Context, s visitor.Subscriber, key []byte,
 	if err != nil {
 		return fmt.Errorf("make an id: %w", err)
 	}
-	if s.Secret == nil {
-		s.Secret = []byte{}
+	sealed, err := w.db.sealed(id.String(), visitorSecret, string(s.Secret), visitorAddress, s.Address)
+	if err != nil {
+		return err
 	}
 	want := encodeJSON(s.Want)
 	_, err = w.exec(ctx, `INSERT INTO visitor (id, page_id, channel, address, address_key, language, want, secret, created, confirmed, asked, asked_at,
 		question_due, question_attempt, failures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $7, $9, $9, 0, 0)
 		ON CONFLICT (page_id, address_key) DO NOTHING`,
-		id.String(), s.PageID, string(s.Channel), s.Address, key, cleaned(s.Language, mostName), want, s.Secret, millis(now))
+		id.String(), s.PageID, string(s.Channel), sealed[1], key, cleaned(s.Language, mostName), want, []byte(sealed[0]), millis(now))
 	return err
 }
 
 // Subscriber answers one by its id; fault.ErrNotFound.
 func (db *DB) Subscriber(ctx context.Context, id string) (visitor.Subscriber, error) {
-	return find(ctx, db.reads, scanVisitor, "subscriber", id, "SELECT "+visitorColumns+" FROM visitor WHERE id = $1", id)
+	return find(ctx, db.reads, db.scanVisitor, "subscriber", id, "SELECT "+visitorColumns+" FROM visitor WHERE id = $1", id)
 }
 
 // ToldAnyway says whether the address of who follows one incident is told of a
@@ -146,7 +161,7 @@ func (db *DB) ToldAnyway(ctx context.Context, s *visitor.Subscriber, p *push.Pub
 	if s.Want.Incident == "" {
 		return false, nil
 	}
-	list, err := collect(ctx, db.reads, scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2 AND confirmed > 0 AND confirmed <= $3",
+	list, err := collect(ctx, db.reads, db.scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE page_id = $1 AND address_key = $2 AND confirmed > 0 AND confirmed <= $3",
 		s.PageID, visitorKey(s.Channel, s.Address, ""), millis(p.Created))
 	if err != nil {
 		return false, fmt.Errorf("look who is told anyway: %w", err)
@@ -231,7 +246,7 @@ func (db *DB) ClaimQuestions(ctx context.Context, c visitor.Channel, limit int, 
 			return err
 		}
 		list, err = collect(ctx, w, func(s scanner) (q visitor.Question, err error) {
-			q.Subscriber, err = scanVisitor(&more{s, []any{&q.Attempt}})
+			q.Subscriber, err = db.scanVisitor(&more{s, []any{&q.Attempt}})
 			return q, err
 		}, "UPDATE visitor SET question_attempt = question_attempt + 1, question_due = $2 WHERE "+
 			db.d.among("id", "SELECT id FROM visitor WHERE channel = $1 AND question_due > 0 AND question_due <= $3 ORDER BY question_due LIMIT $4"+db.d.skipLocked)+
@@ -361,7 +376,7 @@ func (db *DB) PruneVisitors(ctx context.Context) error {
 // pruneFollowers forgets who followed one incident or maintenance that ended before
 // a time, or that there is not any more: nothing is left to tell them.
 func (w *work) pruneFollowers(ctx context.Context, old int64) error {
-	list, err := collect(ctx, w, scanVisitor, "SELECT "+visitorColumns+` FROM visitor WHERE want LIKE '%"incident":"%'`)
+	list, err := collect(ctx, w, w.db.scanVisitor, "SELECT "+visitorColumns+` FROM visitor WHERE want LIKE '%"incident":"%'`)
 	if err != nil {
 		return err
 	}

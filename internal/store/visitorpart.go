@@ -109,7 +109,7 @@ func (db *DB) ClaimPart(ctx context.Context, c visitor.Channel, node string, lea
 // PartSubscribers answers the subscribers of a part above an id, ascending. Who
 // confirmed when the publication was there already is left out.
 func (db *DB) PartSubscribers(ctx context.Context, p *visitor.Part, after string, limit int) ([]visitor.Subscriber, error) {
-	list, err := collect(ctx, db.reads, scanVisitor, "SELECT "+visitorColumns+` FROM visitor
+	list, err := collect(ctx, db.reads, db.scanVisitor, "SELECT "+visitorColumns+` FROM visitor
 		WHERE page_id = $1 AND channel = $2 AND id > $3 AND id <= $4 AND confirmed > 0 AND confirmed <= $5 ORDER BY id LIMIT $6`,
 		p.Publication.PageID, string(p.Channel), max(after, p.Position), p.Until, millis(p.Taken), int64(limit))
 	if err != nil {

@@ -35,7 +35,7 @@ func (db *DB) ClaimVisitorRetries(ctx context.Context, c visitor.Channel, limit 
 		}
 		publications := map[string]*push.Publication{}
 		for _, r := range due {
-			subscribers, err := collect(ctx, w, scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE id = $1 AND confirmed > 0", r.SubscriberID)
+			subscribers, err := collect(ctx, w, w.db.scanVisitor, "SELECT "+visitorColumns+" FROM visitor WHERE id = $1 AND confirmed > 0", r.SubscriberID)
 			if err != nil {
 				return err
 			}
