@@ -204,7 +204,7 @@ func (c *cli) apikeys() *cobra.Command {
 			})
 		},
 	}
-	add.Flags().StringSliceVar(&scopes, "scope", nil, "alerts:read, alerts:acknowledge, config:read, config:write, status:publish, email:bounces or admin; several with commas")
+	add.Flags().StringSliceVar(&scopes, "scope", nil, "alerts:read, alerts:acknowledge, alerts:downtime, config:read, config:write, status:publish, email:bounces or admin; several with commas")
 	add.Flags().IntVar(&days, "days", 0, "days until it expires (default: never)")
 	list := &cobra.Command{
 		Use: "list", Short: "List API keys", Args: noArgs,

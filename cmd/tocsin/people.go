@@ -64,7 +64,7 @@ func (c *cli) users() *cobra.Command {
 			})
 		},
 	}
-	add.Flags().StringVar(&role, "role", string(auth.Operator), "viewer, operator or admin")
+	add.Flags().StringVar(&role, "role", string(auth.Operator), "viewer, responder, operator or admin")
 	add.Flags().StringVar(&display, "display-name", "", "the name that others see")
 	add.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
 	list := &cobra.Command{

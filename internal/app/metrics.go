@@ -67,7 +67,7 @@ func (m *metrics) handler(a *App) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !alone || !local(r) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			p, err := a.auth.Key(r.Context(), strings.TrimSpace(token))
+			p, err := a.auth.Key(r.Context(), strings.TrimSpace(token), r.RemoteAddr)
 			if !strings.EqualFold(scheme, "Bearer") || err != nil || !p.May(auth.ReadConfig) {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="Tocsin"`)
 				http.Error(w, "/metrics asks for an API key with the scope config:read, unless it is called from this machine, through no proxy, and TOCSIN_BASE_URL is http on localhost.", http.StatusUnauthorized)

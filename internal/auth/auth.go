@@ -13,12 +13,14 @@ import (
 // Role is what a user may do in the console.
 type Role string
 
-// The roles: a viewer looks, an operator acknowledges and changes contacts,
-// rules and periods, an admin also changes sources, users, keys and settings.
+// The roles: a viewer looks; a responder sees alerts and answers them, and nothing
+// of how the hub is set up; an operator acknowledges and changes contacts, rules and
+// periods; an admin also changes sources, users, keys and settings.
 const (
-	Viewer   Role = "viewer"
-	Operator Role = "operator"
-	Admin    Role = "admin"
+	Viewer    Role = "viewer"
+	Responder Role = "responder"
+	Operator  Role = "operator"
+	Admin     Role = "admin"
 )
 
 // Scope is one thing that may be done; API keys have some, roles imply some.
@@ -27,12 +29,13 @@ type Scope string
 // The scopes.
 const (
 	ReadAlerts  Scope = "alerts:read"
-	AckAlerts   Scope = "alerts:acknowledge"
-	ReadConfig  Scope = "config:read"    // contacts, groups, rules, periods, sources (without secrets), public pages
-	WriteConfig Scope = "config:write"   // contacts, groups, rules, periods; how public pages are made up
-	Publish     Scope = "status:publish" // what the public is told: incidents, maintenance, states of components
-	Bounces     Scope = "email:bounces"  // says which letters came back; for mail servers
-	Administer  Scope = "admin"          // sources, users, keys, settings; implies all
+	AckAlerts   Scope = "alerts:acknowledge" // acknowledge, snooze, comment; of an API key also Downtime
+	Downtime    Scope = "alerts:downtime"    // schedule and cancel downtimes in the engine
+	ReadConfig  Scope = "config:read"        // contacts, groups, rules, periods, sources (without secrets), public pages
+	WriteConfig Scope = "config:write"       // contacts, groups, rules, periods; how public pages are made up
+	Publish     Scope = "status:publish"     // what the public is told: incidents, maintenance, states of components
+	Bounces     Scope = "email:bounces"      // says which letters came back; for mail servers
+	Administer  Scope = "admin"              // sources, users, keys, settings; implies all
 )
 
 // User is who signs in.
@@ -56,6 +59,7 @@ type APIKey struct {
 	Scopes     []Scope
 	CreatedAt  time.Time
 	LastUsedAt time.Time
+	LastUsedBy string    // the address that it was used from then
 	ExpiresAt  time.Time // zero: never
 	RevokedAt  time.Time
 }
@@ -77,6 +81,9 @@ type Principal struct {
 	Scopes  []Scope
 	Session string // hash of the session's token, empty for an API key
 	KeyID   string
+
+	Way       Way       // how the session began
+	Confirmed time.Time // when its owner last proved to be there
 }
 
 // The errors that callers branch on.
@@ -95,7 +102,8 @@ type Store interface {
 
 	Session(ctx context.Context, token string) (Session, error) // fault.ErrNotFound also when expired
 	SaveSession(ctx context.Context, s Session) error
-	Sessions(ctx context.Context) ([]Session, error)  // those that have not expired
+	Sessions(ctx context.Context) ([]Session, error) // those that have not expired
+	SessionsOf(ctx context.Context, userID string) ([]Session, error)
 	MoveSession(ctx context.Context, s Session) error // writes data and end of one that is still there
 	DeleteSession(ctx context.Context, token string) error
 	DeleteSessionsOf(ctx context.Context, userID string) error
@@ -104,7 +112,9 @@ type Store interface {
 	APIKeys(ctx context.Context) ([]APIKey, error)
 	APIKeyByHash(ctx context.Context, hash string) (APIKey, error) // fault.ErrNotFound
 	SaveAPIKey(ctx context.Context, k APIKey) error                // insert or update by ID; fault.ErrTaken
-	TouchAPIKey(ctx context.Context, id string, at time.Time) error
+	TouchAPIKey(ctx context.Context, id string, at time.Time, address string) error
+
+	Factors
 
 	// What is saved and deleted here is in the audit trail by itself; signing in and
 	// out is recorded.

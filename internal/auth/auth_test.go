@@ -21,12 +21,13 @@ import (
 // memory is a Store for what is about auth alone; the rooms above test it on
 // real databases.
 type memory struct {
-	mu       sync.Mutex
-	users    map[string]auth.User
-	sessions map[string]auth.Session
-	keys     map[string]auth.APIKey
-	trail    []audit.Entry
-	writes   int // of sessions
+	auth.Factors // what is not asked for here
+	mu           sync.Mutex
+	users        map[string]auth.User
+	sessions     map[string]auth.Session
+	keys         map[string]auth.APIKey
+	trail        []audit.Entry
+	writes       int // of sessions
 
 	beforeUser func() // called before a user is read by id, if not nil
 	broken     error  // answered instead of a user by id, if not nil
@@ -116,6 +117,19 @@ func (m *memory) Sessions(context.Context) (all []auth.Session, err error) {
 	return all, nil
 }
 
+func (m *memory) SessionsOf(_ context.Context, userID string) (all []auth.Session, err error) {
+	defer m.lock()()
+	for _, s := range m.sessions {
+		if s.UserID == userID {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// Nobody here has anything but a password.
+func (m *memory) Passkeys(context.Context, string) ([]auth.Passkey, error) { return nil, nil }
+
 func (m *memory) MoveSession(_ context.Context, s auth.Session) error {
 	defer m.lock()()
 	if _, ok := m.sessions[s.Token]; ok {
@@ -168,7 +182,7 @@ func (m *memory) SaveAPIKey(_ context.Context, k auth.APIKey) error {
 	return nil
 }
 
-func (m *memory) TouchAPIKey(_ context.Context, id string, at time.Time) error {
+func (m *memory) TouchAPIKey(_ context.Context, id string, at time.Time, _ string) error {
 	defer m.lock()()
 	k := m.keys[id]
 	k.LastUsedAt = at
@@ -503,7 +517,7 @@ func TestKeys(t *testing.T) {
 	if !strings.HasPrefix(token, "tk_") || len(token) != 46 || !strings.HasSuffix(token, k.Hint) || k.Hash != auth.Hash(token) || len(k.Scopes) != 2 {
 		t.Errorf("key %+v", k)
 	}
-	p, err := d.Key(t.Context(), token)
+	p, err := d.Key(t.Context(), token, "192.0.2.7:1")
 	if err != nil || p.Name != "dashboard" || p.UserID != "" || !p.May(auth.ReadAlerts) || p.May(auth.AckAlerts) {
 		t.Errorf("principal %+v, %v", p, err)
 	}
@@ -511,31 +525,35 @@ func TestKeys(t *testing.T) {
 		t.Errorf("a taken name: %v", err)
 	}
 	for _, wrong := range []string{"", "tk_", token + "x", strings.TrimPrefix(token, "tk_"), "ts_" + token[3:]} {
-		if _, err := d.Key(t.Context(), wrong); !errors.Is(err, auth.ErrSignIn) {
+		if _, err := d.Key(t.Context(), wrong, ""); !errors.Is(err, auth.ErrSignIn) {
 			t.Errorf("token %q: %v", wrong, err)
 		}
 	}
 	d.now = d.now.Add(2 * time.Hour)
-	if _, err := d.Key(t.Context(), token); !errors.Is(err, auth.ErrSignIn) {
+	if _, err := d.Key(t.Context(), token, ""); !errors.Is(err, auth.ErrSignIn) {
 		t.Errorf("an expired key: %v", err)
 	}
 }
 
 func TestScopes(t *testing.T) {
 	for role, may := range map[auth.Role]string{
-		auth.Viewer:   "alerts:read config:read",
-		auth.Operator: "alerts:read alerts:acknowledge config:read config:write status:publish",
-		auth.Admin:    "alerts:read alerts:acknowledge config:read config:write status:publish email:bounces admin",
-		"king":        "",
+		auth.Viewer:    "alerts:read config:read",
+		auth.Responder: "alerts:read alerts:acknowledge",
+		auth.Operator:  "alerts:read alerts:acknowledge alerts:downtime config:read config:write status:publish",
+		auth.Admin:     "alerts:read alerts:acknowledge alerts:downtime config:read config:write status:publish email:bounces admin",
+		"king":         "",
 	} {
 		var got []string
 		for _, s := range auth.AllScopes() {
-			if (auth.Principal{Scopes: role.Scopes()}).May(s) {
+			if (auth.Principal{UserID: "u", Scopes: role.Scopes()}).May(s) {
 				got = append(got, string(s))
 			}
 		}
 		if strings.Join(got, " ") != may {
 			t.Errorf("%s may %v, want %s", role, got, may)
 		}
+	}
+	if key := (auth.Principal{KeyID: "k", Scopes: []auth.Scope{auth.AckAlerts}}); !key.May(auth.Downtime) || key.May(auth.ReadAlerts) {
+		t.Error("an API key that may acknowledge may schedule downtimes, as before there was a scope for it, and no more")
 	}
 }

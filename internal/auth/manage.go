@@ -204,7 +204,7 @@ func checkUser(u User) error {
 		return err
 	}
 	if !u.Role.Valid() {
-		return &FieldError{"role", fmt.Sprintf("%q is no role", string(u.Role)), "take viewer, operator or admin"}
+		return &FieldError{"role", fmt.Sprintf("%q is no role", string(u.Role)), "take viewer, responder, operator or admin"}
 	}
 	return nil
 }

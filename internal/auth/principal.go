@@ -12,10 +12,12 @@ func (r Role) Scopes() []Scope {
 	switch r {
 	case Viewer:
 		return []Scope{ReadAlerts, ReadConfig}
+	case Responder:
+		return []Scope{ReadAlerts, AckAlerts}
 	case Operator:
-		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish}
+		return []Scope{ReadAlerts, AckAlerts, Downtime, ReadConfig, WriteConfig, Publish}
 	case Admin:
-		return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Administer}
+		return []Scope{ReadAlerts, AckAlerts, Downtime, ReadConfig, WriteConfig, Publish, Administer}
 	}
 	return nil
 }
@@ -27,16 +29,20 @@ func (r Role) Valid() bool { return slices.Contains(AllRoles(), r) }
 func (s Scope) Valid() bool { return slices.Contains(AllScopes(), s) }
 
 // AllRoles are the roles, the least powerful first.
-func AllRoles() []Role { return []Role{Viewer, Operator, Admin} }
+func AllRoles() []Role { return []Role{Viewer, Responder, Operator, Admin} }
 
 // AllScopes are the scopes, the least powerful first.
 func AllScopes() []Scope {
-	return []Scope{ReadAlerts, AckAlerts, ReadConfig, WriteConfig, Publish, Bounces, Administer}
+	return []Scope{ReadAlerts, AckAlerts, Downtime, ReadConfig, WriteConfig, Publish, Bounces, Administer}
 }
 
 // May says whether the principal may do what the scope stands for; admin
-// implies everything.
+// implies everything. An API key that may acknowledge may also schedule downtimes, as
+// keys could before that was a scope of its own.
 func (p Principal) May(s Scope) bool {
+	if s == Downtime && p.UserID == "" && slices.Contains(p.Scopes, AckAlerts) {
+		return true
+	}
 	return slices.Contains(p.Scopes, s) || slices.Contains(p.Scopes, Administer)
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"tocsin/internal/audit"
+	"tocsin/internal/auth/passkey"
 	"tocsin/internal/fault"
 )
 
@@ -28,6 +30,15 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Problem + "; " + 
 type Options struct {
 	// Secure marks the cookie for https only.
 	Secure bool
+	// Passkeys is the site that passkeys are for; nil: none can be used, and
+	// PasskeysOff says why.
+	Passkeys    *passkey.Site
+	PasskeysOff error
+	// Provider is who signs people in besides us; nil: nobody.
+	Provider *Provider
+	// NeedsPasskey says whether users of a role need a passkey besides their
+	// password; nil: none do.
+	NeedsPasskey func(ctx context.Context, r Role) (bool, error)
 	// SessionEnded is called with the hash of a session that ended by signing
 	// out, so that its streams end too.
 	SessionEnded func(session string)
@@ -49,6 +60,9 @@ type Service struct {
 	byRemote *buckets
 	byBoth   *buckets // name and remote
 	byName   *buckets
+	byUser   *buckets // recovery codes
+	begun    *buckets // ceremonies that strangers begin, by remote
+	allBegun *buckets // and of all of them
 }
 
 // NewService makes the service over a store.
@@ -71,6 +85,10 @@ func NewService(st Store, o Options) (*Service, error) {
 		byRemote: newBuckets(30, 5*time.Second),
 		byBoth:   newBuckets(10, 10*time.Second),
 		byName:   newBuckets(100, 2*time.Second),
+		byUser:   newBuckets(10, time.Minute),
+		// Each leaves a row until it expires, some minutes later.
+		begun:    newBuckets(60, 3*time.Second),
+		allBegun: newBuckets(2000, 50*time.Millisecond),
 	}, nil
 }
 
@@ -78,7 +96,9 @@ func NewService(st Store, o Options) (*Service, error) {
 // session: the cookie's token is a new one, so that a session somebody planted
 // before is worth nothing. It answers ErrSignIn for a wrong name, a wrong
 // password and a disabled user alike, and *LimitError after too many failures
-// from this remote address, sooner for one name, or for this name from anywhere.
+// from this remote address, sooner for one name, or for this name from anywhere. Who
+// has a passkey, or must have one, is answered ErrSecond: the password is right, and
+// what comes next is Pending.
 func (s *Service) SignIn(ctx context.Context, name, password, remote string) (User, error) {
 	now := s.o.Now()
 	name = strings.ToLower(strings.TrimSpace(name))
@@ -99,7 +119,7 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 		return User{}, fmt.Errorf("check the password of %q: %w", name, err)
 	}
 	if !ok || u.ID == "" || u.Disabled {
-		s.o.Log.Warn("sign-in refused", "remote", from, "known_user", u.ID != "")
+		s.refuse(ctx, u, ByPassword, remote, "wrong name or password, or disabled")
 		return User{}, ErrSignIn
 	}
 	giveBack()
@@ -111,16 +131,54 @@ func (s *Service) SignIn(ctx context.Context, name, password, remote string) (Us
 	if err != nil || fresh.Disabled || fresh.PasswordHash != u.PasswordHash {
 		return User{}, ErrSignIn
 	}
-	u = fresh
-	u.LastSignIn = now
-	if err := s.st.SaveUser(ctx, u); err != nil {
-		return User{}, fmt.Errorf("note the sign-in of %q: %w", name, err)
+	if second, err := s.second(ctx, fresh); err != nil || second {
+		return User{}, errors.Join(err, onlyIf(second, ErrSecond))
 	}
-	if err := s.start(ctx, u); err != nil {
+	return s.enter(ctx, fresh, ByPassword, remote)
+}
+
+func onlyIf(yes bool, err error) error {
+	if yes {
+		return err
+	}
+	return nil
+}
+
+// enter ends a sign-in that went well: it is noted, and the session begins.
+func (s *Service) enter(ctx context.Context, u User, by Way, remote string) (User, error) {
+	u.LastSignIn = s.o.Now()
+	if err := s.st.SaveUser(ctx, u); err != nil {
+		return User{}, fmt.Errorf("note the sign-in of %q: %w", u.Name, err)
+	}
+	if err := s.start(ctx, u, by); err != nil {
 		return User{}, err
 	}
-	s.o.Log.Info("signed in", "user_id", u.ID, "remote", from)
-	return u, nil
+	s.o.Log.Info("signed in", "user_id", u.ID, "way", string(by), "remote", remoteKey(remote))
+	return u, s.note(ctx, u, "session.signed_in", "By "+by.Words()+".", remote)
+}
+
+// refuse notes a sign-in that came to nothing. A name that nobody has is not kept: it
+// may be a password in the wrong field.
+func (s *Service) refuse(ctx context.Context, u User, by Way, remote, why string) {
+	s.o.Log.Warn("sign-in refused", "remote", remoteKey(remote), "way", string(by), "known_user", u.ID != "", "reason", why)
+	if err := s.note(ctx, u, "session.refused", "By "+by.Words()+": "+why+".", remote); err != nil {
+		s.o.Log.Warn("sign-in that was refused is not in the audit trail", "error", err)
+	}
+}
+
+// note writes a line about a sign-in into the audit trail.
+func (s *Service) note(ctx context.Context, u User, action, text, remote string) error {
+	e := audit.Entry{Action: action, Subject: audit.Subject{Kind: "user", ID: u.ID, Name: u.Label()}, Note: text, Actor: audit.Actor{Kind: audit.Visitor}}
+	if action == "session.signed_in" {
+		e.Actor = audit.Actor{Kind: audit.User, ID: u.ID, Name: u.Label()}
+	}
+	if audit.Address(ctx) == "" {
+		ctx = audit.At(ctx, remote)
+	}
+	if err := s.st.Record(ctx, e); err != nil {
+		return fmt.Errorf("write a sign-in into the audit trail: %w", err)
+	}
+	return nil
 }
 
 // Confirm asks somebody who is signed in for their password once more. It
@@ -146,7 +204,7 @@ func (s *Service) Confirm(ctx context.Context, userID, password, remote string) 
 		return ErrSignIn
 	}
 	giveBack()
-	return nil
+	return s.confirmed(ctx)
 }
 
 // takeTry takes one try out of each bucket, and answers what gives them back; or
@@ -182,7 +240,7 @@ func nameKey(name string) string {
 
 // Key answers who an API key belongs to, ErrSignIn when it is unknown, revoked
 // or expired.
-func (s *Service) Key(ctx context.Context, token string) (Principal, error) {
+func (s *Service) Key(ctx context.Context, token, remote string) (Principal, error) {
 	if !strings.HasPrefix(token, KeyPrefix) {
 		return Principal{}, ErrSignIn
 	}
@@ -198,7 +256,7 @@ func (s *Service) Key(ctx context.Context, token string) (Principal, error) {
 		return Principal{}, ErrSignIn
 	}
 	if now.Sub(k.LastUsedAt) > time.Minute {
-		if err := s.st.TouchAPIKey(ctx, k.ID, now); err != nil {
+		if err := s.st.TouchAPIKey(ctx, k.ID, now, address(remote)); err != nil {
 			s.o.Log.Warn("time of use of an API key not written", "key_id", k.ID, "error", err)
 		}
 	}
@@ -210,5 +268,8 @@ func (k APIKey) Live(now time.Time) bool {
 	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
 }
 
-// Sweep deletes the sessions that expired. Call it now and then.
-func (s *Service) Sweep(ctx context.Context) error { return s.st.SweepSessions(ctx) }
+// Sweep deletes the sessions that expired, and the sign-ins that nobody went on with.
+// Call it now and then.
+func (s *Service) Sweep(ctx context.Context) error {
+	return errors.Join(s.st.SweepSessions(ctx), s.st.SweepSteps(ctx))
+}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -32,6 +34,12 @@ const (
 	keyUser    = "user_id"
 	keyStamp   = "stamp"   // of the password it was made with
 	keyTouched = "touched" // Unix seconds of the last write
+
+	keyWay       = "way"       // how it began
+	keyBegun     = "begun"     // Unix seconds
+	keyAgent     = "agent"     // the browser, as it calls itself
+	keyAddress   = "address"   // where it was used from last
+	keyConfirmed = "confirmed" // Unix seconds at which its owner last proved to be there
 )
 
 // newSessions is not made by scs.New, which starts a goroutine, for a store that
@@ -52,7 +60,12 @@ func newSessions(st Store, secure bool) *scs.SessionManager {
 // carrier takes the response along in the context, so that SignIn and SignOut
 // can set the cookie. It leaves the ResponseWriter itself alone: streams
 // behind this middleware hijack it.
-type carrier struct{ header http.ResponseWriter }
+type carrier struct {
+	header http.ResponseWriter
+	agent  string
+	remote string
+	step   string // what the browser has of a sign-in under way
+}
 
 type carrierKey struct{}
 
@@ -79,7 +92,7 @@ func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context,
 	if c, err := r.Cookie(Cookie); err == nil && len(c.Value) < 200 {
 		token = c.Value
 	}
-	ctx := context.WithValue(r.Context(), carrierKey{}, carrier{w})
+	ctx := context.WithValue(r.Context(), carrierKey{}, carrier{header: w, agent: agentOf(r), remote: r.RemoteAddr, step: s.stepOf(r)})
 	ctx, err := s.sessions.Load(ctx, token)
 	if err != nil {
 		return nil, fmt.Errorf("load session: %w", err)
@@ -106,7 +119,18 @@ func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context,
 			s.o.Log.Warn("session not moved on", "user_id", u.ID, "error", err)
 		}
 	}
-	return With(ctx, u.principal(sessionHash(token))), nil
+	p := u.principal(sessionHash(token))
+	p.Way, p.Confirmed = Way(s.sessions.GetString(ctx, keyWay)), unix(s.sessions.GetString(ctx, keyConfirmed))
+	return With(ctx, p), nil
+}
+
+// unix reads a time of a session; zero where there is none.
+func unix(text string) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
 }
 
 // commit writes the session and its cookie.
@@ -134,7 +158,8 @@ func (s *Service) touch(ctx context.Context, w http.ResponseWriter, token string
 	if err != nil {
 		return fmt.Errorf("read session: %w", err)
 	}
-	if err := s.move(ctx, x, touchEvery); err != nil {
+	c, _ := ctx.Value(carrierKey{}).(carrier)
+	if err := s.move(ctx, x, touchEvery, address(c.remote)); err != nil {
 		return fmt.Errorf("write session: %w", err)
 	}
 	s.sessions.WriteSessionCookie(ctx, w, token, s.sessions.Deadline(ctx))
@@ -165,7 +190,7 @@ func (s *Service) Attend(ctx context.Context, open []string) error {
 			}
 			continue
 		}
-		errs = append(errs, s.move(ctx, x, attendEvery))
+		errs = append(errs, s.move(ctx, x, attendEvery, ""))
 	}
 	return errors.Join(errs...)
 }
@@ -173,8 +198,9 @@ func (s *Service) Attend(ctx context.Context, open []string) error {
 // attendEvery is how often a stream alone moves its session on.
 const attendEvery = 30 * time.Minute
 
-// move moves a session's end on, unless that was done less than every ago.
-func (s *Service) move(ctx context.Context, x Session, every time.Duration) error {
+// move moves a session's end on, unless that was done less than every ago. from is
+// where it was used, empty where that is not known.
+func (s *Service) move(ctx context.Context, x Session, every time.Duration, from string) error {
 	deadline, values, err := jsonCodec{}.Decode(x.Data)
 	if err != nil {
 		return err
@@ -186,6 +212,9 @@ func (s *Service) move(ctx context.Context, x Session, every time.Duration) erro
 		return nil
 	}
 	values[keyTouched] = strconv.FormatInt(now.Unix(), 10)
+	if from != "" {
+		values[keyAddress] = from
+	}
 	if x.Data, err = (jsonCodec{}).Encode(deadline, values); err != nil {
 		return err
 	}
@@ -196,8 +225,9 @@ func (s *Service) move(ctx context.Context, x Session, every time.Duration) erro
 }
 
 // start begins the session of a user who just signed in.
-func (s *Service) start(ctx context.Context, u User) error {
-	if _, ok := ctx.Value(carrierKey{}).(carrier); !ok {
+func (s *Service) start(ctx context.Context, u User, by Way) error {
+	c, ok := ctx.Value(carrierKey{}).(carrier)
+	if !ok {
 		return nil // a check of name and password alone
 	}
 	if old, ok := From(ctx); ok && old.Session != "" && s.o.SessionEnded != nil {
@@ -208,6 +238,11 @@ func (s *Service) start(ctx context.Context, u User) error {
 	}
 	s.sessions.Put(ctx, keyUser, u.ID)
 	s.sessions.Put(ctx, keyStamp, stamp(u))
+	now := strconv.FormatInt(s.o.Now().Unix(), 10)
+	for key, text := range map[string]string{keyWay: string(by), keyBegun: now, keyConfirmed: now, keyAgent: c.agent, keyAddress: address(c.remote)} {
+		s.sessions.Put(ctx, key, text)
+	}
+	s.dropStep(ctx)
 	return s.commit(ctx)
 }
 
@@ -225,6 +260,28 @@ func (s *Service) SignOut(ctx context.Context) error {
 		s.o.SessionEnded(p.Session)
 	}
 	return nil
+}
+
+// agentOf is what the browser calls itself, cut to what anybody needs of it.
+func agentOf(r *http.Request) string {
+	text := strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return -1
+		}
+		return c
+	}, r.UserAgent())
+	return text[:min(len(text), 300)]
+}
+
+// address is a remote address without its port.
+func address(remote string) string {
+	if ap, err := netip.ParseAddrPort(remote); err == nil {
+		return ap.Addr().Unmap().WithZone("").String()
+	}
+	if len(remote) > 64 {
+		return ""
+	}
+	return remote
 }
 
 // stamp binds a session to the password and role it was made under: after a

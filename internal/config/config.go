@@ -48,6 +48,9 @@ type Config struct {
 // and the mend.
 type Error struct {
 	Where   string // "/etc/tocsin/tocsin.env line 3", "environment", "flag --listen"
+	// OIDC is the provider by which people sign in, if there is one.
+	OIDC OIDC
+
 	Key     string
 	Problem string
 	Mend    string
@@ -150,6 +153,9 @@ func baseURL(v value, host, port string) (string, error) {
 		// Nobody can open http://0.0.0.0 in a browser everywhere.
 		if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
 			host = "localhost"
+	if c.OIDC, err = oidc(get); err != nil {
+		return c, err
+	}
 		}
 		return "http://" + net.JoinHostPort(host, port), nil
 	}

@@ -9,13 +9,13 @@ import (
 	"tocsin/internal/auth"
 )
 
-const apiKeyColumns = "id, name, hash, hint, scopes, created, last_used, expires, revoked"
+const apiKeyColumns = "id, name, hash, hint, scopes, created, last_used, expires, revoked, last_address"
 
 func scanAPIKey(s scanner) (auth.APIKey, error) {
 	var k auth.APIKey
 	var scopes string
 	var created, used, expires, revoked int64
-	if err := s.Scan(&k.ID, &k.Name, &k.Hash, &k.Hint, &scopes, &created, &used, &expires, &revoked); err != nil {
+	if err := s.Scan(&k.ID, &k.Name, &k.Hash, &k.Hint, &scopes, &created, &used, &expires, &revoked, &k.LastUsedBy); err != nil {
 		return k, err
 	}
 	k.CreatedAt, k.LastUsedAt, k.ExpiresAt, k.RevokedAt = fromMillis(created), fromMillis(used), fromMillis(expires), fromMillis(revoked)
@@ -53,7 +53,7 @@ func (db *DB) SaveAPIKey(ctx context.Context, k auth.APIKey) error {
 	})
 }
 
-// TouchAPIKey notes the time of the last use.
-func (db *DB) TouchAPIKey(ctx context.Context, id string, at time.Time) error {
-	return db.plain(ctx, "note the use of an API key", "UPDATE api_key SET last_used = $1 WHERE id = $2 AND last_used < $1", millis(at), id)
+// TouchAPIKey notes the time of the last use, and the address it came from.
+func (db *DB) TouchAPIKey(ctx context.Context, id string, at time.Time, address string) error {
+	return db.plain(ctx, "note the use of an API key", "UPDATE api_key SET last_used = $1, last_address = $3 WHERE id = $2 AND last_used < $1", millis(at), id, address)
 }

@@ -84,8 +84,8 @@ func TestPeople(t *testing.T) {
 		k := auth.APIKey{ID: "k1", Name: "grafana", Hash: "h1", Hint: "abcd", Scopes: []auth.Scope{auth.ReadAlerts}, CreatedAt: day()}
 		ok(t, db.SaveAPIKey(ctx, k))
 		wants(t, db.SaveAPIKey(ctx, auth.APIKey{ID: "k2", Name: "Grafana", Hash: "h2"}), fault.ErrTaken)
-		ok(t, db.TouchAPIKey(ctx, "k1", day().Add(time.Hour)))
-		k.LastUsedAt = day().Add(time.Hour)
+		ok(t, db.TouchAPIKey(ctx, "k1", day().Add(time.Hour), "192.0.2.7"))
+		k.LastUsedAt, k.LastUsedBy = day().Add(time.Hour), "192.0.2.7"
 		gotK, err := db.APIKeyByHash(ctx, "h1")
 		ok(t, err)
 		if d := cmp.Diff(k, gotK); d != "" {

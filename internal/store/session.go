@@ -52,6 +52,19 @@ func (db *DB) Sessions(ctx context.Context) ([]auth.Session, error) {
 	return list, nil
 }
 
+// SessionsOf lists those of a user that have not expired.
+func (db *DB) SessionsOf(ctx context.Context, userID string) ([]auth.Session, error) {
+	now, err := db.now(ctx, db.reads)
+	if err != nil {
+		return nil, err
+	}
+	list, err := collect(ctx, db.reads, scanSession, "SELECT token, user_id, data, expires FROM session WHERE user_id = $1 AND expires > $2", userID, millis(now))
+	if err != nil {
+		return nil, fmt.Errorf("list a user's sessions: %w", err)
+	}
+	return list, nil
+}
+
 // MoveSession writes a session's data and end. One that was deleted meanwhile
 // stays deleted, which is no error.
 func (db *DB) MoveSession(ctx context.Context, s auth.Session) error {

@@ -76,6 +76,8 @@ func (db *DB) DeleteUser(ctx context.Context, id string) error {
 			return err
 		}
 		if err := w.each(ctx, id, "DELETE FROM session WHERE user_id = $1",
+			"DELETE FROM identity WHERE user_id = $1", "DELETE FROM passkey WHERE user_id = $1", "DELETE FROM recovery_code WHERE user_id = $1",
+			"DELETE FROM sign_in_step WHERE user_id <> '' AND user_id = $1",
 			"DELETE FROM push_subscription WHERE user_id <> '' AND user_id = $1",
 			"DELETE FROM chat_person WHERE contact_id IN (SELECT id FROM contact WHERE user_id = $1)", "UPDATE contact SET user_id = '' WHERE user_id = $1"); err != nil {
 			return fmt.Errorf("delete what belongs to user %s: %w", id, err)

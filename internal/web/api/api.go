@@ -260,7 +260,7 @@ func (a *API) signedIn(next http.Handler) http.Handler {
 			bySession.ServeHTTP(w, r)
 			return
 		}
-		p, err := a.d.Auth.Key(r.Context(), bearer(given))
+		p, err := a.d.Auth.Key(r.Context(), bearer(given), r.RemoteAddr)
 		if err != nil {
 			writeProblem(w, a.keyProblem(err))
 			return

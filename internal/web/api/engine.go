@@ -34,7 +34,7 @@ type downtimeIn struct {
 // engineRoutes are what the engine is asked for besides acknowledgements. Whether
 // it did it is on the timeline, as ENGINEREPLY.
 func (a *API) engineRoutes() {
-	ack := access{scope: auth.AckAlerts}
+	ack, downtime := access{scope: auth.AckAlerts}, access{scope: auth.Downtime}
 	comment := route("alerts", http.MethodPost, "/alerts/{id}/comments", "comment-alert", "Comment on an alert, here and in its engine")
 	comment.Description = "409 when it is resolved. Where the source takes nothing back, the comment stands on the timeline alone."
 	comment.Errors = []int{http.StatusNotFound, http.StatusConflict}
@@ -47,7 +47,7 @@ func (a *API) engineRoutes() {
 	begin := route("alerts", http.MethodPost, "/alerts/{id}/downtime", "schedule-downtime", "Ask the engine for a downtime of the object that begins now")
 	begin.Description = "409 when the alert is resolved, or its source takes nothing back. The object is in downtime as soon as the engine confirms it."
 	begin.Errors = []int{http.StatusNotFound, http.StatusConflict}
-	register(a, ack, begin, func(ctx context.Context, in *downtimeIn) (*body[AlertOut], error) {
+	register(a, downtime, begin, func(ctx context.Context, in *downtimeIn) (*body[AlertOut], error) {
 		r := downtimeRequest(ctx)
 		r.For, r.Comment = time.Duration(in.Body.Minutes)*time.Minute, in.Body.Comment
 		return a.alertAfter(a.d.Dispatch.ScheduleDowntime(ctx, in.ID, r))
@@ -55,7 +55,7 @@ func (a *API) engineRoutes() {
 	end := route("alerts", http.MethodDelete, "/alerts/{id}/downtime", "cancel-downtime", "Ask the engine to end the downtimes that were scheduled here")
 	end.Description = "409 when the alert is resolved, or its source takes nothing back."
 	end.Errors = []int{http.StatusNotFound, http.StatusConflict}
-	register(a, ack, end, func(ctx context.Context, in *byID) (*body[AlertOut], error) {
+	register(a, downtime, end, func(ctx context.Context, in *byID) (*body[AlertOut], error) {
 		return a.alertAfter(a.d.Dispatch.CancelDowntime(ctx, in.ID, downtimeRequest(ctx)))
 	})
 }

@@ -285,7 +285,7 @@ func (a *API) userRoutes() {
 // KeyIn is what a new API key is made of.
 type KeyIn struct {
 	Name      string     `json:"name" doc:"For people" example:"dashboard"`
-	Scopes    []string   `json:"scopes" minItems:"1" enum:"alerts:read,alerts:acknowledge,config:read,config:write,status:publish,email:bounces,admin" doc:"What it may do"`
+	Scopes    []string   `json:"scopes" minItems:"1" enum:"alerts:read,alerts:acknowledge,alerts:downtime,config:read,config:write,status:publish,email:bounces,admin" doc:"What it may do"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"None: never"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/auth"
 	"tocsin/internal/delivery"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
@@ -131,7 +132,7 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 	if !a.Resolved.IsZero() {
 		view.Length = length(a.Resolved.Sub(a.Since))
 	}
-	view.Told, view.NotTold = split(ds, events)
+	view.Told, view.NotTold = split(v.linked(ds), events)
 	view.Source, view.EngineURL = c.engine(ctx, a.Object)
 	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Asked = askedOf(events, view.Source.Name, v.now)
@@ -160,6 +161,19 @@ func (c *console) alert(w http.ResponseWriter, v *visit) error {
 		}
 	}
 	return c.show(w, v, "alert", view)
+}
+
+// linked are deliveries as a page shows them: for who may not see contacts, their
+// names lead nowhere.
+func (v *visit) linked(ds []delivery.Delivery) []delivery.Delivery {
+	if v.may(auth.ReadConfig) {
+		return ds
+	}
+	out := slices.Clone(ds)
+	for i := range out {
+		out[i].ContactID = ""
+	}
+	return out
 }
 
 // engine is the source of an object and the engine's own page of it.
@@ -299,7 +313,7 @@ func (c *console) object(w http.ResponseWriter, v *visit) error {
 	view.Source, view.EngineURL = c.engine(ctx, o)
 	view.Timeline = timeline(events, ds, view.Source.Name)
 	view.Alerts = c.rowsOf(v, items, []source.Source{view.Source}, v.URL.RequestURI())
-	view.Told, view.NotTold = split(ds, events)
+	view.Told, view.NotTold = split(v.linked(ds), events)
 	if view.Hold, err = c.hold(v, &o); err != nil {
 		return err
 	}

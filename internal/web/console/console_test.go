@@ -72,7 +72,7 @@ func newHub(t *testing.T) *hub {
 		t.Fatal(err)
 	}
 	h := &hub{t: t, db: db, auth: users, report: health.Report{OK: true}}
-	for _, u := range []auth.NewUser{{Name: "viewer", Role: auth.Viewer}, {Name: "operator", Role: auth.Operator}, {Name: "admin", Role: auth.Admin}} {
+	for _, u := range []auth.NewUser{{Name: "viewer", Role: auth.Viewer}, {Name: "responder", Role: auth.Responder}, {Name: "operator", Role: auth.Operator}, {Name: "admin", Role: auth.Admin}} {
 		u.Password = password
 		if _, err := users.AddUser(ctx, u); err != nil {
 			t.Fatal(err)

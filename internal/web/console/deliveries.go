@@ -50,7 +50,7 @@ func (c *console) deliveries(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view := deliveriesView{shell: c.shell(w, v, "/console/deliveries", "Deliveries"), Queue: queue, Rows: rows, Narrow: len(q) > 0,
+	view := deliveriesView{shell: c.shell(w, v, "/console/deliveries", "Deliveries"), Queue: queue, Rows: v.linked(rows), Narrow: len(q) > 0,
 		Storm: f.Storm, Bundle: f.Bundle}
 	switch {
 	case f.Bundle != "":

@@ -69,6 +69,8 @@ func scopeWord(s auth.Scope) string {
 		return "Read alerts"
 	case auth.AckAlerts:
 		return "Acknowledge"
+	case auth.Downtime:
+		return "Schedule downtimes"
 	case auth.ReadConfig:
 		return "Read contacts, rules, sources"
 	case auth.WriteConfig:

@@ -34,7 +34,7 @@ type shell struct {
 
 // may is what the page offers; the handlers check again.
 type may struct {
-	Ack, Write, Publish, Admin bool
+	Read, Ack, Downtime, Write, Publish, Admin bool
 }
 
 type navGroup struct {
@@ -98,7 +98,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	s := shell{
 		Title: title, Section: section, Path: v.URL.RequestURI(), Who: v.who, Version: c.Version,
 		Health: c.Health(v.Context()),
-		May:    may{Ack: v.may(auth.AckAlerts), Write: v.may(auth.WriteConfig), Publish: v.may(auth.Publish), Admin: v.may(auth.Administer)},
+		May:    may{Read: v.may(auth.ReadConfig), Ack: v.may(auth.AckAlerts), Downtime: v.may(auth.Downtime), Write: v.may(auth.WriteConfig), Publish: v.may(auth.Publish), Admin: v.may(auth.Administer)},
 	}
 	if v.Header.Get("Tocsin-Fragment") == "" {
 		s.Flash = heard(w, v.Request)

@@ -59,6 +59,7 @@ func (c *console) showUser(w http.ResponseWriter, v *visit, status int, u auth.U
 	id := v.PathValue("id")
 	roles := []option{
 		{"viewer", "Viewer: looks", u.Role == auth.Viewer},
+		{"responder", "Responder: sees alerts, acknowledges, snoozes, comments; nothing else", u.Role == auth.Responder},
 		{"operator", "Operator: acknowledges, changes contacts, rules and time periods", u.Role == auth.Operator},
 		{"admin", "Administrator: also sources, users, keys and settings", u.Role == auth.Admin},
 	}

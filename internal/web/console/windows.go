@@ -218,6 +218,7 @@ type holdView struct {
 	Object string
 	Held   []heldBy
 	May    bool
+	Read   bool // windows may be looked at
 	Back   string
 	Whole  bool // the object is a host: its services are held too
 }
@@ -231,7 +232,7 @@ type heldBy struct {
 
 // hold says which windows hold alerts about an object back.
 func (c *console) hold(v *visit, o *alert.Object) (holdView, error) {
-	view := holdView{Object: o.ID, May: v.may(auth.WriteConfig), Back: v.URL.Path, Whole: o.Service == ""}
+	view := holdView{Object: o.ID, May: v.may(auth.WriteConfig), Read: v.may(auth.ReadConfig), Back: v.URL.Path, Whole: o.Service == ""}
 	all, err := c.Store.Windows(v.Context())
 	if err != nil {
 		return view, err

@@ -1,0 +1,13 @@
+package console
+
+import "tocsin/internal/auth"
+
+// Routes are all pages and forms of people who are signed in, each with what it asks
+// for, as the mux has them.
+func Routes() map[string]auth.Scope {
+	out := map[string]auth.Scope{}
+	for _, r := range (&console{}).routes() {
+		out[r.pattern] = r.scope
+	}
+	return out
+}
