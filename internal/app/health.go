@@ -44,6 +44,8 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Database.Engine = a.db.Engine()
 	f.Database.Err = a.db.Ping(ctx)
 	f.Database.Latency = time.Since(begin)
+	_ = a.db.TryRoom(ctx) // whether there is room, Full says
+	f.Database.Full = a.db.Full()
 	if f.Database.Err == nil {
 		if off, err := a.db.ClockOffset(ctx); err == nil && off != 0 {
 			f.Database.Now = f.Now.Add(off)

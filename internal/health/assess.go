@@ -38,6 +38,7 @@ type Database struct {
 	Schema  int64
 	Latency time.Duration // of the ping
 	Now     time.Time     // the database's clock, zero where it has none of its own
+	Full    time.Time     // since when it has no room for changes; zero: it has
 }
 
 // Worker is one loop.
@@ -141,7 +142,14 @@ func (r *Report) database(f Facts) {
 	if d.Err != nil {
 		p.Detail, p.Last = title+" does not answer", time.Time{}
 	}
+	if d.Err == nil && !d.Full.IsZero() {
+		p.Detail += " questions, and has no room for changes"
+	}
 	r.Add(p)
+	if !d.Full.IsZero() {
+		r.Warn("database", fmt.Sprintf("The disk of the database is full, for %s: nothing can be written. Events are answered with 503, so that they wait where they come from; what there is can be read.", Age(f.Now.Sub(d.Full))),
+			"Make room on the disk of the database; Tocsin goes on by itself within seconds.")
+	}
 	switch {
 	case d.Err != nil:
 		r.Ready = false

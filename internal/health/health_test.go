@@ -54,6 +54,7 @@ func TestAssess(t *testing.T) {
 		"a delivery past its end":   {func(f *health.Facts) { f.Queue.Waiting, f.Queue.Ends = 1, f.Now.Add(-15*time.Minute) }, "queue", "whose time ran out 15 minutes ago", true},
 		"no letter gets through":    {func(f *health.Facts) { f.Mail.Failing, f.Mail.Problem = f.Now.Add(-time.Hour), "it refuses" }, "email", "No letter got through for 60 minutes: it refuses.", true},
 		"undeliverable":             {func(f *health.Facts) { f.Queue.DeadDay = 2 }, "queue", "2 deliveries", true},
+		"no room in the database":   {func(f *health.Facts) { f.Database.Full = f.Now.Add(-3 * time.Minute) }, "database", "is full, for 3 minutes: nothing can be written", true},
 		"disk almost full":          {func(f *health.Facts) { f.Disk.Free = 4 << 30 }, "disk", "almost full", true},
 		"little room on a big disk": {func(f *health.Facts) { f.Disk.Free, f.Disk.Total = 400<<20, 1<<30 }, "disk", "419 MB left", true},
 		"calls are refused":         {func(f *health.Facts) { f.Sources[0].LastError = "no token."; f.Sources[0].LastErrorAt = f.Now }, "source:lab", "refused a moment ago: no token.", true},

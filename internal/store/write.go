@@ -45,7 +45,7 @@ func (db *DB) write(ctx context.Context, fn func(ctx context.Context, w *work) e
 		w = &work{querier: q, db: db, topics: map[string]bool{}}
 		return fn(ctx, w)
 	})
-	if err != nil {
+	if err := db.full.mark(err); err != nil {
 		return err
 	}
 	if w.config > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/internal/dispatch"
+	"tocsin/internal/fault"
 	"tocsin/internal/source"
 )
 
@@ -172,6 +173,10 @@ func (a *API) receiveProblem(w http.ResponseWriter, err error) *huma.ErrorModel 
 	}
 	if !errors.Is(err, context.Canceled) {
 		a.d.Log.Error("events not stored", "error", err)
+	}
+	if errors.Is(err, fault.ErrFull) {
+		w.Header().Set("Retry-After", fullRetry)
+		return problem(http.StatusServiceUnavailable, fullText)
 	}
 	return problem(http.StatusServiceUnavailable, "The events could not be stored; nothing of the call was kept. Try again.")
 }

@@ -101,8 +101,18 @@ func (a *API) refusal(err error) error {
 		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, "Too much at once; try again in a second."), http.Header{"Retry-After": {"1"}})
 	}
 	a.d.Log.Error("request not carried out", "error", err)
+	if errors.Is(err, fault.ErrFull) {
+		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, fullText), http.Header{"Retry-After": {fullRetry}})
+	}
 	return problem(http.StatusServiceUnavailable, "It could not be carried out just now; the program's log says why. Please try again.")
 }
+
+// What is answered while the disk of the database is full, and after how many
+// seconds it is worth trying again.
+const (
+	fullText  = "The disk of the hub's database is full: nothing can be kept until there is room. Keep it and try again later."
+	fullRetry = "10"
+)
 
 // rootText is the text of the sentinel behind err.
 func rootText(err error) string {
