@@ -183,7 +183,7 @@ func (b *bench) mattermost(ctx context.Context, w io.Writer) error {
 }
 
 func (b *bench) rain() storm.Options {
-	return storm.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Alerts: 2800, Contacts: 10, Day: 100_000, Rules: 10_000, Objects: 100_000}
+	return storm.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Alerts: 2800, Contacts: 10, Day: 100_000, Rules: 10_000, Objects: 100_000, Rounds: 3 * b.rounds}
 }
 
 func (b *bench) storm(ctx context.Context, w io.Writer) error { return storm.Run(ctx, w, b.rain()) }

@@ -6,12 +6,14 @@ package storm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"tocsin/bench/table"
@@ -41,33 +43,51 @@ type Options struct {
 	Day      int                                       // alerts of the simulator's day
 	Rules    int                                       // of routing
 	Objects  int
+	Rounds   int // of the time until the first message
 }
 
 // ways are the channels of the storm.
 var ways = []string{route.Browser, route.Webpush, route.Email}
 
-// Run measures a storm and writes the table.
+// Run measures a storm and writes the tables.
 func Run(ctx context.Context, w io.Writer, o Options) error {
-	t := table.Table{Head: []string{"database", "storms are", "to tell", "messages", "a contact by a channel", "of these together", "accounted for", "events in", "first message", "last message"}}
-	for i, name := range []string{"SQLite", "PostgreSQL"} {
-		for _, off := range []bool{false, true} {
-			url := "sqlite:" + filepath.Join(o.Dir, fmt.Sprintf("storm%d%t.db", i, off))
-			if i > 0 {
-				var err error
-				if url, err = o.Postgres(ctx); err != nil {
-					return err
-				}
+	t := table.Table{Head: []string{"database", "storms are", "events a call", "messages", "a contact by a channel", "of these together", "accounted for",
+		"answered: p50", "p99", "all", "last message", "processor time of the hub"}}
+	for _, name := range databases {
+		for _, how := range []struct {
+			off   bool
+			batch int
+		}{{false, 1}, {false, 100}, {true, 1}, {true, 100}} {
+			url, err := o.database(ctx, name, fmt.Sprintf("storm%t%d", how.off, how.batch))
+			if err != nil {
+				return err
 			}
-			if err := measure(ctx, o, name, url, off, &t); err != nil {
-				return fmt.Errorf("%s, storms off %t: %w", name, off, err)
+			if err := measure(ctx, o, name, url, how.off, how.batch, &t); err != nil {
+				return fmt.Errorf("%s, storms off %t, %d a call: %w", name, how.off, how.batch, err)
 			}
 		}
 	}
-	fmt.Fprintf(w, "%s alerts come in as fast as eight callers send them, and each of %d contacts is to hear of all of them by %d channels, which take "+
-		"everything at once. Beside it the same with storms switched off, where each alert is a message of its own. The first message is the time from the first "+
-		"event on its way in to the first message given to a channel. Accounted for is what the delivery log has as sent, alone or together with others, of what was to be told.\n\n",
-		table.Thousands(float64(o.Alerts)), o.Contacts, len(ways))
-	return t.Write(w)
+	fmt.Fprintf(w, "%s alerts are sent within one second, whether those before are answered or not, as many checks or an Alertmanager would: one by one, or many in a call. "+
+		"Each of %d contacts is to hear of all of them by %d channels, which take everything at once: %s deliveries in the log. Beside it the same with storms switched off, "+
+		"where each alert is a message of its own. A call is answered when its events, and all that they are to tell, are on disk; all are answered so long after the first was sent. "+
+		"Accounted for is what the delivery log has as sent, alone or together with others, of what was to be told. Events come in by the function that the HTTP edge calls, without HTTP.\n\n",
+		table.Thousands(float64(o.Alerts)), o.Contacts, len(ways), table.Thousands(float64(o.Alerts*o.Contacts*len(ways))))
+	if err := t.Write(w); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return first(ctx, w, o)
+}
+
+// databases are those that are measured.
+var databases = []string{"SQLite", "PostgreSQL"}
+
+// database is an empty one.
+func (o Options) database(ctx context.Context, kind, name string) (string, error) {
+	if kind == "PostgreSQL" {
+		return o.Postgres(ctx)
+	}
+	return "sqlite:" + filepath.Join(o.Dir, name+".db"), nil
 }
 
 // furnish makes a source and contacts who are told of everything by three channels;
@@ -149,49 +169,87 @@ func (c taker) SendAll(_ context.Context, msgs []channel.Message) []error {
 	return make([]error, len(msgs))
 }
 
-func measure(ctx context.Context, o Options, name, url string, off bool, t *table.Table) (err error) {
+// hub is what takes events and tells of them.
+type hub struct {
+	*dispatch.Service
+	db   *store.DB
+	got  *seen
+	stop func()
+
+	before int // was told before
+}
+
+// start starts one that has told somebody of something before, by another source, and
+// nothing for a while since.
+func start(ctx context.Context, o Options, url string, off bool) (*hub, error) {
 	db, err := store.Open(ctx, store.Options{URL: url, Node: "bench", Exclusive: true})
 	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	if err := furnish(ctx, db, o.Contacts, false); err != nil {
-		return err
+		return nil, err
 	}
 	set := config.Defaults()
 	set.Storm.Off = off
-	if err := db.SaveSettings(ctx, set); err != nil {
-		return err
+	err = errors.Join(furnish(ctx, db, o.Contacts, false), db.SaveSettings(ctx, set),
+		db.SaveSource(ctx, source.Source{ID: "other", Name: "other", Kind: "nagios", TokenHash: "o", CreatedAt: time.Now()}))
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	s := dispatch.New(db, dispatch.Options{})
-	got := &seen{got: map[string]int{}}
+	h := &hub{Service: dispatch.New(db, dispatch.Options{}), db: db, got: &seen{got: map[string]int{}}}
 	var channels []channel.Channel
 	for _, c := range ways {
-		channels = append(channels, taker{c, got})
+		channels = append(channels, taker{c, h.got})
 	}
 	work := delivery.NewWorker(db, channels, delivery.WorkerOptions{})
 	db.OnWake("delivery", work.Wake)
 	running, stop := context.WithCancel(ctx)
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context) error{s.Run, s.RunStorms, work.Run} {
+	for _, loop := range []func(context.Context) error{h.Run, h.RunStorms, work.Run} {
 		loops.Go(func() { _ = loop(running) })
 	}
-	defer loops.Wait()
-	defer stop()
-	// The first transaction loads the directory, which is no part of a storm.
-	if _, err := s.Receive(ctx, "s", []alert.Event{problem("warm-up", alert.Recovery, alert.Up)}); err != nil {
+	h.stop = func() {
+		stop()
+		loops.Wait()
+		_ = db.Close()
+	}
+	// What is done for the first time only is no part of a storm.
+	for range 2 {
+		if _, err := h.Receive(ctx, "other", []alert.Event{problem("warm-up", alert.Problem, alert.Down)}); err != nil {
+			h.stop()
+			return nil, err
+		}
+	}
+	if h.before, err = settled(ctx, db, 1); err != nil {
+		h.stop()
+		return nil, err
+	}
+	<-time.After(1500 * time.Millisecond)
+	h.got.mu.Lock()
+	h.got.first, h.got.got, h.got.many = time.Time{}, map[string]int{}, 0
+	h.got.mu.Unlock()
+	return h, nil
+}
+
+func measure(ctx context.Context, o Options, name, url string, off bool, batch int, t *table.Table) error {
+	h, err := start(ctx, o, url, off)
+	if err != nil {
 		return err
 	}
-	begin := time.Now()
-	if err := rain(ctx, s, o.Alerts, begin); err != nil {
+	defer h.stop()
+	begin, used := time.Now(), processor()
+	took, err := rain(ctx, h.Service, o.Alerts, batch)
+	if err != nil {
 		return err
 	}
 	in := time.Since(begin)
 	want := o.Alerts * o.Contacts * len(ways)
-	sent, err := settled(ctx, db, want)
+	if err := quiet(ctx, h.db, want); err != nil {
+		return err
+	}
+	used = processor() - used
+	sent, err := settled(ctx, h.db, want)
 	if err != nil {
 		return err
 	}
+	got := h.got
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	var each []int
@@ -209,64 +267,84 @@ func measure(ctx context.Context, o Options, name, url string, off bool, t *tabl
 		spread = fmt.Sprintf("%d to %d", each[0], each[len(each)-1])
 	}
 	word := map[bool]string{false: "on", true: "off"}[off]
-	t.Add(name, word, table.Thousands(float64(want)), table.Thousands(float64(total)), spread, fmt.Sprint(got.many), table.Thousands(float64(sent)),
-		fmt.Sprintf("%.2f s", in.Seconds()), fmt.Sprintf("%d ms", got.first.Sub(begin).Milliseconds()), fmt.Sprintf("%.1f s", got.last.Sub(begin).Seconds()))
+	slices.Sort(took)
+	t.Add(name, word, fmt.Sprint(batch), table.Thousands(float64(total)), spread, fmt.Sprint(got.many), table.Thousands(float64(sent-h.before)),
+		ms(took[len(took)/2]), ms(took[len(took)*99/100]), fmt.Sprintf("%.2f s", in.Seconds()),
+		fmt.Sprintf("%.1f s", got.last.Sub(begin).Seconds()), fmt.Sprintf("%.1f s", used.Seconds()))
 	return nil
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
+
+// processor is how much processor time this process has taken.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func problem(host string, typ alert.Type, state alert.State) alert.Event {
 	return alert.Event{Object: alert.Object{Host: host}, Type: typ, State: state, Output: "CRITICAL - Host Unreachable", Origin: alert.FromEngine, Time: time.Now()}
 }
 
-// rain has the alerts come in, spread over a second, from eight callers.
-func rain(ctx context.Context, s *dispatch.Service, n int, begin time.Time) error {
-	const callers = 8
-	failed := make(chan error, callers)
-	for c := range callers {
-		go func() {
-			for i := c; i < n; i += callers {
-				due := begin.Add(time.Second * time.Duration(i) / time.Duration(n))
-				if wait := time.Until(due); wait > 0 {
-					<-time.After(wait)
-				}
-				if _, err := s.Receive(ctx, "s", []alert.Event{problem(fmt.Sprintf("host%05d", i), alert.Problem, alert.Down)}); err != nil {
-					failed <- err
-					return
-				}
-			}
-			failed <- nil
-		}()
+// aSecond is how many alerts a storm has in a second.
+const aSecond = 2800
+
+// rain has the alerts come in, so many in a second and so many in a call, whether
+// those before are answered or not. It answers how long each call took.
+func rain(ctx context.Context, s *dispatch.Service, n, batch int) ([]time.Duration, error) {
+	begin := time.Now()
+	calls := (n + batch - 1) / batch
+	took, failed := make([]time.Duration, calls), make([]error, calls)
+	var open sync.WaitGroup
+	for c := range calls {
+		var events []alert.Event
+		for i := c * batch; i < min(n, (c+1)*batch); i++ {
+			events = append(events, problem(fmt.Sprintf("host%05d", i), alert.Problem, alert.Down))
+		}
+		if wait := time.Until(begin.Add(time.Second * time.Duration(c*batch) / aSecond)); wait > 0 {
+			<-time.After(wait)
+		}
+		open.Go(func() {
+			sent := time.Now()
+			_, failed[c] = s.Receive(ctx, "s", events)
+			took[c] = time.Since(sent)
+		})
 	}
-	var first error
-	for range callers {
-		if err := <-failed; err != nil && first == nil {
-			first = err
+	open.Wait()
+	return took, errors.Join(failed...)
+}
+
+// quiet waits until all that was to be told is.
+func quiet(ctx context.Context, db *store.DB, want int) error {
+	deadline := time.Now().Add(10 * time.Minute)
+	for {
+		q, err := db.QueueFigures(ctx)
+		if err != nil {
+			return err
+		}
+		open := q.Waiting + q.Handed
+		if open == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d still wait", open, want)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for messages: %w", ctx.Err())
 		}
 	}
-	return first
 }
 
 // settled waits until all that was to be told is, and answers how much that is by
 // the delivery log.
 func settled(ctx context.Context, db *store.DB, want int) (int, error) {
-	deadline := time.Now().Add(10 * time.Minute)
-	for {
-		q, err := db.QueueFigures(ctx)
-		if err != nil {
-			return 0, err
-		}
-		open := q.Waiting + q.Handed
-		if open == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("%d of %d still wait", open, want)
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for messages: %w", ctx.Err())
-		}
+	if err := quiet(ctx, db, want); err != nil {
+		return 0, err
 	}
 	sent := 0
 	for cursor := ""; ; {

@@ -38,6 +38,9 @@ func (db *DB) ClaimDeliveries(ctx context.Context, c delivery.Claim) ([]delivery
 		` AND due <= `+now+` AND (expires = 0 OR expires > `+now+`)`+users+` ORDER BY due, id LIMIT $3`+db.d.skipLocked+`)
 		UPDATE delivery SET attempt = attempt + 1, due = `+db.d.clock("$4")+` WHERE `+db.d.among("id", "SELECT id FROM ready")+
 		` RETURNING `+deliveryColumns, args...)
+	if db.turns != nil {
+		db.turns.looked(c.Channel, len(ds) > 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries of %s: %w", c.Channel, err)
 	}
@@ -219,6 +222,9 @@ func (db *DB) NextDue(ctx context.Context, c delivery.Claim) (due, now time.Time
 	var at, ms int64
 	err = db.reads.row(ctx, "SELECT due, CAST("+clock+" AS BIGINT) FROM delivery WHERE channel = $1 AND "+unfinishedSQL+
 		" AND (expires = 0 OR expires > "+clock+")"+users+" ORDER BY due LIMIT 1", args, &at, &ms)
+	if db.turns != nil && (err != nil || at > ms) {
+		db.turns.looked(c.Channel, false)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return due, now, nil
 	} else if err != nil {

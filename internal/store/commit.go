@@ -17,6 +17,9 @@ import (
 // to resolve a deadlock: it must keep nothing from a run that failed. On SQLite
 // ctx ends only the waiting for a turn.
 func (db *DB) Commit(ctx context.Context, fn func(ctx context.Context, tx dispatch.Tx) error) error {
+	if db.turns != nil {
+		db.turns.yield(ctx)
+	}
 	return db.write(ctx, func(ctx context.Context, w *work) error {
 		t := &tx{work: w, held: map[string]bool{}, bare: map[string]bool{}}
 		if err := t.begin(ctx); err != nil {
@@ -27,6 +30,10 @@ func (db *DB) Commit(ctx context.Context, fn func(ctx context.Context, tx dispat
 		}
 		if t.changes != nil {
 			db.recall.keep(t.read, t.changes)
+			db.paces.put(t.paces)
+			if db.turns != nil {
+				db.turns.await(t.changes)
+			}
 		}
 		return t.dropBare(ctx)
 	})
@@ -42,6 +49,7 @@ type tx struct {
 	bare    map[string]bool             // objects made by lockObjects that nobody has written yet
 	read    map[string]*dispatch.Record // as they were before, of those that were not recalled; see recall
 	changes *dispatch.Changes           // what was written
+	paces   map[string]keptPace         // likewise, of places
 }
 
 // begin reads what nearly every transaction asks for, in one round trip.

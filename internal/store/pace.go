@@ -17,9 +17,17 @@ import (
 //
 // On PostgreSQL whoever is first at a new place makes an empty row of it, so that
 // there is something to hold; both are done in ascending order, as with objects.
+// Where this node has written all of them before, they are there.
 func (t *tx) Paces(ctx context.Context, places []string) (map[string]storm.Pace, error) {
 	keys := distinct(places)
 	found := make(map[string]storm.Pace, len(keys))
+	if t.db.recall != nil { // nobody else writes
+		for _, k := range keys {
+			if p, ok := t.db.paces.take(k, ""); ok {
+				found[k] = p
+			}
+		}
+	}
 	for len(found) < len(keys) {
 		missing := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { _, ok := found[k]; return ok })
 		if err := t.readPaces(ctx, missing, found); err != nil {
@@ -31,13 +39,15 @@ func (t *tx) Paces(ctx context.Context, places []string) (map[string]storm.Pace,
 					found[k] = storm.Pace{}
 				}
 			}
-		} // else one that is missing was pruned between the two statements, and is made anew
+		} else { // what is missing was pruned meanwhile, and is made anew
+			t.db.paces.drop(missing)
+		}
 	}
 	return found, nil
 }
 
 func (t *tx) readPaces(ctx context.Context, places []string, found map[string]storm.Pace) error {
-	if t.db.d.engine == enginePostgres {
+	if t.db.d.engine == enginePostgres && !t.db.paces.has(places) {
 		err := t.db.t.barePaces.write(ctx, t, len(places), func(i int, args []any) []any { return append(args, places[i], millis(t.now)) })
 		if err != nil {
 			return err
@@ -48,9 +58,15 @@ func (t *tx) readPaces(ctx context.Context, places []string, found map[string]st
 		if err := s.Scan(&place, &body); err != nil {
 			return err
 		}
-		p, err := decodePace(body)
-		if err != nil {
-			return fmt.Errorf("%s: %w", place, err)
+		p, kept := storm.Pace{}, false
+		if body != "" {
+			p, kept = t.db.paces.take(place, body)
+		}
+		if !kept {
+			var err error
+			if p, err = decodePace(body); err != nil {
+				return fmt.Errorf("%s: %w", place, err)
+			}
 		}
 		found[place] = p
 		return nil
@@ -69,9 +85,14 @@ func decodePace(body string) (p storm.Pace, err error) {
 
 func (t *tx) writePaces(ctx context.Context, c *dispatch.Changes) error {
 	places := slices.Sorted(maps.Keys(c.Paces))
+	if t.paces == nil {
+		t.paces = make(map[string]keptPace, len(places))
+	}
 	return t.db.t.pace.write(ctx, t, len(places), func(i int, args []any) []any {
 		p := c.Paces[places[i]]
-		return append(args, places[i], encodeJSON(p), millis(p.Next()), millis(t.now))
+		body := encodeJSON(p)
+		t.paces[places[i]] = keptPace{body, p}
+		return append(args, places[i], body, millis(p.Next()), millis(t.now))
 	})
 }
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -74,6 +75,63 @@ func TestPlacesAreRemembered(t *testing.T) {
 			ok(t, err)
 			same(t, "places", n, 4)
 		})
+	})
+}
+
+// What a hub has written it need not read, and it knows no more of it than is there.
+func TestPlacesAreRememberedAsTheyWereCommitted(t *testing.T) {
+	path := "sqlite:" + oddPath(t)
+	hub, err := store.Open(t.Context(), store.Options{URL: path, Node: "hub", Exclusive: true})
+	ok(t, err)
+	t.Cleanup(func() { ok(t, hub.Close()) })
+	all := []string{"email|a", "email|b"}
+	write(t, hub, dispatch.Changes{Paces: map[string]storm.Pace{"email|a": stormy(time.Hour), "email|b": stormy(2 * time.Hour)}})
+	want := paces(t, openURL(t, path), all...)
+	as := func(what string) {
+		t.Helper()
+		for _, again := range []string{"", ", asked again"} { // it was not written, so it is read
+			if d := cmp.Diff(want, paces(t, hub, all...)); d != "" {
+				t.Fatal(what+again, d)
+			}
+		}
+	}
+	as("as it was written")
+	change := func(p storm.Pace) storm.Pace {
+		p.Left, p.Kinds[0].Storm.Count, p.Kinds[0].Storm.Due = p.Left-1, 7, p.Kinds[0].Storm.Due.Add(time.Second)
+		return p
+	}
+	wrong := errors.New("it goes wrong")
+	err = hub.Commit(t.Context(), func(ctx context.Context, tx dispatch.Tx) error {
+		found, err := tx.Paces(ctx, all)
+		ok(t, err)
+		ok(t, tx.Write(ctx, &dispatch.Changes{Paces: map[string]storm.Pace{"email|a": change(found["email|a"])}}))
+		change(found["email|b"])
+		return wrong
+	})
+	wants(t, err, wrong)
+	as("when a transaction went wrong")
+
+	found := paces(t, hub, all...)
+	want["email|a"] = change(found["email|a"])
+	write(t, hub, dispatch.Changes{Paces: map[string]storm.Pace{"email|a": want["email|a"]}})
+	want = paces(t, openURL(t, path), all...)
+	as("when it was changed")
+
+	b := change(want["email|b"])
+	write(t, openURL(t, path), dispatch.Changes{Paces: map[string]storm.Pace{"email|b": b}})
+	want["email|b"] = b
+	as("when another process wrote")
+}
+
+// A place that was forgotten meanwhile is a new one, also to who has known it.
+func TestAPlaceThatWasForgottenIsNew(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		write(t, db, dispatch.Changes{Paces: map[string]storm.Pace{"email|a": stormy(time.Hour), "email|b": stormy(time.Hour)}})
+		ok(t, store.Exec(t.Context(), db, "DELETE FROM pace WHERE place = 'email|a'"))
+		want := map[string]storm.Pace{"email|a": {}, "email|b": stormy(time.Hour)}
+		if d := cmp.Diff(want, paces(t, db, "email|a", "email|b")); d != "" {
+			t.Fatal(d)
+		}
 	})
 }
 

@@ -17,7 +17,8 @@ import (
 // changes SQLite's data_version, and then nothing of it counts any more.
 type recall struct {
 	kept    map[string]dispatch.Record
-	version int64 // SQLite's data_version that kept belongs to
+	version int64      // SQLite's data_version that kept belongs to
+	paces   *keptPaces // are forgotten with it
 }
 
 // The bounds of what is kept: some 20 MB at worst, a tenth of it as a rule.
@@ -45,6 +46,7 @@ func (r *recall) begin(ctx context.Context, q querier) error {
 func (r *recall) forget() {
 	if r != nil {
 		clear(r.kept)
+		r.paces.forget()
 	}
 }
 

@@ -53,8 +53,9 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		return fmt.Errorf("open the database %s: %w", path, err)
 	}
 	if exclusive {
-		db.recall = &recall{kept: map[string]dispatch.Record{}}
+		db.recall = &recall{kept: map[string]dispatch.Record{}, paces: &db.paces}
 		w.recall = db.recall
+		db.turns = &turns{}
 	}
 	db.writer = w
 	if db.reads, err = db.readSQLite(path, toRead, max(4, 2*runtime.GOMAXPROCS(0))); err != nil {

@@ -37,7 +37,7 @@ type Options struct {
 	// beside SQLite, the file secret.key in the data folder, which who serves makes; and
 	// beside PostgreSQL none.
 	Secrets vault.Source
-	Log       *slog.Logger // nil: none
+	Log     *slog.Logger // nil: none
 }
 
 // DB is an open database. Its methods may be called from any goroutine.
@@ -54,6 +54,8 @@ type DB struct {
 	settings keptSettings
 	closings keptDays
 	recall   *recall // of the hub that serves from SQLite; else nil
+	turns    *turns  // likewise
+	paces    keptPaces
 	vault    safe
 	wakes    wakes
 	stop     context.CancelFunc
@@ -77,6 +79,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{}), vault: safe{source: o.Secrets}}
 	db.wakes.init()
+	db.paces.kept = map[string]keptPace{}
 	kind, _, _ := strings.Cut(o.URL, ":")
 	var err error
 	switch kind {

@@ -102,64 +102,64 @@ func (r Rules) Kind(o *alert.Object) string {
 // was told yet.
 type Pace struct {
 	Bucket
-	To    To         `json:"to"`
-	Kinds []KindPace `json:"kinds"`
-	Holds []Hold     `json:"holds"` // what is held back there, at most MaxHolds
-	Past  []Storm    `json:"past"`  // storms and holds that are over, at most MaxPast: their messages may still be brought up to date
+	To    To         `json:"to,omitzero"`
+	Kinds []KindPace `json:"kinds,omitzero"`
+	Holds []Hold     `json:"holds,omitzero"` // what is held back there, at most MaxHolds
+	Past  []Storm    `json:"past,omitzero"`  // storms and holds that are over, at most MaxPast: their messages may still be brought up to date
 }
 
 // To is who or what is told at a place, as a delivery has it.
 type To struct {
-	ContactID       string `json:"contact_id"`
-	ContactName     string `json:"contact_name"`
-	UserID          string `json:"user_id"`
-	Channel         string `json:"channel"`
-	Destination     string `json:"destination"`
-	DestinationName string `json:"destination_name"`
+	ContactID       string `json:"contact_id,omitzero"`
+	ContactName     string `json:"contact_name,omitzero"`
+	UserID          string `json:"user_id,omitzero"`
+	Channel         string `json:"channel,omitzero"`
+	Destination     string `json:"destination,omitzero"`
+	DestinationName string `json:"destination_name,omitzero"`
 }
 
 // KindPace is what is remembered of one kind at a place.
 type KindPace struct {
 	Bucket
-	Key   string    `json:"key"`
-	Last  time.Time `json:"last"`  // when something of it came last
-	Storm *Storm    `json:"storm"` // nil: none
+	Key   string    `json:"key,omitzero"`
+	Last  time.Time `json:"last,omitzero"`  // when something of it came last
+	Storm *Storm    `json:"storm,omitzero"` // nil: none
 }
 
 // Storm is one that is going on at a place.
 type Storm struct {
-	ID     string    `json:"id"` // of all of its messages
-	Began  time.Time `json:"began"`
-	Digest string    `json:"digest"` // the message that collects now; empty: none
-	Quiet  bool      `json:"quiet"`  // it only brings up to date what is shown
-	First  time.Time `json:"first"`  // when it began to collect
-	Due    time.Time `json:"due"`    // when it is to be told
-	Crowd  bool      `json:"crowd"`  // it began because the place had enough of all kinds, not of this one
-	Reason string    `json:"reason"` // of its messages, as route.Reason
-	Words  string    `json:"words"`  // what it is of, for people: "source nagios"
-	Calm   int       `json:"calm"`   // Rules.CalmFor of its kind, in seconds
-	Count  int       `json:"count"`  // how much it collected. Each message is made of all of it, so that is bounded
-	About  About     `json:"about"`  // the latest of it
+	ID     string    `json:"id,omitzero"` // of all of its messages
+	Began  time.Time `json:"began,omitzero"`
+	Digest string    `json:"digest,omitzero"` // the message that collects now; empty: none
+	Quiet  bool      `json:"quiet,omitzero"`  // it only brings up to date what is shown
+	First  time.Time `json:"first,omitzero"`  // when it began to collect
+	Due    time.Time `json:"due,omitzero"`    // when it is to be told
+	Crowd  bool      `json:"crowd,omitzero"`  // it began because the place had enough of all kinds, not of this one
+	Reason string    `json:"reason,omitzero"` // of its messages, as route.Reason
+	Words  string    `json:"words,omitzero"`  // what it is of, for people: "source nagios"
+	Calm   int       `json:"calm,omitzero"`   // Rules.CalmFor of its kind, in seconds
+	Count  int       `json:"count,omitzero"`  // how much it collected. Each message is made of all of it, so that is bounded
+	About  About     `json:"about,omitzero"`  // the latest of it
 }
 
 // About is what a message is hung on: an event that is kept, its object and alert.
 type About struct {
-	EventID  string `json:"event_id"`
-	ObjectID string `json:"object_id"`
-	AlertID  string `json:"alert_id"`
+	EventID  string `json:"event_id,omitzero"`
+	ObjectID string `json:"object_id,omitzero"`
+	AlertID  string `json:"alert_id,omitzero"`
 }
 
 // Hold is what is held back at a place until one moment, which is the Due of its
 // one message.
 type Hold struct {
-	Until time.Time `json:"until"`
-	Storm Storm     `json:"storm"`
+	Until time.Time `json:"until,omitzero"`
+	Storm Storm     `json:"storm,omitzero"`
 }
 
 // Bucket holds what may be told one by one, which comes back with time.
 type Bucket struct {
-	Left float64   `json:"left"`
-	At   time.Time `json:"at"` // zero: it was never used, so it is full
+	Left float64   `json:"left,omitzero"`
+	At   time.Time `json:"at,omitzero"` // zero: it was never used, so it is full
 }
 
 // fill brings a bucket up to date.
