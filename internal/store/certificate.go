@@ -11,18 +11,19 @@ import (
 	"tocsin/internal/fault"
 )
 
-func scanCertificate(s scanner) (cert.Kept, error) {
-	var k cert.Kept
+func (db *DB) scanCertificate(s scanner) (k cert.Kept, err error) {
 	var since, until, asked, next, problemAt int64
-	err := s.Scan(&k.Name, &k.Chain, &k.Key, &since, &until, &asked, &k.Tries, &next, &k.Problem, &k.Mend, &problemAt)
+	if err := s.Scan(&k.Name, &k.Chain, &k.Key, &since, &until, &asked, &k.Tries, &next, &k.Problem, &k.Mend, &problemAt); err != nil {
+		return k, err
+	}
 	k.Asked = asked > 0
 	k.Since, k.Until, k.Next, k.ProblemAt = fromMillis(since), fromMillis(until), fromMillis(next), fromMillis(problemAt)
-	return k, err
+	return k, db.open(certificateKey, k.Name, k.Key, &k.Key)
 }
 
 // Certificates lists what is kept, private keys included.
 func (db *DB) Certificates(ctx context.Context) ([]cert.Kept, error) {
-	list, err := collect(ctx, db.reads, scanCertificate,
+	list, err := collect(ctx, db.reads, db.scanCertificate,
 		"SELECT name, chain, private_key, since, until, asked, tries, next, problem, mend, problem_at FROM certificate ORDER BY name")
 	if err != nil {
 		return nil, fmt.Errorf("list certificates: %w", err)
@@ -50,10 +51,14 @@ func (db *DB) TakeCertificate(ctx context.Context, name, node string, now, until
 // SaveCertificate keeps a new certificate, forgets what went wrong, and gives its
 // order back.
 func (db *DB) SaveCertificate(ctx context.Context, k cert.Kept) error {
+	sealed, err := db.sealed(k.Name, certificateKey, k.Key)
+	if err != nil {
+		return err
+	}
 	return db.plain(ctx, "save the certificate of "+k.Name, `INSERT INTO certificate (name, chain, private_key, since, until) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (name) DO UPDATE SET chain = excluded.chain, private_key = excluded.private_key, since = excluded.since, until = excluded.until,
 		node = '', busy = 0, asked = 0, tries = 0, next = 0, problem = '', mend = '', problem_at = 0`,
-		k.Name, k.Chain, k.Key, millis(k.Since), millis(k.Until))
+		k.Name, k.Chain, sealed[0], millis(k.Since), millis(k.Until))
 }
 
 // NoteCertificate keeps what went wrong with an order, and gives it back.
@@ -87,17 +92,23 @@ func (db *DB) ACMEAccount(ctx context.Context, directory, key string) (string, e
 		if key == "" {
 			return "", nil
 		}
+		sealed, err := db.sealed(directory, acmeKey, key)
+		if err != nil {
+			return "", err
+		}
 		err = db.write(ctx, func(ctx context.Context, w *work) (err error) {
-			if _, err = w.exec(ctx, "INSERT INTO acme_account (directory, private_key) VALUES ($1, $2) ON CONFLICT (directory) DO NOTHING", directory, key); err == nil {
+			if _, err = w.exec(ctx, "INSERT INTO acme_account (directory, private_key) VALUES ($1, $2) ON CONFLICT (directory) DO NOTHING", directory, sealed[0]); err == nil {
 				had, err = one(ctx, w, scanText, query, directory)
 			}
 			return err
 		})
-	}
-	if err != nil {
+		if err != nil {
+			return "", fmt.Errorf("keep the account at the CA: %w", err)
+		}
+	} else if err != nil {
 		return "", fmt.Errorf("read the account at the CA: %w", err)
 	}
-	return had, nil
+	return had, db.open(acmeKey, directory, had, &had)
 }
 
 // SaveChallenge keeps what a CA will ask for until it expires, and forgets what has.

@@ -28,6 +28,8 @@ const (
 	pushPrivate      = "push_key.private"
 	visitorAddress   = "visitor.address"
 	visitorSecret    = "visitor.secret"
+	certificateKey   = "certificate.private_key"
+	acmeKey          = "acme_account.private_key"
 )
 
 // secretColumn is one of them as SQL knows it.
@@ -50,6 +52,8 @@ func secretColumns() []secretColumn {
 		{pushPrivate, "push_key", "id", "private", false},
 		{visitorAddress, "visitor", "id", "address", false},
 		{visitorSecret, "visitor", "id", "secret", true},
+		{certificateKey, "certificate", "name", "private_key", false},
+		{acmeKey, "acme_account", "directory", "private_key", false},
 	}
 }
 
