@@ -70,7 +70,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.version(),
+	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	return root
 }
@@ -137,16 +137,6 @@ func (c *cli) demo() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "host:port to listen on")
 	return cmd
-}
-
-func (c *cli) version() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(c.out, "tocsin "+app.Version)
-			return err
-		},
-	}
 }
 
 // noArgs and oneName say what was wrong in the words of the command.

@@ -148,6 +148,17 @@ func (s *Sender) Test(ctx context.Context, set mail.Settings, l mail.Letter) mai
 	return r
 }
 
+// Try connects by settings that need not be saved, signs in and takes leave: nothing is
+// sent. The error is for people, with the mend.
+func (s *Sender) Try(ctx context.Context, set mail.Settings) error {
+	n, err := s.dial(ctx, &set)
+	if err != nil {
+		return errors.New(words(&set, err))
+	}
+	n.quit()
+	return nil
+}
+
 // well says that the server takes letters. The lock is held.
 func (s *Sender) well(at time.Time) {
 	if !s.state.Failing.IsZero() {

@@ -77,3 +77,42 @@ func (c *Channel) Check(ctx context.Context, settings chat.Settings) (Seen, erro
 	slices.Sort(teams)
 	return Seen{UserID: me.ID, UserName: me.Username, Bot: me.Bot, Teams: teams}, nil
 }
+
+// Look asks, as the bot, who it is and whether there is the channel of a room, and posts
+// nothing. Of a room with a webhook nothing can be asked: detail is empty then. err is
+// about what stands in the way, with what mends it.
+func (c *Channel) Look(ctx context.Context, room chat.Room) (detail string, err error) {
+	s, err := c.sight(ctx)
+	if err != nil {
+		return "", err
+	}
+	d, err := c.roomTarget(s.settings, room)
+	if err != nil || d.webhook {
+		return "", err
+	}
+	me, err := c.who(ctx, &d.server)
+	if err == nil {
+		_, err = c.channelOf(ctx, d)
+	}
+	if err != nil {
+		return "", errors.New(diagnose(err, d.server.host(), d.name, false).words)
+	}
+	return "@" + me.Username + " finds " + room.Team + "/" + room.Channel, nil
+}
+
+// Bot asks who the bot is, for where there is no room yet.
+func (c *Channel) Bot(ctx context.Context) (username string, err error) {
+	s, err := c.sight(ctx)
+	if err != nil {
+		return "", err
+	}
+	d, err := c.roomTarget(s.settings, chat.Room{ID: "bot", Name: "the bot", Kind: chat.Bot})
+	if err != nil {
+		return "", err
+	}
+	me, err := c.who(ctx, &d.server)
+	if err != nil {
+		return "", errors.New(diagnose(err, d.server.host(), "", false).words)
+	}
+	return me.Username, nil
+}
