@@ -62,6 +62,7 @@ bench: bench-packages build ## measure, print tables, write docs/benchmarks.md
 .PHONY: soak
 soak: bench-packages build ## kill -9 the hub 100 times while events come in
 	go run ./bench -bin bin/tocsin -parts kill
+	TOCSIN_TEST_CUTS=all go test -count=1 -timeout 30m -run PowerCut -v ./test/keep # at every sync of a recorded run
 
 .PHONY: pictures
 pictures: test-packages ## take the pictures of docs/images anew
