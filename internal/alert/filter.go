@@ -24,3 +24,11 @@ type Counts struct {
 	ResolvedToday int           // since midnight UTC
 	ByState       map[State]int // of open alerts
 }
+
+// TimelineFilter names a timeline and a page of it: that of an alert, or of an object
+// where AlertID is empty.
+type TimelineFilter struct {
+	AlertID, ObjectID string
+	Cursor            string // next of the page before; empty: the newest
+	Limit             int    // 1 to 500, 100 when none is given
+}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -449,6 +450,21 @@ func TestLists(t *testing.T) {
 			if d := cmp.Diff(c.Events[0], es[0]); d != "" {
 				t.Fatal(d)
 			}
+			var paged []alert.Event
+			for at := (alert.TimelineFilter{ObjectID: c.Objects[0].ID, Limit: 3}); ; {
+				items, next, err := db.Timeline(ctx, at)
+				ok(t, err)
+				paged = append(paged, items...)
+				if at.Cursor = next; next == "" {
+					break
+				}
+			}
+			slices.Reverse(paged)
+			if d := cmp.Diff(es, paged); d != "" {
+				t.Fatal("page by page it is another: " + d)
+			}
+			_, _, err = db.Timeline(ctx, alert.TimelineFilter{AlertID: c.Alerts[0].ID, Cursor: "nonsense"})
+			wants(t, err, fault.ErrCursor)
 			one, err := db.Event(ctx, es[0].ID)
 			ok(t, err)
 			if d := cmp.Diff(es[0], one); d != "" {

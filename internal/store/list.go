@@ -175,20 +175,40 @@ func (db *DB) Event(ctx context.Context, id string) (alert.Event, error) {
 // Events is a timeline, oldest first: of an alert, or of an object when
 // alertID is empty. Of more than limit (1 to 500) the newest are answered.
 func (db *DB) Events(ctx context.Context, alertID, objectID string, limit int) ([]alert.Event, error) {
+	events, _, err := db.Timeline(ctx, alert.TimelineFilter{AlertID: alertID, ObjectID: objectID, Limit: limit})
+	slices.Reverse(events)
+	return events, err
+}
+
+// Timeline answers a timeline page by page, the newest first. fault.ErrCursor for a
+// cursor that is none.
+func (db *DB) Timeline(ctx context.Context, f alert.TimelineFilter) (items []alert.Event, next string, err error) {
 	var c conditions
-	if alertID != "" {
-		c.add("e.alert_id = " + c.arg(alertID))
+	if f.AlertID != "" {
+		c.add("e.alert_id = " + c.arg(f.AlertID))
 	} else {
-		id := c.arg(objectID)
+		id := c.arg(f.ObjectID)
 		c.add(db.d.among("e.id", "SELECT id FROM event WHERE "+db.d.among("alert_id", "SELECT id FROM alert WHERE object_id = "+id)+
 			" UNION ALL SELECT id FROM event WHERE alert_id = '' AND object_id = "+id))
 	}
-	query := "SELECT " + orNone(objectColumns) + ", " + eventColumns + " FROM event e LEFT JOIN object o ON o.id = e.object_id" +
-		c.String() + " ORDER BY e.received DESC, e.id DESC LIMIT " + c.arg(int64(pageLimit(limit)))
-	events, err := collect(ctx, db.reads, scanEvent, query, c.args...)
-	if err != nil {
-		return nil, fmt.Errorf("read a timeline: %w", err)
+	if f.Cursor != "" {
+		at, err := parseCursor("timeline", f.Cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		c.add("(e.received, e.id) < (" + c.arg(at.At) + ", " + c.arg(at.ID) + ")")
 	}
-	slices.Reverse(events)
-	return events, nil
+	limit := pageLimit(f.Limit)
+	query := "SELECT " + orNone(objectColumns) + ", " + eventColumns + " FROM event e LEFT JOIN object o ON o.id = e.object_id" +
+		c.String() + " ORDER BY e.received DESC, e.id DESC LIMIT " + c.arg(int64(limit+1))
+	items, err = collect(ctx, db.reads, scanEvent, query, c.args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("read a timeline: %w", err)
+	}
+	if len(items) > limit {
+		items = items[:limit]
+		last := &items[limit-1]
+		next = cursor{List: "timeline", At: millis(last.Received), ID: last.ID}.String()
+	}
+	return items, next, nil
 }

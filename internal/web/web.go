@@ -59,6 +59,8 @@ type Store interface {
 	Object(ctx context.Context, id string) (alert.Object, error)
 	// Events is a timeline, oldest first: of an alert, or of an object when alertID is empty.
 	Events(ctx context.Context, alertID, objectID string, limit int) ([]alert.Event, error)
+	// Timeline is the same page by page, the newest first; next is empty on the last page.
+	Timeline(ctx context.Context, f alert.TimelineFilter) (items []alert.Event, next string, err error)
 	// AlertDeliveries are those of an alert, or of one event, with their attempts.
 	AlertDeliveries(ctx context.Context, alertID, eventID string) ([]delivery.Delivery, error)
 	// Deliveries lists the newest first.

@@ -90,7 +90,7 @@ type EventOut struct {
 // AlertDetail is an alert with all that happened to it and all who were told.
 type AlertDetail struct {
 	AlertOut
-	Timeline   []EventOut    `json:"timeline" doc:"Oldest first; of more than 500 events the latest"`
+	Timeline   []EventOut    `json:"timeline" doc:"Oldest first; of more than 500 events the latest. /alerts/{id}/events has all"`
 	Deliveries []DeliveryOut `json:"deliveries" doc:"Who was told, how and why; and who was not, and why not"`
 
 	Escalation *EscalationOut `json:"escalation" doc:"How far the policy is while nobody takes it; null: none runs"`
@@ -99,7 +99,7 @@ type AlertDetail struct {
 // ObjectDetail is an object with its latest events.
 type ObjectDetail struct {
 	ObjectOut
-	Timeline []EventOut `json:"timeline" doc:"The latest, oldest first"`
+	Timeline []EventOut `json:"timeline" doc:"The latest 200, oldest first. /objects/{id}/events has all"`
 }
 
 type alertsIn struct {
@@ -165,6 +165,14 @@ func (a *API) alertRoutes() {
 			}
 			return give(out), nil
 		})
+	all := route("alerts", http.MethodGet, "/alerts/{id}/events", "list-alert-events", "The timeline of an alert, the newest first")
+	all.Errors = []int{http.StatusNotFound}
+	register(a, read, all, func(ctx context.Context, in *timelineIn) (*body[list[EventOut]], error) {
+		if _, err := a.d.Store.Alert(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return a.timeline(ctx, alert.TimelineFilter{AlertID: in.ID, Cursor: in.Cursor, Limit: in.Limit})
+	})
 	take := route("alerts", http.MethodPost, "/alerts/{id}/acknowledge", "acknowledge-alert", "Acknowledge an alert")
 	take.Description = "409 when it is acknowledged already, or resolved."
 	take.Errors = []int{http.StatusNotFound, http.StatusConflict}
@@ -218,6 +226,28 @@ func (a *API) alertRoutes() {
 			}
 			return give(ObjectDetail{ObjectOut: objectOut(o), Timeline: each(events, eventOut)}), nil
 		})
+	history := route("alerts", http.MethodGet, "/objects/{id}/events", "list-object-events", "The history of a host or service, the newest first")
+	history.Errors = []int{http.StatusNotFound}
+	register(a, read, history, func(ctx context.Context, in *timelineIn) (*body[list[EventOut]], error) {
+		if _, err := a.d.Store.Object(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return a.timeline(ctx, alert.TimelineFilter{ObjectID: in.ID, Cursor: in.Cursor, Limit: in.Limit})
+	})
+}
+
+// timelineIn names what a timeline is of, and a page of it.
+type timelineIn struct {
+	byID
+	Paging
+}
+
+func (a *API) timeline(ctx context.Context, f alert.TimelineFilter) (*body[list[EventOut]], error) {
+	items, next, err := a.d.Store.Timeline(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return give(list[EventOut]{Items: each(items, eventOut), Next: next}), nil
 }
 
 // ackRequest says who acknowledges, and from where. origin is what a person's
