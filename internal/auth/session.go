@@ -13,6 +13,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/fault"
 )
 
@@ -256,6 +257,12 @@ func (s *Service) SignOut(ctx context.Context) error {
 		return fmt.Errorf("end session: %w", err)
 	}
 	s.sessions.WriteSessionCookie(ctx, c.header, "", time.Time{})
+	if p, ok := From(ctx); ok && p.UserID != "" {
+		e := audit.Entry{Action: "session.signed_out", Subject: audit.Subject{Kind: "user", ID: p.UserID, Name: p.Label()}}
+		if err := s.st.Record(ctx, e); err != nil {
+			return fmt.Errorf("write a sign-out into the audit trail: %w", err)
+		}
+	}
 	if p, ok := From(ctx); ok && p.Session != "" && s.o.SessionEnded != nil {
 		s.o.SessionEnded(p.Session)
 	}

@@ -198,6 +198,7 @@ func TestSettingsValidate(t *testing.T) {
 		"browser_ttl_minutes":  func(s *config.Settings) { s.BrowserTTL = 0 },
 		"collapse_after":       func(s *config.Settings) { s.CollapseAfter = 51 },
 		"retention_days":       func(s *config.Settings) { s.RetentionDays = 0 },
+		"audit_days":           func(s *config.Settings) { s.AuditDays = 0 },
 		"push_subject":         func(s *config.Settings) { s.PushSubject = "mailto:root@localhost" },
 		"push_proxy":           func(s *config.Settings) { s.PushProxy = "http://me:secret@proxy:3128" },
 		"push_hosts[1]":        func(s *config.Settings) { s.PushHosts = []string{"push.example.org:8443", "https://x"} },

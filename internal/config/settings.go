@@ -16,6 +16,8 @@ type Settings struct {
 	CollapseAfter int `json:"collapse_after"`
 	// RetentionDays is how long resolved alerts and their timelines are kept.
 	RetentionDays int `json:"retention_days"`
+	// AuditDays is how long the audit trail is kept.
+	AuditDays int `json:"audit_days"`
 	// AckSticky is the default of Acknowledge: it stays until recovery.
 	AckSticky bool `json:"ack_sticky"`
 	// SourceQuietMinutes after which a source that said nothing is warned of in
@@ -75,6 +77,7 @@ func Defaults() Settings {
 		BrowserTTL:         480,
 		CollapseAfter:      5,
 		RetentionDays:      400,
+		AuditDays:          400,
 		AckSticky:          true,
 		SourceQuietMinutes: 0,
 

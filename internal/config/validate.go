@@ -35,6 +35,7 @@ func (s Settings) Validate() error {
 		within("browser_ttl_minutes", s.BrowserTTL, 1, 7*24*60, "1 to 10080 minutes (a week)"),
 		within("collapse_after", s.CollapseAfter, 1, 50, "1 to 50"),
 		within("retention_days", s.RetentionDays, 1, 3650, "1 to 3650 days"),
+		within("audit_days", s.AuditDays, 1, 3650, "1 to 3650 days"),
 		within("source_quiet_minutes", s.SourceQuietMinutes, 0, 30*24*60, "0 to 43200 minutes; 0 never warns"),
 		within("mattermost_ttl_minutes", s.MattermostTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
 		within("mail_ttl_minutes", s.MailTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/audit"
 	"tocsin/internal/config"
 	"tocsin/internal/delivery"
 	"tocsin/internal/escalation"
@@ -72,6 +73,7 @@ type Changes struct {
 	Snoozes    []Snooze             // insert or update, by alert and contact
 	EndSnoozes []string             // ids of alerts: delete their snoozes
 	Live       []live.Frame         // append to the live log
+	Trail      []audit.Entry        // append to the audit trail
 	Sources    map[string]time.Time // source id to the time of its last event
 	Silent     map[string]time.Time // source id to since when it is silent, zero when it is no longer
 	Traces     map[string]string    // event id to the span below which its deliveries are traced; nil while nothing is

@@ -105,6 +105,7 @@ type request struct {
 	snooze   *snoozeCall // instead of events
 	act      act         // instead of events
 	aside    bool        // an engine is behind it, and no person
+	who      actor       // of what is done about one alert
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
@@ -151,6 +152,9 @@ func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.E
 func (s *Service) call(ctx context.Context, r *request) (answer, error) {
 	if s.o.Inline {
 		return s.inline(ctx, r)
+	}
+	if r.alone() {
+		r.who = actorOf(ctx)
 	}
 	r.answer = make(chan answer, 1)
 	if err := s.enqueue(r); err != nil {
@@ -433,6 +437,9 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 		}
 		if err != nil {
 			return err
+		}
+		if group[0].alone() {
+			w.changes.Trail = group[0].who.trail(w.changes.Events)
 		}
 		return w.write()
 	})

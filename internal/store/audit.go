@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tocsin/internal/audit"
+	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
 )
 
@@ -145,4 +146,13 @@ func (db *DB) PruneTrail(ctx context.Context, before time.Time, limit int) (tota
 		return nil
 	})
 	return total, err
+}
+
+func (t *tx) writeTrail(ctx context.Context, c *dispatch.Changes) error {
+	for i := range c.Trail {
+		if err := t.record(ctx, c.Trail[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

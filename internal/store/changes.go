@@ -157,6 +157,7 @@ func (t *tx) Write(ctx context.Context, c *dispatch.Changes) error {
 		{"escalations", t.writeEscalations},
 		{"sources", t.writeSources},
 		{"silent sources", t.writeSilent},
+		{"the audit trail", t.writeTrail},
 		{"what is traced", t.writeTraces},
 		// Last, because its lock is the one that all nodes wait for.
 		{"live frames", func(ctx context.Context, c *dispatch.Changes) error { return t.appendLive(ctx, c.Live) }},

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/audit"
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/contact"
@@ -93,6 +94,9 @@ type Store interface {
 	Rule(ctx context.Context, id string) (route.Rule, error)
 	SaveRule(ctx context.Context, r route.Rule) error
 	DeleteRule(ctx context.Context, id string) error
+	// Trail lists the audit trail, the newest first; next is empty on the last page.
+	Trail(ctx context.Context, f audit.Filter) (lines []audit.Entry, next string, err error)
+
 	// Directory is all that routing depends on, as it is now.
 	Directory(ctx context.Context) (route.Directory, error)
 

@@ -213,6 +213,7 @@ func (a *API) routes() {
 	a.userRoutes()
 	a.keyRoutes()
 	a.systemRoutes()
+	a.auditRoutes()
 	a.liveRoutes()
 	a.pushRoutes()
 	a.mattermostRoutes()

@@ -30,6 +30,7 @@ type SettingsIO struct {
 	BrowserTTL         *int           `json:"browser_ttl_minutes,omitempty" doc:"Minutes that a notification waits for a tab to open" example:"480"`
 	CollapseAfter      *int           `json:"collapse_after,omitempty" doc:"How many missed notifications are shown one by one" example:"5"`
 	RetentionDays      *int           `json:"retention_days,omitempty" doc:"How long resolved alerts are kept" example:"400"`
+	AuditDays          *int           `json:"audit_days,omitempty" doc:"How long the audit trail is kept" example:"400"`
 	AckSticky          *bool          `json:"ack_sticky,omitempty" doc:"Acknowledgements stay until recovery unless said otherwise"`
 	SourceQuietMinutes *int           `json:"source_quiet_minutes,omitempty" doc:"Warn of a source that said nothing for so long; 0: never"`
 
@@ -97,7 +98,7 @@ func settingsOut(s config.Settings) SettingsIO {
 	}
 	return SettingsIO{
 		AutoClose: s.AutoClose, BrowserTTL: &s.BrowserTTL, CollapseAfter: &s.CollapseAfter,
-		RetentionDays: &s.RetentionDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
+		RetentionDays: &s.RetentionDays, AuditDays: &s.AuditDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
 		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm), StormBySource: bySource,
@@ -111,6 +112,7 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.BrowserTTL, in.BrowserTTL)
 	set(&s.CollapseAfter, in.CollapseAfter)
 	set(&s.RetentionDays, in.RetentionDays)
+	set(&s.AuditDays, in.AuditDays)
 	set(&s.SourceQuietMinutes, in.SourceQuietMinutes)
 	set(&s.AckSticky, in.AckSticky)
 	set(&s.WebPush, in.WebPush)

@@ -105,6 +105,7 @@ func (c *console) ownRoutes() []routing {
 		{"GET " + linkPath, "", c.link},
 		{"POST " + linkPath, "", c.takeLink},
 
+		{"GET " + trailPath, auth.Administer, c.trail},
 		{"GET /console/settings", auth.ReadConfig, c.settings},
 		{"POST /console/settings", auth.Administer, c.saveSettings},
 		{"GET " + notificationsPath, auth.ReadConfig, c.pushSettings},
@@ -131,7 +132,7 @@ func Paths() []string {
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
 		incidentsPath, templatesPath, auditPath,
-		"/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		trailPath, "/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
 		statusPagesPath, statusPagesPath + "/new", importPath, componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 		onCallPath, schedulesPath, schedulesPath + "/new", policiesPath, policiesPath + "/new",

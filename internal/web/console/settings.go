@@ -19,7 +19,7 @@ func settingsTexts(s config.Settings) url.Values {
 		"browser_ttl_minutes": {strconv.Itoa(s.BrowserTTL)}, "collapse_after": {strconv.Itoa(s.CollapseAfter)},
 		"mail_ttl_minutes": {strconv.Itoa(s.MailTTL)}, "hook_ttl_minutes": {strconv.Itoa(s.HookTTL)}, "ack_link_hours": {strconv.Itoa(s.AckLinkHours)},
 		"flap_changes": {strconv.Itoa(s.FlapChanges)}, "flap_minutes": {strconv.Itoa(s.FlapMinutes)},
-		"retention_days": {strconv.Itoa(s.RetentionDays)}, "source_quiet_minutes": {strconv.Itoa(s.SourceQuietMinutes)},
+		"retention_days": {strconv.Itoa(s.RetentionDays)}, "audit_days": {strconv.Itoa(s.AuditDays)}, "source_quiet_minutes": {strconv.Itoa(s.SourceQuietMinutes)},
 	}
 	if s.AckSticky {
 		in.Set("ack_sticky", "on")
@@ -125,6 +125,7 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 		}},
 		{Title: "The hub", Fields: []field{
 			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
+			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in.", "1", "3650"),
 			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "0: never.", "0", "43200"),
 		}},
 	}}
@@ -153,6 +154,7 @@ func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	s.BrowserTTL = n.read("browser_ttl_minutes", 1, 10080)
 	s.CollapseAfter = n.read("collapse_after", 1, 50)
 	s.RetentionDays = n.read("retention_days", 1, 3650)
+	s.AuditDays = n.read("audit_days", 1, 3650)
 	s.SourceQuietMinutes = n.read("source_quiet_minutes", 0, 43200)
 	s.AckSticky = in.Get("ack_sticky") != ""
 	s.AckLinkHours = n.read("ack_link_hours", 0, 168)

@@ -135,6 +135,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("Who is told", auth.WriteConfig, "Simulate", simulatePath, "simulate")
 	add("The hub", auth.ReadConfig, "Sources", "/console/sources", "sources")
 	add("The hub", auth.Administer, "Users", "/console/users", "users")
+	add("The hub", auth.Administer, "Audit trail", trailPath, "trail")
 	add("The hub", auth.ReadConfig, "Settings", "/console/settings", "settings")
 	add("The hub", auth.ReadAlerts, "System health", "/console/health", "health")
 	// Messages name these as who comes from openITCOCKPIT looks for them: API → Mattermost.
