@@ -201,3 +201,31 @@ func (h *Hub) Kill() {
 	_ = h.cmd.Process.Kill()
 	<-h.exited
 }
+
+// Front is a hub that others run: nodes behind a balancer, as one. It is for the
+// API and for tabs, and cannot be started.
+func Front(listen, url, key string) *Hub { return &Hub{Listen: listen, URL: url, Key: key} }
+
+// Signal sends a signal to the hub's process.
+func (h *Hub) Signal(s syscall.Signal) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("signal the hub: %w", err)
+	}
+	return nil
+}
+
+// Exited is closed when the hub's process has ended.
+func (h *Hub) Exited() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.exited
+}
+
+// Use has the next start, and commands, run another program.
+func (h *Hub) Use(bin string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.o.Bin = bin
+}

@@ -176,11 +176,15 @@ var shared = sync.OnceValues(func() (string, error) {
 type Options struct {
 	// NoSync leaves out the fsync of each commit: faster, and not what is measured.
 	NoSync bool
+	// Networks are those from which it may be reached, as 10.1.2.0/30, besides this
+	// machine.
+	Networks []string
 }
 
 // Server is a PostgreSQL that we started.
 type Server struct {
 	URL  string // of its database postgres, as superuser
+	Port string
 	dir  string
 	cmd  *exec.Cmd
 	done chan error
@@ -220,6 +224,13 @@ func (s *Server) start(bin string, o Options) error {
 	if err != nil {
 		return err
 	}
+	listen := "127.0.0.1"
+	if len(o.Networks) > 0 {
+		listen = "*"
+		if err := allow(filepath.Join(data, "pg_hba.conf"), o.Networks); err != nil {
+			return err
+		}
+	}
 	fsync := "on"
 	if o.NoSync {
 		fsync = "off"
@@ -231,10 +242,16 @@ func (s *Server) start(bin string, o Options) error {
 	defer log.Close()
 	// The shell ends the server when this process is gone and its end of the
 	// pipe with it: kill -9 of a test leaves nothing behind.
-	script := `"$@" & pg=$!; trap 'kill -INT $pg' TERM INT; (cat; kill -INT $pg) <&3 & cat=$!; exec 3<&-; wait $pg; rc=$?
+	// Where there is a file called hold, it is started again when that has gone.
+	script := `trap 'over=1; kill -INT $pg' TERM INT; (cat; rm -f "$TOCSIN_PG_DIR/hold"; kill -INT $(head -n 1 "$TOCSIN_PG_DIR/data/postmaster.pid")) <&3 & cat=$!
+		while :; do
+			"$@" 3<&- & pg=$!; wait $pg; rc=$?
+			[ -z "$over" ] && [ -e "$TOCSIN_PG_DIR/hold" ] || break
+			while [ -e "$TOCSIN_PG_DIR/hold" ]; do sleep 0.02; done
+		done
 		kill $cat 2>/dev/null; rm -rf "$TOCSIN_PG_DIR"; exit $rc`
 	s.cmd = exec.Command("/bin/sh", "-c", script, "postgres", filepath.Join(bin, "postgres"), "-D", data,
-		"-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync="+fsync,
+		"-p", port, "-c", "listen_addresses="+listen, "-c", "unix_socket_directories=", "-c", "fsync="+fsync,
 		"-c", "max_connections=200", "-c", "shared_buffers=128MB")
 	s.cmd.Dir = s.dir
 	s.cmd.Env = append(os.Environ(), "TOCSIN_PG_DIR="+s.dir)
@@ -253,6 +270,7 @@ func (s *Server) start(bin string, o Options) error {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	go func() { s.done <- s.cmd.Wait() }()
+	s.Port = port
 	s.URL = "postgres://tocsin@127.0.0.1:" + port + "/postgres?sslmode=disable"
 	return s.ready()
 }
