@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"tocsin/internal/auth/oidc"
 	"tocsin/internal/auth"
 	"tocsin/internal/channel"
 	"tocsin/internal/channel/browser"
@@ -66,6 +67,7 @@ type App struct {
 	started time.Time
 
 	db       *store.DB
+	provider *oidc.Provider // nil: nobody signs in by one
 	auth     *auth.Service
 	dispatch *dispatch.Service
 	worker   *delivery.Worker
@@ -273,12 +275,12 @@ func cause(err error) error {
 
 func (a *App) assemble(ctx context.Context, o Options) error {
 	var err error
-	a.auth, err = auth.NewService(a.db, auth.Options{
+	a.auth, err = auth.NewService(a.db, a.who(auth.Options{
 		Secure:       a.cfg.Secure(),
 		SessionEnded: func(s string) { a.hub.CloseSession(s) },
 		UserEnded:    func(id string) { a.hub.CloseUser(id) },
 		Log:          a.log,
-	})
+	}))
 	if err != nil {
 		return err
 	}
@@ -437,6 +439,10 @@ func (a *App) greet(ctx context.Context) {
 	users, err := a.db.Users(ctx)
 	if err == nil && len(users) == 0 {
 		fmt.Fprint(os.Stderr, "  Nobody can sign in yet. Make a first user, from another terminal in the same folder:\n"+
+		if a.provider != nil {
+			a.provider.Close()
+		}
+		a.ping.Close()
 			"      tocsin user add NAME --role admin\n")
 	}
 	fmt.Fprintln(os.Stderr)

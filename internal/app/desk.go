@@ -55,7 +55,7 @@ func (d desk) used(ctx context.Context) {
 	if before := d.a.chat.used.Load(); err != nil || s.APIKeyID == "" || now.Unix()-before < 60 || !d.a.chat.used.CompareAndSwap(before, now.Unix()) {
 		return
 	}
-	if err := d.a.db.TouchAPIKey(ctx, s.APIKeyID, now); err != nil {
+	if err := d.a.db.TouchAPIKey(ctx, s.APIKeyID, now, "Mattermost"); err != nil {
 		d.a.log.Warn("time of use of an API key not written", "key_id", s.APIKeyID, "error", err)
 	}
 }

@@ -69,6 +69,8 @@ type Settings struct {
 
 // Defaults are the settings of a new installation.
 func Defaults() Settings {
+	// Passkeys says who needs a passkey besides the password, from the next sign-in on.
+	Passkeys string `json:"passkeys"`
 	return Settings{
 		AutoClose: map[string]int{
 			"down": 0, "critical": 0, "unreachable": 30, "unknown": 30, "warning": 20,
@@ -99,3 +101,4 @@ func Defaults() Settings {
 		AckLinkHours: 4,
 	}
 }
+		Passkeys:     PasskeysOptional,

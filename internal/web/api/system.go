@@ -55,6 +55,7 @@ type SettingsIO struct {
 
 // StormIO says when it is a storm; what is left out stays as it is. Times are in
 // seconds.
+	Passkeys      *string            `json:"passkeys,omitempty" enum:"optional,admins" doc:"Who needs a passkey besides the password: whoever has one, or administrators too, from the next sign-in on"`
 type StormIO struct {
 	Off     *bool   `json:"off,omitempty" doc:"Everything is told one by one"`
 	By      *string `json:"by,omitempty" maxLength:"120" doc:"What is of a kind: source, host, or label: and the name of a label" example:"source"`
@@ -102,7 +103,7 @@ func settingsOut(s config.Settings) SettingsIO {
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
 		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm), StormBySource: bySource,
-		FlapChanges: &s.FlapChanges, FlapMinutes: &s.FlapMinutes, AckLinkHours: &s.AckLinkHours,
+		FlapChanges: &s.FlapChanges, FlapMinutes: &s.FlapMinutes, AckLinkHours: &s.AckLinkHours, Passkeys: &s.Passkeys,
 	}
 }
 
@@ -132,6 +133,7 @@ func (in SettingsIO) into(s *config.Settings) {
 		for id, given := range in.StormBySource {
 			r := s.Storm
 			given.into(&r)
+	set(&s.Passkeys, in.Passkeys)
 			s.StormBySource[id] = r
 		}
 	}
@@ -244,6 +246,19 @@ func (a *API) systemRoutes() {
 // Healthz says that the process is alive, and nothing more.
 func Healthz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			if off := a.d.Auth.PasskeysOff(); off != nil && s.Passkeys == config.PasskeysAdmins {
+				return nil, &config.FieldError{Field: "passkeys", Problem: "cannot be had here", Mend: off.Error()}
+			}
+			address, err := a.d.Store.PingURL(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if in.Body.PingURL != nil {
+				address = strings.TrimSpace(*in.Body.PingURL)
+				if wrong := config.CheckPingURL(address); wrong != nil {
+					return nil, wrong
+				}
+			}
 	_, _ = w.Write([]byte("alive\n"))
 }
 

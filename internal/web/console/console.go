@@ -111,6 +111,7 @@ func New(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/sign-in", c.signInForm)
 	mux.HandleFunc("POST /console/sign-in", c.signIn)
+	c.doors(mux)
 	for _, r := range c.routes() {
 		mux.HandleFunc(r.pattern, c.guard(r.scope, mostSent(r.pattern), r.page))
 	}

@@ -355,7 +355,7 @@ func TestAPasswordIsNotFoundOutWithASession(t *testing.T) {
 	form := url.Values{"current": {"wrong"}, "password": {"one of my own choice"}}
 	var last int
 	for range 20 {
-		res, body := thief.post("/console/me", form)
+		res, body := thief.post("/console/account/password", form)
 		if last = res.StatusCode; last == http.StatusTooManyRequests {
 			if !strings.Contains(body, "ait ") {
 				t.Error("does not say how long to wait")

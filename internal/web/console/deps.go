@@ -4,6 +4,7 @@ import (
 	"context"
 	"html/template"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"tocsin/internal/alert"
@@ -64,6 +65,39 @@ type Auth interface {
 	RemoveUser(ctx context.Context, id string) error
 	AddKey(ctx context.Context, name string, scopes []auth.Scope, expires time.Time) (auth.APIKey, string, error)
 	RevokeKey(ctx context.Context, id string) error
+	Factors
+}
+
+// Factors are the ways in besides the password, and where somebody is signed in.
+type Factors interface {
+	// PasskeysOff says why nobody can use a passkey here; nil: they can.
+	PasskeysOff() error
+	AskPasskey(ctx context.Context, remote string) (options []byte, err error)
+	AskSecond(ctx context.Context, remote string) (options []byte, err error)
+	SignInPasskey(ctx context.Context, response []byte, remote string) (auth.User, error)
+	Pending(ctx context.Context) (auth.Pending, error)
+	SignInCode(ctx context.Context, code, remote string) (auth.User, error)
+	AskAdd(ctx context.Context, remote string) (options []byte, err error)
+	AddPasskey(ctx context.Context, name string, response []byte, remote string) (auth.Passkey, []string, error)
+	RenamePasskey(ctx context.Context, userID, id, name string) error
+	RemovePasskey(ctx context.Context, userID, id string) error
+	NewCodes(ctx context.Context, userID string) ([]string, error)
+	ResetFactors(ctx context.Context, userID string) (int, error)
+	FactorsOf(ctx context.Context, userID string) (auth.FactorList, error)
+	Recently(p auth.Principal) bool
+
+	ProviderName() string
+	ProviderEnd(back string) string
+	BeginProvider(ctx context.Context, next string, link bool, remote string) (to string, err error)
+	FinishProvider(ctx context.Context, query url.Values, remote string) (auth.Came, error)
+	LinkOffered(ctx context.Context, userID string) (string, error)
+	TakeLink(ctx context.Context, userID string) error
+	LinkSubject(ctx context.Context, userID, subject string) error
+	Unlink(ctx context.Context, userID, issuer, subject string, byAdmin bool) error
+
+	SessionsOf(ctx context.Context, userID string) ([]auth.Active, error)
+	EndSession(ctx context.Context, userID, id string) error
+	EndOthers(ctx context.Context, userID string) (int, error)
 }
 
 // Store is what the edge has, and what the pages show besides.

@@ -250,6 +250,7 @@ type formView struct {
 	Form    form
 	Aside   string // name of a part that the page adds, empty for none
 	Period  *periodNow
+	Ways    *ways // how the user of the page signs in
 }
 
 // showForm draws a form; with a problem in it the answer is 422.

@@ -1,36 +1,23 @@
 package console
 
-import (
-	"errors"
-	"net/http"
-
-	"tocsin/internal/auth"
-)
+import "net/http"
 
 type meView struct {
 	shell
-	Contact  *contactRow
-	Devices  []deviceRow
-	Off      bool   // Web Push is off in the settings
-	Mute     string // why nothing can be sent by Web Push yet, and the mend; empty: nothing is in the way
-	Password form
-	People   []personRow // who in Mattermost is a contact of the visitor
-	Chat     bool        // Mattermost is on
+	Contact *contactRow
+	Devices []deviceRow
+	Off     bool        // Web Push is off in the settings
+	Mute    string      // why nothing can be sent by Web Push yet, and the mend; empty: nothing is in the way
+	People  []personRow // who in Mattermost is a contact of the visitor
+	Chat    bool        // Mattermost is on
 }
 
 func (c *console) me(w http.ResponseWriter, v *visit) error {
-	return c.showMe(w, v, http.StatusOK, nil)
-}
-
-func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error) error {
 	contacts, err := c.Store.Contacts(v.Context())
 	if err != nil {
 		return err
 	}
-	view := meView{Password: form{Action: "/console/me", Submit: "Change password", Sections: []section{{Fields: []field{
-		{Name: "current", Label: "Password now", Kind: "password", Required: true, Half: true, Auto: "current-password"},
-		{Name: "password", Label: "New password", Kind: "password", Required: true, Half: true, Auto: "new-password", Hint: "At least 10 characters. You sign in again with it."},
-	}}}}}
+	view := meView{}
 	now, err := c.chatNow(v)
 	if err != nil {
 		return err
@@ -45,9 +32,6 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 		for _, p := range now.linked(k.ID) {
 			view.People = append(view.People, personRow{Person: p, Contact: contactLabel(k)})
 		}
-	}
-	if why != nil && !view.Password.refused(why) {
-		return why
 	}
 	if view.Devices, err = c.myDevices(v); err != nil {
 		return err
@@ -64,27 +48,7 @@ func (c *console) showMe(w http.ResponseWriter, v *visit, status int, why error)
 	}
 	view.shell = c.shell(w, v, "/console/me", "My notifications")
 	view.beside(view.Devices)
-	c.write(w, v.Request, status, "me", "shell", view)
-	return nil
-}
-
-func (c *console) changePassword(w http.ResponseWriter, v *visit) error {
-	err := c.Auth.Confirm(v.Context(), v.who.UserID, v.PostFormValue("current"), v.RemoteAddr)
-	var limit *auth.LimitError
-	switch {
-	case errors.As(err, &limit):
-		return c.showMe(w, v, http.StatusTooManyRequests, &auth.FieldError{Field: "current", Problem: "there were too many attempts", Mend: "wait " + limit.Words() + ", then try again"})
-	case errors.Is(err, auth.ErrSignIn):
-		return c.showMe(w, v, http.StatusUnprocessableEntity, &auth.FieldError{Field: "current", Problem: "this is not your password", Mend: "type the one that you signed in with"})
-	case err != nil:
-		return err
-	}
-	password := v.PostFormValue("password")
-	if _, err := c.Auth.ChangeUser(v.Context(), v.who.UserID, auth.UserChange{Password: &password}); err != nil {
-		return c.showMe(w, v, http.StatusUnprocessableEntity, err)
-	}
-	http.Redirect(w, v.Request, "/console/sign-in", http.StatusSeeOther)
-	return nil
+	return c.show(w, v, "me", view)
 }
 
 type healthView struct {

@@ -15,7 +15,7 @@ type routing struct {
 
 // routes lists every page and form with what somebody must be allowed to do.
 func (c *console) routes() []routing {
-	return slices.Concat(c.ownRoutes(), c.emailRoutes(), c.statusRoutes(), c.planningRoutes(), c.simulateRoutes())
+	return slices.Concat(c.ownRoutes(), c.accountRoutes(), c.emailRoutes(), c.statusRoutes(), c.planningRoutes(), c.simulateRoutes())
 }
 
 func (c *console) ownRoutes() []routing {
@@ -119,7 +119,6 @@ func (c *console) ownRoutes() []routing {
 		{"POST /console/devices/{id}/remove", auth.ReadAlerts, c.removeDevice},
 		{"GET /console/health", auth.ReadAlerts, c.health},
 		{"GET /console/me", "", c.me},
-		{"POST /console/me", "", c.changePassword},
 	}
 }
 
@@ -132,7 +131,7 @@ func Paths() []string {
 		"/console/rules", "/console/rules/new", "/console/periods", "/console/periods/new",
 		"/console/sources", "/console/sources/new", "/console/users", "/console/users/new",
 		incidentsPath, templatesPath, auditPath,
-		trailPath, "/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me",
+		trailPath, "/console/keys", "/console/keys/new", mattermostPath, mattermostPath + "/rooms/new", emailPath, linkPath, "/console/settings", notificationsPath, notificationsPath + "/rotate", "/console/health", "/console/me", accountPath, confirmPath,
 		statusPagesPath, statusPagesPath + "/new", importPath, componentsPath,
 		maintenancePath, maintenancePath + "/new", seriesPath + "/new", subscribersPath,
 		onCallPath, schedulesPath, schedulesPath + "/new", policiesPath, policiesPath + "/new",

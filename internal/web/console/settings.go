@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,6 +25,7 @@ func settingsTexts(s config.Settings) url.Values {
 	if s.AckSticky {
 		in.Set("ack_sticky", "on")
 	}
+	in.Set("passkeys", s.Passkeys)
 	if !s.Storm.Off {
 		in.Set("storm.on", "on")
 	}
@@ -129,6 +131,12 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "0: never.", "0", "43200"),
 		}},
 	}}
+		{Title: "Signing in", Fields: []field{
+			{Name: "passkeys", Label: "Passkeys", Kind: "select", Hint: "Who must have one and has none makes one at the next sign-in. Signing in by a provider asks for none: that is the provider’s business.", Options: []option{
+				{config.PasskeysOptional, "Asked for where somebody has one", in.Get("passkeys") != config.PasskeysAdmins},
+				{config.PasskeysAdmins, "Administrators need one besides the password", in.Get("passkeys") == config.PasskeysAdmins},
+			}},
+		}},
 	if why != nil && !f.refused(why) {
 		return why
 	}
@@ -172,6 +180,7 @@ func (c *console) keepSettings(v *visit, s config.Settings) error {
 	return c.Store.SaveSettings(v.Context(), s)
 }
 
+	s.Passkeys = cmp.Or(in.Get("passkeys"), s.Passkeys)
 func (c *console) saveSettings(w http.ResponseWriter, v *visit) error {
 	old, err := c.Store.Settings(v.Context())
 	if err != nil {
@@ -180,6 +189,9 @@ func (c *console) saveSettings(w http.ResponseWriter, v *visit) error {
 	s, err := readSettings(old, v.PostForm)
 	if err == nil {
 		err = c.keepSettings(v, s)
+	if off := c.Auth.PasskeysOff(); off != nil && s.Passkeys == config.PasskeysAdmins {
+		return &config.FieldError{Field: "passkeys", Problem: "nobody can have one here", Mend: off.Error()}
+	}
 	}
 	if err != nil {
 		return c.showSettings(w, v, http.StatusUnprocessableEntity, v.PostForm, err)

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/web"
@@ -16,6 +17,11 @@ type signInView struct {
 	Problem string
 	Mend    string
 	NoUsers bool
+
+	Provider string // signs people in besides us; empty: nobody does
+	Passkeys bool   // they can be used
+	Out      bool   // somebody just signed out who came by the provider
+	End      string // where to sign out there
 }
 
 func (c *console) signInForm(w http.ResponseWriter, r *http.Request) {
@@ -24,13 +30,18 @@ func (c *console) signInForm(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	c.showSignIn(w, r, http.StatusOK, signInView{Next: next})
+	view := signInView{Next: next, Out: r.URL.Query().Get("out") == "provider" && c.Auth.ProviderName() != ""}
+	if view.Out && c.BaseURL != "" {
+		view.End = c.Auth.ProviderEnd(c.BaseURL + signInPath)
+	}
+	c.showSignIn(w, r, http.StatusOK, view)
 }
 
 func (c *console) showSignIn(w http.ResponseWriter, r *http.Request, status int, v signInView) {
 	v.Title, v.Version = "Sign in", c.Version
 	users, err := c.Store.Users(r.Context())
 	v.NoUsers = err == nil && len(users) == 0
+	v.Provider, v.Passkeys = c.Auth.ProviderName(), c.Auth.PasskeysOff() == nil
 	c.write(w, r, status, "sign-in", "signin", v)
 }
 
@@ -46,6 +57,8 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 		http.Redirect(w, r, view.Next, http.StatusSeeOther)
+	case errors.Is(err, auth.ErrSecond):
+		http.Redirect(w, r, secondPath+"?next="+url.QueryEscape(view.Next), http.StatusSeeOther)
 	case errors.As(err, &limit):
 		view.Problem = "Too many attempts that failed."
 		view.Mend = "Wait " + limit.Words() + ", then try again."
@@ -66,6 +79,10 @@ func (c *console) signOut(w http.ResponseWriter, v *visit) error {
 	if err := c.Auth.SignOut(v.Context()); err != nil {
 		return err
 	}
-	http.Redirect(w, v.Request, "/console/sign-in", http.StatusSeeOther)
+	to := signInPath
+	if v.who.Way == auth.ByProvider {
+		to += "?out=provider"
+	}
+	http.Redirect(w, v.Request, to, http.StatusSeeOther)
 	return nil
 }

@@ -85,7 +85,15 @@ func (c *console) showUser(w http.ResponseWriter, v *visit, status int, u auth.U
 	if why != nil && !f.refused(why) {
 		return why
 	}
-	return c.showForm(w, v, status, formView{shell: c.shell(w, v, "/console/users", heading), Heading: heading,
+	var of *ways
+	if id != "new" {
+		its, err := c.waysOf(v, id, userPath(v))
+		if err != nil {
+			return err
+		}
+		of = &its
+	}
+	return c.showForm(w, v, status, formView{shell: c.shell(w, v, "/console/users", heading), Heading: heading, Ways: of,
 		Intro: "Somebody who signs in. To be told of alerts, a user is linked to a contact.", Form: f})
 }
 
