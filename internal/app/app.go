@@ -24,8 +24,8 @@ import (
 	"syscall"
 	"time"
 
-	"tocsin/internal/auth/oidc"
 	"tocsin/internal/auth"
+	"tocsin/internal/auth/oidc"
 	"tocsin/internal/channel"
 	"tocsin/internal/channel/browser"
 	"tocsin/internal/config"
@@ -67,8 +67,8 @@ type App struct {
 	started time.Time
 
 	db       *store.DB
-	provider *oidc.Provider // nil: nobody signs in by one
 	auth     *auth.Service
+	provider *oidc.Provider // nil: nobody signs in by one
 	dispatch *dispatch.Service
 	worker   *delivery.Worker
 	hub      *live.Hub
@@ -414,6 +414,10 @@ func (a *App) run() {
 		a.visitors.close()
 		a.letters.close()
 		a.hooks.close()
+		if a.provider != nil {
+			a.provider.Close()
+		}
+		a.ping.Close()
 	}
 }
 
@@ -439,10 +443,6 @@ func (a *App) greet(ctx context.Context) {
 	users, err := a.db.Users(ctx)
 	if err == nil && len(users) == 0 {
 		fmt.Fprint(os.Stderr, "  Nobody can sign in yet. Make a first user, from another terminal in the same folder:\n"+
-		if a.provider != nil {
-			a.provider.Close()
-		}
-		a.ping.Close()
 			"      tocsin user add NAME --role admin\n")
 	}
 	fmt.Fprintln(os.Stderr)

@@ -65,12 +65,12 @@ type Settings struct {
 	// AckLinkHours is for how long the link in a letter may be used to acknowledge; 0:
 	// letters have none, and those that are out do nothing.
 	AckLinkHours int `json:"ack_link_hours"`
+	// Passkeys says who needs a passkey besides the password, from the next sign-in on.
+	Passkeys string `json:"passkeys"`
 }
 
 // Defaults are the settings of a new installation.
 func Defaults() Settings {
-	// Passkeys says who needs a passkey besides the password, from the next sign-in on.
-	Passkeys string `json:"passkeys"`
 	return Settings{
 		AutoClose: map[string]int{
 			"down": 0, "critical": 0, "unreachable": 30, "unknown": 30, "warning": 20,
@@ -99,6 +99,6 @@ func Defaults() Settings {
 		FlapChanges:  6,
 		FlapMinutes:  15,
 		AckLinkHours: 4,
+		Passkeys:     PasskeysOptional,
 	}
 }
-		Passkeys:     PasskeysOptional,

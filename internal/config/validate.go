@@ -42,8 +42,8 @@ func (s Settings) Validate() error {
 		within("hook_ttl_minutes", s.HookTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
 		within("flap_minutes", s.FlapMinutes, 1, 24*60, "1 to 1440 minutes (a day)"),
 		within("ack_link_hours", s.AckLinkHours, 0, 7*24, "1 to 168 hours (a week), or 0 for letters without a link"),
-		s.validateFlapping(),
 		s.validatePasskeys(),
+		s.validateFlapping(),
 		s.validateStorm(),
 	}
 	for _, err := range checks {

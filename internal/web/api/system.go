@@ -51,11 +51,11 @@ type SettingsIO struct {
 	FlapChanges   *int               `json:"flap_changes,omitempty" doc:"After how many changes within flap_minutes an object counts as flapping where its engine does not say so, 3 to 20; 0: never" example:"6"`
 	FlapMinutes   *int               `json:"flap_minutes,omitempty" doc:"1 to 1440" example:"15"`
 	AckLinkHours  *int               `json:"ack_link_hours,omitempty" doc:"For how long the link in a letter may be used to acknowledge, 1 to 168; 0: letters have none" example:"4"`
+	Passkeys      *string            `json:"passkeys,omitempty" enum:"optional,admins" doc:"Who needs a passkey besides the password: whoever has one, or administrators too, from the next sign-in on"`
 }
 
 // StormIO says when it is a storm; what is left out stays as it is. Times are in
 // seconds.
-	Passkeys      *string            `json:"passkeys,omitempty" enum:"optional,admins" doc:"Who needs a passkey besides the password: whoever has one, or administrators too, from the next sign-in on"`
 type StormIO struct {
 	Off     *bool   `json:"off,omitempty" doc:"Everything is told one by one"`
 	By      *string `json:"by,omitempty" maxLength:"120" doc:"What is of a kind: source, host, or label: and the name of a label" example:"source"`
@@ -127,13 +127,13 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.FlapChanges, in.FlapChanges)
 	set(&s.FlapMinutes, in.FlapMinutes)
 	set(&s.AckLinkHours, in.AckLinkHours)
+	set(&s.Passkeys, in.Passkeys)
 	in.Storm.into(&s.Storm)
 	if in.StormBySource != nil {
 		s.StormBySource = make(map[string]storm.Rules, len(in.StormBySource))
 		for id, given := range in.StormBySource {
 			r := s.Storm
 			given.into(&r)
-	set(&s.Passkeys, in.Passkeys)
 			s.StormBySource[id] = r
 		}
 	}
@@ -236,16 +236,6 @@ func (a *API) systemRoutes() {
 			if err := s.Validate(); err != nil {
 				return nil, err
 			}
-			if err := a.d.Store.SaveSettings(ctx, s); err != nil {
-				return nil, err
-			}
-			return give(settingsOut(s)), nil
-		})
-}
-
-// Healthz says that the process is alive, and nothing more.
-func Healthz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 			if off := a.d.Auth.PasskeysOff(); off != nil && s.Passkeys == config.PasskeysAdmins {
 				return nil, &config.FieldError{Field: "passkeys", Problem: "cannot be had here", Mend: off.Error()}
 			}
@@ -259,6 +249,16 @@ func Healthz(w http.ResponseWriter, _ *http.Request) {
 					return nil, wrong
 				}
 			}
+			if err := a.d.Store.SaveSettings(ctx, s); err != nil {
+				return nil, err
+			}
+			return give(settingsOut(s)), nil
+		})
+}
+
+// Healthz says that the process is alive, and nothing more.
+func Healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("alive\n"))
 }
 

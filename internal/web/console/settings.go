@@ -125,18 +125,18 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 			{Name: "ack_sticky", Label: "Sticky by default: an acknowledgement stays until recovery, also when the state changes", Kind: "checkbox", Checked: in.Get("ack_sticky") != ""},
 			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert. 0: letters have no link.", "0", "168"),
 		}},
-		{Title: "The hub", Fields: []field{
-			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
-			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in.", "1", "3650"),
-			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "0: never.", "0", "43200"),
-		}},
-	}}
 		{Title: "Signing in", Fields: []field{
 			{Name: "passkeys", Label: "Passkeys", Kind: "select", Hint: "Who must have one and has none makes one at the next sign-in. Signing in by a provider asks for none: that is the provider’s business.", Options: []option{
 				{config.PasskeysOptional, "Asked for where somebody has one", in.Get("passkeys") != config.PasskeysAdmins},
 				{config.PasskeysAdmins, "Administrators need one besides the password", in.Get("passkeys") == config.PasskeysAdmins},
 			}},
 		}},
+		{Title: "The hub", Fields: []field{
+			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
+			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in.", "1", "3650"),
+			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "0: never.", "0", "43200"),
+		}},
+	}}
 	if why != nil && !f.refused(why) {
 		return why
 	}
@@ -169,6 +169,7 @@ func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes", 1, 43200), n.read("hook_ttl_minutes", 1, 43200)
 	s.FlapChanges, s.FlapMinutes = n.read("flap_changes", 0, 20), n.read("flap_minutes", 1, 1440)
 	s.Storm = n.storm(s.Storm)
+	s.Passkeys = cmp.Or(in.Get("passkeys"), s.Passkeys)
 	return s, n.err
 }
 
@@ -177,10 +178,12 @@ func (c *console) keepSettings(v *visit, s config.Settings) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
+	if off := c.Auth.PasskeysOff(); off != nil && s.Passkeys == config.PasskeysAdmins {
+		return &config.FieldError{Field: "passkeys", Problem: "nobody can have one here", Mend: off.Error()}
+	}
 	return c.Store.SaveSettings(v.Context(), s)
 }
 
-	s.Passkeys = cmp.Or(in.Get("passkeys"), s.Passkeys)
 func (c *console) saveSettings(w http.ResponseWriter, v *visit) error {
 	old, err := c.Store.Settings(v.Context())
 	if err != nil {
@@ -189,9 +192,6 @@ func (c *console) saveSettings(w http.ResponseWriter, v *visit) error {
 	s, err := readSettings(old, v.PostForm)
 	if err == nil {
 		err = c.keepSettings(v, s)
-	if off := c.Auth.PasskeysOff(); off != nil && s.Passkeys == config.PasskeysAdmins {
-		return &config.FieldError{Field: "passkeys", Problem: "nobody can have one here", Mend: off.Error()}
-	}
 	}
 	if err != nil {
 		return c.showSettings(w, v, http.StatusUnprocessableEntity, v.PostForm, err)
