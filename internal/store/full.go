@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -18,13 +20,7 @@ type fullness struct{ since atomic.Int64 } // Unix milliseconds, 0: there is roo
 
 // mark looks at how a change ended, and gives an error for want of room its name.
 func (f *fullness) mark(err error) error {
-	switch {
-	case err == nil:
-		if f.since.Load() != 0 {
-			f.since.Store(0)
-		}
-		return nil
-	case !outOfRoom(err) || errors.Is(err, fault.ErrFull):
+	if err == nil || !outOfRoom(err) || errors.Is(err, fault.ErrFull) {
 		return err
 	}
 	f.since.CompareAndSwap(0, time.Now().UnixMilli())
@@ -44,8 +40,8 @@ func outOfRoom(err error) bool {
 	return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
 }
 
-// Full answers since when the database has no room for changes, zero if it has. Each
-// change that goes well ends it; TryRoom sees to that where nobody changes anything.
+// Full answers since when the database has no room for changes, zero if it has, or
+// TryRoom found that it has again.
 func (db *DB) Full() time.Time {
 	ms := db.full.since.Load()
 	if ms == 0 {
@@ -54,14 +50,29 @@ func (db *DB) Full() time.Time {
 	return time.UnixMilli(ms)
 }
 
-// TryRoom looks whether there is room again, if there was none: it writes something
-// that is there already.
+// What TryRoom writes, and the row of it: more than a change finds here and
+// there when a disk is full, and nothing that could be packed.
+const (
+	roomSize = 256 << 10
+	roomName = "room"
+)
+
+// TryRoom looks whether there is room again, if there was none: it writes something,
+// and takes it back.
 func (db *DB) TryRoom(ctx context.Context) error {
 	if db.Full().IsZero() {
 		return nil
 	}
-	return db.write(ctx, func(ctx context.Context, w *work) error {
-		_, err := w.exec(ctx, "UPDATE counter SET value = value WHERE name = 'live'")
+	noise := make([]byte, roomSize/4*3)
+	_, _ = rand.Read(noise)
+	err := db.plain(ctx, "try whether there is room", "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		roomName, base64.StdEncoding.EncodeToString(noise))
+	if err != nil {
 		return err
-	})
+	}
+	if err := db.plain(ctx, "tidy up what tried for room", "DELETE FROM setting WHERE name = $1", roomName); err != nil {
+		return err
+	}
+	db.full.since.Store(0)
+	return nil
 }
