@@ -33,6 +33,9 @@ type Config struct {
 	VAPIDPublicKey  string
 	VAPIDPrivateKey string
 	VAPIDSubject    string
+	// OIDC is the provider by which people sign in, if there is one.
+	OIDC OIDC
+
 	// PushProxy is the outgoing proxy unless the settings name one: http://host:port,
 	// with user and password where it asks for them. A secret.
 	PushProxy string
@@ -48,9 +51,6 @@ type Config struct {
 // and the mend.
 type Error struct {
 	Where   string // "/etc/tocsin/tocsin.env line 3", "environment", "flag --listen"
-	// OIDC is the provider by which people sign in, if there is one.
-	OIDC OIDC
-
 	Key     string
 	Problem string
 	Mend    string
@@ -128,6 +128,9 @@ func fill(v map[string]value) (Config, error) {
 	if c.PushProxy, err = pushProxy(get("TOCSIN_PUSH_PROXY", "")); err != nil {
 		return c, err
 	}
+	if c.OIDC, err = oidc(get); err != nil {
+		return c, err
+	}
 	return c, vapid(get("VAPID_PUBLIC_KEY", ""), get("VAPID_PRIVATE_KEY", ""), get("VAPID_SUBJECT", ""))
 }
 
@@ -153,9 +156,6 @@ func baseURL(v value, host, port string) (string, error) {
 		// Nobody can open http://0.0.0.0 in a browser everywhere.
 		if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
 			host = "localhost"
-	if c.OIDC, err = oidc(get); err != nil {
-		return c, err
-	}
 		}
 		return "http://" + net.JoinHostPort(host, port), nil
 	}
