@@ -27,6 +27,9 @@ const (
 	// maxAside bounds rejected/ and corrupt/, of which the newest are kept.
 	maxAside = 1000
 
+	// maxEventBytes is more than any event that add writes: the hub takes 1 MiB.
+	maxEventBytes = 8 << 20
+
 	rejectedDir = "rejected"
 	corruptDir  = "corrupt"
 
@@ -272,11 +275,14 @@ var (
 
 // read reads a waiting event.
 func (b *box) read(name string) ([]byte, error) {
-	f, err := os.Open(b.path(name))
-	if errors.Is(err, fs.ErrNotExist) {
+	// Whatever lies there under such a name: opening it neither waits nor follows it elsewhere.
+	f, err := os.OpenFile(b.path(name), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, errGone
-	}
-	if err != nil {
+	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENXIO):
+		return nil, fmt.Errorf("%w: it is no plain file", errCorrupt)
+	case err != nil:
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
@@ -284,22 +290,25 @@ func (b *box) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > sizeIn(name) {
-		return nil, errCorrupt
+	switch size := info.Size(); {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: it is no plain file", errCorrupt)
+	case size > sizeIn(name):
+		return nil, fmt.Errorf("%w: it has %d bytes, more than were written", errCorrupt, size)
+	case size > maxEventBytes:
+		return nil, fmt.Errorf("%w: it has %d bytes, more than an event has", errCorrupt, size)
+	case size < sizeIn(name) && time.Since(info.ModTime()).Abs() < beingWritten:
+		return nil, errUnwritten
+	case size < sizeIn(name):
+		return nil, fmt.Errorf("%w: only %d of %d bytes of it are there", errCorrupt, size, sizeIn(name))
 	}
 	body := make([]byte, info.Size())
 	if n, err := f.ReadAt(body, 0); err != nil && n < len(body) {
 		return nil, err
 	}
-	if info.Size() < sizeIn(name) {
-		if time.Since(info.ModTime()).Abs() < beingWritten {
-			return nil, errUnwritten
-		}
-		return nil, errCorrupt
-	}
 	var e struct{ ID string }
 	if json.Unmarshal(body, &e) != nil || e.ID == "" {
-		return nil, errCorrupt
+		return nil, fmt.Errorf("%w: what is in it is none", errCorrupt)
 	}
 	return body, nil
 }
@@ -338,6 +347,19 @@ func (b *box) setAside(kind, name string, body []byte) error {
 	}
 	for _, old := range kept[:max(0, len(kept)-maxAside)] {
 		_ = os.RemoveAll(filepath.Join(dir, old.Name())) // tidying; the next call tries again
+	}
+	return nil
+}
+
+// corrupt moves a broken file into corrupt/, with a note beside it.
+func (b *box) corrupt(name string, why error) error {
+	if err := b.setAside(corruptDir, name, nil); err != nil {
+		return err
+	}
+	note := b.asidePath(corruptDir, name+".note")
+	text := fmt.Sprintf("%s: %v; it was moved here and nothing of it was handed in\n", time.Now().UTC().Format(time.RFC3339), why)
+	if os.WriteFile(note, []byte(text), 0o600) == nil { // it is said on stderr too
+		adopt(note, b.dir)
 	}
 	return nil
 }

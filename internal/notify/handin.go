@@ -167,11 +167,11 @@ func (c *call) load(names *[]string, most int) (batch []string, bodies [][]byte,
 		case errors.Is(err, errGone), errors.Is(err, errUnwritten):
 			continue
 		case errors.Is(err, errCorrupt):
-			if err := c.box.setAside(corruptDir, name, nil); err != nil {
+			if err := c.box.corrupt(name, err); err != nil {
 				return nil, nil, err
 			}
 			c.aside++
-			c.say("a file of the spool is no whole event; it was moved to %s", c.box.asidePath(corruptDir, name))
+			c.say("a file of the spool is %v; it was moved to %s", err, c.box.asidePath(corruptDir, name))
 			continue
 		case errors.Is(err, fs.ErrPermission):
 			if c.stuck == nil {

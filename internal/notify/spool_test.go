@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -437,6 +439,55 @@ func TestBrokenFilesAreMovedAside(t *testing.T) {
 	got := c.run("--flush")
 	if got.code != 0 || len(c.files(t, "corrupt")) != 2 || strings.Join(h.outputs(), " ") != "before after" || strings.Count(said, "/corrupt/") != 2 {
 		t.Errorf("ended with %+v, having said %s, the hub has %v", got, said, h.outputs())
+	}
+}
+
+func TestWhatElseLiesInTheSpoolHoldsUpNothing(t *testing.T) {
+	h := newHub(t)
+	c := newCaller(t, "http://127.0.0.1:1")
+	c.tell("before")
+	dir := filepath.Dir(c.files(t, "")[0])
+	secret := filepath.Join(t.TempDir(), "secret")
+	write(t, secret, `{"id":"stolen","output":"stolen"}`)
+	made, n := time.Now().UnixNano(), 0
+	name := func(size int) string {
+		n++
+		return filepath.Join(dir, fmt.Sprintf("%019d-0000001-%08x-%07d.json", made, n, size))
+	}
+	for what, make := range map[string]func() error{
+		"is none":               func() error { return os.WriteFile(name(0), nil, 0o600) },
+		"what is in it is none": func() error { return os.WriteFile(name(7), []byte(`["a"] 1`), 0o600) },
+		"more than an event has": func() error {
+			p := name(9 << 20)
+			return errors.Join(os.WriteFile(p, nil, 0o600), os.Truncate(p, 9<<20))
+		},
+		"more than were written":       func() error { return os.WriteFile(name(3), []byte(`{"id":"x"}`), 0o600) },
+		"it is no plain file (a pipe)": func() error { return syscall.Mkfifo(name(5), 0o600) },
+		"it is no plain file (a link)": func() error { return os.Symlink(secret, name(33)) },
+		"it is no plain file":          func() error { return os.Mkdir(name(5), 0o700) },
+	} {
+		if err := make(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	c.tell("after")
+	rehome(t, c, h.URL)
+	said := c.run("--flush")
+	if aside := c.files(t, "corrupt"); said.code != 0 || strings.Join(h.outputs(), " ") != "before after" || len(aside) != 7 {
+		t.Errorf("ended with %+v, set aside %v", said, aside)
+	}
+	var notes strings.Builder
+	for _, f := range c.files(t, "corrupt") {
+		text, err := os.ReadFile(f + ".note")
+		if err != nil {
+			t.Error(err)
+		}
+		notes.Write(text)
+	}
+	for _, why := range []string{"it is no plain file", "what is in it is none", "more than an event has", "more than were written"} {
+		if !strings.Contains(notes.String(), why) {
+			t.Errorf("no note says %q: %s", why, notes.String())
+		}
 	}
 }
 
