@@ -70,7 +70,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
+	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	return root
 }
@@ -119,6 +119,7 @@ func (c *cli) serve() *cobra.Command {
 		},
 	}
 	c.setting(cmd, "listen", "TOCSIN_LISTEN", "host:port to listen on (default 127.0.0.1:8080)")
+	c.setting(cmd, "domain", "TOCSIN_DOMAIN", "host names that get certificates by themselves (ACME); https is spoken then, on port 443")
 	c.setting(cmd, "base-url", "TOCSIN_BASE_URL", "how browsers reach it, e.g. https://alerts.example.com")
 	c.setting(cmd, "log-level", "TOCSIN_LOG_LEVEL", "debug, info, warn or error (default info)")
 	return cmd

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -87,6 +86,7 @@ type App struct {
 	health   healthCache
 	state    workers
 
+	gate     *gate
 	listener net.Listener
 	server   *http.Server
 	draining atomic.Bool
@@ -180,9 +180,11 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 		return nil, err
 	}
 	if err := a.open(ctx); err != nil {
+		a.gate.close()
 		return nil, errors.Join(err, a.listener.Close())
 	}
 	if err := a.assemble(ctx, o); err != nil {
+		a.gate.close()
 		return nil, errors.Join(err, a.db.Close(), a.listener.Close())
 	}
 	a.run()
@@ -216,21 +218,26 @@ func nodeName(listen string) string {
 // listen comes first: that a port is taken is the commonest mistake, and
 // nothing has been touched then.
 func (a *App) listen(ctx context.Context) error {
+	if err := a.cfg.CheckPlain(); err != nil {
+		return err //nolint:wrapcheck // says which key, and the mend
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", a.cfg.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s is in use by another program, perhaps another Tocsin: stop it, or choose another address with --listen or TOCSIN_LISTEN", a.cfg.Listen)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("this user may not listen on %s: choose a port from 1024 on with --listen or TOCSIN_LISTEN, and put a proxy in front", a.cfg.Listen)
+		return fmt.Errorf("this user may not listen on %s: let it (AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit), or choose a port from 1024 on with --listen or TOCSIN_LISTEN, and put a proxy in front", a.cfg.Listen)
 	case err != nil:
 		return fmt.Errorf("listen on %s (--listen, TOCSIN_LISTEN): %w", a.cfg.Listen, err)
 	}
 	a.listener = l
-	// With port 0 the system chose one.
-	if u, err := url.Parse(a.cfg.BaseURL); err == nil && u.Port() == "0" {
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		a.cfg.BaseURL = u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)
+	a.cfg.BaseURL = withPort(a.cfg.BaseURL, l) // with port 0 the system chose one
+	if a.gate, err = newGate(a.cfg, a.log); err == nil {
+		err = a.gate.open(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, l.Close())
 	}
 	return nil
 }
@@ -309,6 +316,10 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		return err
 	}
 	a.visitors.at(a.public.site)
+	a.gate.site.Store(a.public.site)
+	if a.gate.keeper != nil {
+		a.db.OnWake("page", a.gate.keeper.Wake)
+	}
 	a.planning = newPlanning(a)
 	a.hooks = newHooks(a)
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel, a.hooks.channel}
@@ -391,9 +402,19 @@ func (a *App) run() {
 	loop(edge, "version of the database", a.watchSchema)
 	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)
-	a.public.front = a.public.site.Front(a.listener)
+	if a.gate.keeper != nil {
+		a.gate.keeper.Use(work, a.db)
+	}
+	loop(edge, "certificates", a.gate.run)
+	// Over TLS net/http answers all, by HTTP/2; the front is for those who stand behind
+	// a proxy.
+	from := a.gate.over(a.listener)
+	if a.gate.holder == nil {
+		a.public.front = a.public.site.Front(a.listener)
+		from = a.public.front
+	}
 	a.stopped.Go(func() {
-		if err := a.server.Serve(a.public.front); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(from); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("serve: %w", err)
 		}
 	})
@@ -402,6 +423,7 @@ func (a *App) run() {
 		defer cancel()
 		a.draining.Store(true)
 		stopEdge()
+		a.gate.close()
 		stopTell()         // beside the rest: what is under way gets some seconds, and is given back then
 		a.hub.Drain(drain) // streams never end by themselves, and Shutdown would wait for them
 		if err := a.server.Shutdown(drain); err != nil {

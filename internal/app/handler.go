@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func (a *App) handler(patience time.Duration) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
-	return a.calm(a.farewell(a.trust(a.timed(patience, inner))))
+	return a.calm(a.farewell(a.gate.handler(a.timed(patience, inner))))
 }
 
 // callbackPrefix is below what others call us: /callback/mattermost/action.
@@ -138,49 +137,6 @@ func area(r *http.Request) string {
 		return "calendar"
 	}
 	return "other"
-}
-
-// trust puts the address that a trusted proxy names in the place of the proxy's.
-func (a *App) trust(next http.Handler) http.Handler {
-	if len(a.cfg.TrustedProxies) == 0 {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, ok := forwarded(r, a.cfg.TrustedProxies); ok {
-			r = r.Clone(r.Context())
-			r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// forwarded answers the last address of X-Forwarded-For that is none of ours:
-// those before it anybody could have written.
-func forwarded(r *http.Request, trusted []netip.Prefix) (netip.Addr, bool) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !within(peer.Addr().Unmap(), trusted) {
-		return netip.Addr{}, false
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		if addr = addr.Unmap(); !within(addr, trusted) || i == 0 {
-			return addr, true
-		}
-	}
-	return netip.Addr{}, false
-}
-
-func within(addr netip.Addr, nets []netip.Prefix) bool {
-	for _, n := range nets {
-		if n.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // calm keeps one request's panic from being more than that request's.

@@ -44,7 +44,7 @@ func (a *App) openOrStandIn(ctx context.Context) (*store.DB, error) {
 		go func() {
 			ctx, cancel := context.WithTimeout(ctx, openWithin)
 			defer cancel()
-			db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL, DataDir: a.cfg.DataDir, Node: a.cfg.Node, Exclusive: true, Log: a.log})
+			db, err := store.Open(ctx, store.Options{URL: a.cfg.DatabaseURL, DataDir: a.cfg.DataDir, Node: a.cfg.Node, Exclusive: true, Secrets: a.cfg.Secrets, Log: a.log})
 			done <- opened{db, err}
 		}()
 		return done
@@ -144,12 +144,16 @@ func (a *App) standIn() (end func(), err error) {
 			away(w, r)
 		}
 	})
+	a.gate.site.Store(site)
+	if a.gate.keeper != nil {
+		a.gate.keeper.Recall()
+	}
 	lent := &lent{Listener: a.listener}
-	server := &http.Server{Handler: a.calm(a.trust(inner)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{Handler: a.calm(a.gate.handler(inner)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 5 * time.Minute, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := server.Serve(lent); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(a.gate.over(lent)); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Error("the pages that were kept are not served", "error", err)
 		}
 	}()

@@ -20,8 +20,23 @@ type Config struct {
 	// its end. With https, cookies are for https only.
 	BaseURL  string
 	LogLevel slog.Level
-	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	// TrustedProxies are the addresses whose Forwarded and X-Forwarded-… are believed.
 	TrustedProxies []netip.Prefix
+	// PlainHTTP are the networks that may come by plain HTTP, besides this machine and
+	// the proxies.
+	PlainHTTP []netip.Prefix
+	// Domains are the host names for which certificates are got by ACME, the base
+	// URL's first; else TLSCert and TLSKey are the files of a pair. With neither,
+	// plain HTTP is spoken.
+	Domains         []string
+	TLSCert, TLSKey string
+	// ListenHTTP is where browsers are sent to https from; empty: nowhere. Unless it
+	// was given, it may be missing.
+	ListenHTTP      string
+	ListenHTTPGiven bool
+	// The CA: who is told of trouble there, its directory and the file of its root;
+	// empty: nobody, Let's Encrypt, and the system's.
+	ACMEEmail, ACMEDirectory, ACMECA string
 	// Node names this process among several on one database; empty: made at start.
 	Node string
 	// Drain is how long a node that is told to end still takes requests, while
@@ -95,6 +110,9 @@ func fill(v map[string]value) (Config, error) {
 	}
 	listen := get("TOCSIN_LISTEN", "127.0.0.1:8080")
 	c.Listen = listen.text
+	if err := readTLS(&c, get); err != nil {
+		return c, err
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
 		return c, &Error{listen.where, "TOCSIN_LISTEN", fmt.Sprintf("%q is no address", c.Listen), "write host:port, for example 127.0.0.1:8080 or :8080"}
@@ -106,7 +124,14 @@ func fill(v map[string]value) (Config, error) {
 	if c.DatabaseURL, err = databaseURL(get("TOCSIN_DATABASE_URL", ""), c.DataDir); err != nil {
 		return c, err
 	}
-	if c.BaseURL, err = baseURL(get("TOCSIN_BASE_URL", ""), host, port); err != nil {
+	base := baseURL
+	if c.Encrypted() {
+		base = c.ownURL
+	}
+	if c.BaseURL, err = base(get("TOCSIN_BASE_URL", ""), host, port); err != nil {
+		return c, err
+	}
+	if err = readPlain(&c, get); err != nil {
 		return c, err
 	}
 	level := get("TOCSIN_LOG_LEVEL", "info")

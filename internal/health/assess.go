@@ -26,6 +26,7 @@ type Facts struct {
 	Mail      *Mail     // nil: not known
 	Planning  *Planning // nil: not known
 	Hooks     []Hook    // webhooks that are on
+	HTTPS     *HTTPS    // nil: not known
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
@@ -118,6 +119,7 @@ func Assess(f Facts) Report {
 	r.chat(f)
 	r.mail(f)
 	r.hooks(f)
+	r.https(f)
 	r.planning(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)

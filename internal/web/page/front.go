@@ -292,7 +292,8 @@ func (w *wire) send(c net.Conn) error {
 type simple struct {
 	path, host                string
 	encoding, language, known []string
-	last                      bool // the connection ends with it
+	asked                     []string // X-Forwarded-Host
+	last                      bool     // the connection ends with it
 }
 
 // answer finds what a request asks for; false where that is not for us.
@@ -398,10 +399,23 @@ func parse(head []byte) (q simple, ok bool) {
 			if fold(name, "expect") {
 				return q, false
 			}
+		case len("forwarded"): // it may name another host, which only the server knows whether to believe
+			if fold(name, "forwarded") {
+				return q, false
+			}
+		case len("x-forwarded-host"):
+			if fold(name, "x-forwarded-host") {
+				q.asked = append(q.asked, string(value))
+			}
 		case len("upgrade"): // as long as trailer
 			if fold(name, "upgrade") || fold(name, "trailer") {
 				return q, false
 			}
+		}
+	}
+	for _, h := range q.asked {
+		if h != q.host { // as for forwarded
+			return q, false
 		}
 	}
 	return q, hosts == 1 && plainHost(q.host)

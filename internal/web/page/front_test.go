@@ -80,6 +80,7 @@ func TestTheFrontAnswersAsTheServerBehindItDoes(t *testing.T) {
 	for name, request := range map[string]string{
 		"packed":      "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br;q=0\r\n\r\n",
 		"in German":   "GET / HTTP/1.1\r\nhOST: a:80\r\nAccept-Language: de\r\nAccept-Encoding: br\r\n\r\n",
+		"the same":    "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: a\r\nAccept-Encoding: gzip\r\n\r\n",
 		"as it is":    "GET / HTTP/1.1\r\nHost: a\r\nCookie: x=y\r\n\r\n",
 		"not changed": "GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nIf-None-Match: W/" + tag[0].Header.Get("Etag") + "\r\n\r\n",
 	} {
@@ -119,6 +120,8 @@ func TestTheFrontHandsOnWhatIsNotPlain(t *testing.T) {
 		"a folded line":      {"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", "Sandbank", 200},
 		"a space in a name":  {"GET / HTTP/1.1\r\nHost : a\r\n\r\n", "", 400},
 		"an old protocol":    {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", "Sandbank", 200},
+		"a proxy's host":     {"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\n\r\n", "Sandbank", 200},
+		"a proxy's standard": {"GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=192.0.2.1;host=b\r\n\r\n", "Sandbank", 200},
 		"an unknown address": {"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", "behind: ", 200},
 		"a query":            {"GET /?lang=de HTTP/1.1\r\nHost: a\r\n\r\n", "Großer Ausfall", 200},
 		"a long header":      {"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 10_000) + "\r\n\r\n", "Sandbank", 200},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -256,3 +257,6 @@ func (s *Site) Ready() bool {
 
 // Hosts says whether a page has the host name of a request, see status.Page.
 func (s *Site) Hosts(host string) bool { return s.made.Load().hosts(host) != nil }
+
+// HostNames are the host names of all pages that have one.
+func (s *Site) HostNames() []string { return slices.Collect(maps.Keys(s.made.Load().byHost)) }
