@@ -151,6 +151,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if err := a.push.dropKeys(ctx, now); err != nil {
 		return err
 	}
+	if may, err := a.mayDelete(ctx); err != nil || !may {
+		return err
+	}
 	if err := a.tidyStatus(ctx, now); err != nil {
 		return err
 	}
@@ -168,7 +171,12 @@ func (a *App) tidy(ctx context.Context) error {
 			return fmt.Errorf("prune alerts: %w", err)
 		}
 		if n == 0 {
-			return nil
+			break
+		}
+	}
+	for ctx.Err() == nil {
+		if n, err := a.db.PruneObjects(ctx, before, 500); err != nil || n == 0 {
+			return err //nolint:wrapcheck // says what it was
 		}
 	}
 	return ctx.Err()

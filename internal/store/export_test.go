@@ -16,6 +16,12 @@ func Count(ctx context.Context, db *DB, table string) (n int, err error) {
 	return n, err
 }
 
+// CountWhere counts those rows of a table that a condition holds for.
+func CountWhere(ctx context.Context, db *DB, table, condition string, args ...any) (n int, err error) {
+	err = db.reads.row(ctx, "SELECT count(*) FROM "+table+" WHERE "+condition, args, &n)
+	return n, err
+}
+
 // MigrateTo brings an empty database to an older version of the schema, and
 // runs statements there.
 func MigrateTo(ctx context.Context, engine string, pool *sql.DB, version int64, statements ...string) error {
