@@ -84,6 +84,7 @@ type App struct {
 	links    *links
 	metrics  *metrics
 	health   healthCache
+	clock    clockWatch
 	state    workers
 
 	gate     *gate
@@ -173,6 +174,7 @@ func Start(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 		o.WriteTimeout = 5 * time.Minute
 	}
 	a := &App{cfg: cfg, log: o.Log, started: time.Now(), failed: make(chan error, 8)}
+	a.clock.read = steady()
 	if a.cfg.Node == "" {
 		a.cfg.Node = nodeName(cfg.Listen)
 	}
@@ -399,6 +401,7 @@ func (a *App) run() {
 	loop(edge, "watch of sessions", a.watchSessions)
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
+	loop(edge, "watch of the clock", a.watchClock)
 	loop(edge, "version of the database", a.watchSchema)
 	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)
