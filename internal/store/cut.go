@@ -16,9 +16,9 @@ import (
 // network is, and so that the rows are free that a node had locked which is gone.
 const (
 	connectWithin = 5 * time.Second
-	unansweredFor = 15 * time.Second // bytes that were sent
+	unansweredFor = 10 * time.Second // bytes that were sent
 	silentFor     = 5 * time.Second  // until it is asked whether the other end is there
-	silentAgain   = 5 * time.Second
+	silentAgain   = 3 * time.Second
 	silentAsks    = 3
 )
 
@@ -40,8 +40,8 @@ func noticeCuts(cfg *pgx.ConnConfig) {
 // socket of the same machine the server leaves out what is about the network. They
 // are said after connecting, for what stands between may refuse to be told before.
 func letServerNoticeCuts(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('tcp_keepalives_idle', '5', FALSE), set_config('tcp_keepalives_interval', '5', FALSE),
-		set_config('tcp_keepalives_count', '3', FALSE), set_config('tcp_user_timeout', '15000', FALSE),
+	_, err := conn.Exec(ctx, `SELECT set_config('tcp_keepalives_idle', '5', FALSE), set_config('tcp_keepalives_interval', '3', FALSE),
+		set_config('tcp_keepalives_count', '3', FALSE), set_config('tcp_user_timeout', '10000', FALSE),
 		set_config('idle_in_transaction_session_timeout', '30000', FALSE)`)
 	if err != nil {
 		return fmt.Errorf("say when the connection counts as lost: %w", err)

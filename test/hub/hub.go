@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,6 +33,8 @@ type Options struct {
 	Database string   // empty: SQLite in Dir
 	Env      []string // further settings
 	Proxy    bool     // browsers reach it through a Proxy, which can be cut
+	Host     string   // its address; empty: 127.0.0.1
+	Within   []string // a command that runs it, such as one that enters a network namespace
 }
 
 // Hub is one hub that can be started, stopped and killed, and started again
@@ -68,7 +71,10 @@ func New(o Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{o: o, Listen: fmt.Sprintf("127.0.0.1:%d", port), URL: fmt.Sprintf("http://localhost:%d", port)}
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	h := &Hub{o: o, Listen: fmt.Sprintf("%s:%d", o.Host, port), URL: fmt.Sprintf("http://localhost:%d", port)}
 	if o.Proxy {
 		if h.Line, err = NewProxy(h.Listen); err != nil {
 			return nil, err
@@ -131,7 +137,8 @@ func (h *Hub) Log() string {
 func (h *Hub) Start(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	cmd := exec.Command(h.o.Bin, "serve")
+	line := append(slices.Clone(h.o.Within), h.o.Bin, "serve")
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), h.Env()...)
 	cmd.Stdout, cmd.Stderr = logWriter{h}, logWriter{h}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

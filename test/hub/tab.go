@@ -84,6 +84,32 @@ func (t *Tab) Shown() []Notification {
 	return append([]Notification(nil), t.shown...)
 }
 
+// Hold keeps one stream, and answers what it ended with: the name of the last event
+// but pings.
+func (t *Tab) Hold(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.h.URL+"/api/v1/live", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("stream: %s", resp.Status)
+	}
+	last := ""
+	sc := bufio.NewScanner(resp.Body)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		if name, ok := strings.CutPrefix(sc.Text(), "event: "); ok && name != "ping" {
+			last = name
+		}
+	}
+	return last, sc.Err()
+}
+
 // Wait waits until enough says yes of what was shown.
 func (t *Tab) Wait(ctx context.Context, enough func([]Notification) bool) error {
 	for {

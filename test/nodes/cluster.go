@@ -71,12 +71,21 @@ func Start(ctx context.Context, o Options, people ...string) (*Cluster, error) {
 
 // Add makes one more node, which is not started.
 func (c *Cluster) Add(o Options, name string) (*hub.Hub, error) {
+	return c.add(o, name, "", nil)
+}
+
+// AddWithin makes one in a network of its own, where it is reached at the host.
+func (c *Cluster) AddWithin(o Options, name, host string, within []string) (*hub.Hub, error) {
+	return c.add(o, name, host, within)
+}
+
+func (c *Cluster) add(o Options, name, host string, within []string) (*hub.Hub, error) {
 	dir := filepath.Join(o.Dir, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	env := append([]string{"TOCSIN_BASE_URL=" + c.Front.URL(), "TOCSIN_NODE=" + name, "TOCSIN_DRAIN=300ms"}, o.Env...)
-	n, err := hub.New(hub.Options{Bin: o.Bin, Dir: dir, Database: o.Database, Env: env})
+	n, err := hub.New(hub.Options{Bin: o.Bin, Dir: dir, Database: o.Database, Env: env, Host: host, Within: within})
 	if err != nil {
 		return nil, err
 	}

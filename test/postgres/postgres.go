@@ -247,7 +247,9 @@ func (s *Server) start(bin string, o Options) error {
 		while :; do
 			"$@" 3<&- & pg=$!; wait $pg; rc=$?
 			[ -z "$over" ] && [ -e "$TOCSIN_PG_DIR/hold" ] || break
+			: >"$TOCSIN_PG_DIR/held"
 			while [ -e "$TOCSIN_PG_DIR/hold" ]; do sleep 0.02; done
+			rm "$TOCSIN_PG_DIR/held"
 		done
 		kill $cat 2>/dev/null; rm -rf "$TOCSIN_PG_DIR"; exit $rc`
 	s.cmd = exec.Command("/bin/sh", "-c", script, "postgres", filepath.Join(bin, "postgres"), "-D", data,

@@ -55,7 +55,7 @@ func (s *Server) Halt() error {
 		return fmt.Errorf("halt PostgreSQL: %w", err)
 	}
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(s.dir, "data", "postmaster.pid")); os.IsNotExist(err) {
+		if _, err := os.Stat(filepath.Join(s.dir, "held")); err == nil {
 			return nil
 		}
 	}
