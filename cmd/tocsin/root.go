@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/app"
+	"tocsin/internal/audit"
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/internal/demo"
@@ -38,7 +39,7 @@ func execute(ctx context.Context, args []string, in io.Reader, out, errOut io.Wr
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(audit.With(ctx, operator())); err != nil {
 		var wrong *usageError
 		fmt.Fprintln(errOut, "tocsin: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		if errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command") {
@@ -70,9 +71,14 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
+	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.secrets(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	return root
+}
+
+// itself is the context of a hub: what it does, nobody at a terminal did.
+func itself(ctx context.Context) context.Context {
+	return audit.With(ctx, audit.Actor{Kind: audit.System, Name: "Tocsin"})
 }
 
 // setting makes a flag for a configuration key. A flag that was not given
@@ -115,7 +121,7 @@ func (c *cli) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.Run(cmd.Context(), cfg)
+			return app.Run(itself(cmd.Context()), cfg)
 		},
 	}
 	c.setting(cmd, "listen", "TOCSIN_LISTEN", "host:port to listen on (default 127.0.0.1:8080)")
@@ -133,7 +139,7 @@ func (c *cli) demo() *cobra.Command {
 		Long:  "Run the hub on an embedded database with sample users, contacts and rules, a simulated\nmonitoring engine, a team chat beside, and a public status page with half a year of history\nthat follows the engine: the address of each is printed. Its data is deleted at the end, unless --data names a folder.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo.Run(cmd.Context(), demo.Options{Listen: listen, DataDir: *c.flags["TOCSIN_DATA"], Out: c.out})
+			return demo.Run(itself(cmd.Context()), demo.Options{Listen: listen, DataDir: *c.flags["TOCSIN_DATA"], Out: c.out})
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "host:port to listen on")
@@ -167,7 +173,7 @@ func (c *cli) with(ctx context.Context, f func(db *store.DB, who *auth.Service) 
 			return fmt.Errorf("make the data folder: %w", err)
 		}
 	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command"})
+	db, err := store.Open(ctx, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command", Secrets: cfg.Secrets})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

@@ -75,7 +75,7 @@ func (t *trial) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.OpenReadOnly(ctx, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command"})
+	db, err := store.OpenReadOnly(ctx, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command", Secrets: cfg.Secrets})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

@@ -44,7 +44,7 @@ func Examine(ctx context.Context, e Examination) *doctor.Report {
 		opening, cancel := context.WithTimeout(ctx, lookWithin)
 		defer cancel()
 		p.App = &App{cfg: cfg, log: slog.New(slog.DiscardHandler)}
-		p.db, p.sight, err = store.Look(opening, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "doctor"})
+		p.db, p.sight, err = store.Look(opening, store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "doctor", Secrets: cfg.Secrets})
 		checks = append(checks, doctor.Folder(cfg.DataDir, !cfg.Postgres())...)
 		checks = append(checks,
 			doctor.Known("database", doctor.GroupData, "Database", databaseVerdict(&cfg, &p.sight, err)),

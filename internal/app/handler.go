@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/channel"
 	"tocsin/internal/web"
 	"tocsin/internal/web/api"
@@ -106,7 +107,7 @@ func (a *App) timed(patience time.Duration, next http.Handler) http.Handler {
 			if strings.HasSuffix(r.URL.Path, "/simulate") && r.Method == http.MethodPost {
 				within = max(within, simulateWithin+time.Second) // it bounds itself
 			}
-			ctx, cancel := context.WithTimeout(r.Context(), within)
+			ctx, cancel := context.WithTimeout(audit.At(r.Context(), r.RemoteAddr), within)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}

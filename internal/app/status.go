@@ -128,9 +128,23 @@ func (p *public) elsewhere(r *http.Request) bool {
 	return !strings.EqualFold(strings.TrimSuffix(host, "."), p.host)
 }
 
-// The audit trail of public pages and what was recorded of components is kept so
-// long; closed days stay for ever.
+// What was recorded of components is kept so long; closed days stay for ever.
 const keepStatus = 2 * 366 * 24 * time.Hour
+
+// tidyTrail deletes the audit trail from before a time.
+func (a *App) tidyTrail(ctx context.Context, before time.Time) error {
+	const some = 500
+	for ctx.Err() == nil {
+		n, err := a.db.PruneTrail(ctx, before, some)
+		if err != nil {
+			return err //nolint:wrapcheck // says what it was
+		}
+		if n < some {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
 
 func (a *App) tidyStatus(ctx context.Context, now time.Time) error {
 	const some = 500

@@ -164,6 +164,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
+	if err := a.tidyTrail(ctx, now.AddDate(0, 0, -s.AuditDays)); err != nil {
+		return err
+	}
 	before := now.AddDate(0, 0, -s.RetentionDays)
 	for ctx.Err() == nil {
 		n, err := a.db.Prune(ctx, before, 200)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"tocsin/internal/vault"
 )
 
 // Config is what the machine needs to start.
@@ -48,6 +50,8 @@ type Config struct {
 	VAPIDPublicKey  string
 	VAPIDPrivateKey string
 	VAPIDSubject    string
+	// Secrets is where the key comes from that secrets in the database are sealed with.
+	Secrets vault.Source
 	// OIDC is the provider by which people sign in, if there is one.
 	OIDC OIDC
 
@@ -139,6 +143,9 @@ func fill(v map[string]value) (Config, error) {
 		return c, &Error{level.where, "TOCSIN_LOG_LEVEL", fmt.Sprintf("%q is no level", level.text), "take debug, info, warn or error"}
 	}
 	if c.TrustedProxies, err = networks("TOCSIN_TRUSTED_PROXIES", get("TOCSIN_TRUSTED_PROXIES", "")); err != nil {
+		return c, err
+	}
+	if c.Secrets, err = secrets(get); err != nil {
 		return c, err
 	}
 	if c.PushPrivate, err = networks("TOCSIN_PUSH_PRIVATE", get("TOCSIN_PUSH_PRIVATE", "")); err != nil {

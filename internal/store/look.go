@@ -41,7 +41,7 @@ var ErrNone = errors.New("there is no database yet")
 // Sight's schema lets expect, and must close it. The DB is nil with an error; Sight
 // says even then what was seen.
 func Look(ctx context.Context, o Options) (*DB, Sight, error) {
-	db := &DB{node: o.Node, log: o.Log}
+	db := &DB{node: o.Node, log: o.Log, vault: safe{source: o.Secrets}}
 	db.wakes.init()
 	db.writer = lookingOnly{}
 	var s Sight
@@ -53,6 +53,7 @@ func Look(ctx context.Context, o Options) (*DB, Sight, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(o.DataDir, path)
 		}
+		db.vault.source = besideSQLite(o, path)
 		err = db.lookSQLite(ctx, path, &s)
 	}
 	if err == nil {
