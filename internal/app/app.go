@@ -39,6 +39,7 @@ import (
 	"tocsin/internal/source/nagios"
 	"tocsin/internal/source/openitcockpit"
 	"tocsin/internal/store"
+	"tocsin/internal/trace"
 	"tocsin/internal/web/api"
 	"tocsin/internal/writeback"
 )
@@ -79,6 +80,8 @@ type App struct {
 	letters  *letters
 	hooks    *hooks
 	planning *planning
+	tracer   *trace.Tracer // nil: nothing is traced
+	ping     *pinger
 	channels []channel.Channel
 	api      *api.API
 	links    *links
@@ -136,7 +139,7 @@ func (g *garbage) keepSmall(on bool) {
 
 // Run serves until ctx ends, then finishes what was begun.
 func Run(ctx context.Context, cfg config.Config) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := newLog(os.Stderr, cfg)
 	a, err := Start(ctx, cfg, Options{Log: log})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -294,11 +297,12 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		return err
 	}
 	a.links = &links{db: a.db}
+	a.tracer = newTracer(a)
 	a.metrics = newMetrics(a)
 	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
 	// Set by `make bench`, which measures what a commit for each event costs.
 	group, _ := strconv.Atoi(os.Getenv("TOCSIN_TEST_INGEST_GROUP")) // else 0, the default
-	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Log: a.log,
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Log: a.log, Traced: a.tracer != nil,
 		Committed: func(took time.Duration) { a.metrics.commits.Observe(took.Seconds()) }})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
 	if a.push, err = newWebPush(ctx, a.db, a.cfg, a.log, a.busy); err != nil {
@@ -324,8 +328,9 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	}
 	a.planning = newPlanning(a)
 	a.hooks = newHooks(a)
+	a.ping = newPinger(a)
 	a.channels = []channel.Channel{tabs, a.push.channel, a.chat.channel, a.engines, a.letters.channel, a.hooks.channel}
-	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log})
+	a.worker = delivery.NewWorker(a.db, a.channels, delivery.WorkerOptions{Node: a.cfg.Node, Links: a.links.of, Log: a.log, Sent: a.sent()})
 
 	a.db.OnWake("live", a.hub.Wake)
 	for _, c := range a.channels {
@@ -341,10 +346,10 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail, TestHook: a.hooks.test,
 		Windows: a.planning.windows, Simulator: a.planning.simulator,
 		Desk: a.public.desk, Status: a.db, Visitors: a.public.site, BaseURL: a.cfg.BaseURL, Version: Version,
-		Log: a.log, Ingested: a.metrics.ingested, Alive: a.alive,
+		Log: a.log, Ingested: a.metrics.ingested, Alive: a.alive, Tracer: a.tracer,
 	})
 	a.server = &http.Server{
-		Handler:           a.handler(o.AnswerTimeout),
+		Handler:           a.identified(a.handler(o.AnswerTimeout)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       o.ReadTimeout,
 		WriteTimeout:      o.WriteTimeout,
@@ -402,6 +407,8 @@ func (a *App) run() {
 	loop(edge, "watch of health", a.watchHealth)
 	loop(edge, "upkeep", a.upkeep)
 	loop(edge, "watch of the clock", a.watchClock)
+	loop(edge, "ping", a.ping.Run)
+	loop(work, "traces", a.tracer.Run)
 	loop(edge, "version of the database", a.watchSchema)
 	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)

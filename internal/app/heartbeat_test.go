@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/internal/auth"
 )
@@ -55,5 +56,37 @@ func TestASourceSaysThatItIsAlive(t *testing.T) {
 	}
 	if got := h.call("GET", "/api/v1/openapi.json", nil, ""); !strings.Contains(got.body, "/sources/{name}/heartbeat") {
 		t.Error("it is not described")
+	}
+}
+
+func TestTheAddressThatIsPingedIsASecret(t *testing.T) {
+	h := startHub(t)
+	admin := h.key(auth.Administer)
+	const address = "https://hc.invalid/5f0c-secret-word"
+	if got := h.call("PUT", "/api/v1/settings", admin, `{"ping_url":"`+address+`","ping_every_seconds":30}`); got.status != 200 || strings.Contains(got.body, "secret-word") || got.field(t, "has_ping_url") != "true" {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := h.call("PUT", "/api/v1/settings", admin, `{"ping_url":"gopher://secret-word"}`); got.status != 422 || strings.Contains(got.body, "secret-word") || !strings.Contains(got.body, "ping_url") {
+		t.Errorf("a wrong one: %d %s", got.status, got.body)
+	}
+	if got := h.call("PUT", "/api/v1/settings", admin, `{"ping_every_seconds":5}`); got.status != 422 {
+		t.Errorf("too often: %d %s", got.status, got.body)
+	}
+	for _, path := range []string{"/api/v1/settings", "/api/v1/health"} {
+		if got := h.call("GET", path, admin, ""); got.status != 200 || strings.Contains(got.body, "secret-word") {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	tick := time.NewTicker(50 * time.Millisecond) // a report is good for a second
+	defer tick.Stop()
+	for !strings.Contains(h.call("GET", "/api/v1/health", admin, "").body, `"hc.invalid"`) {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("health does not show it")
+		}
+	}
+	if got := h.call("PUT", "/api/v1/settings", admin, `{"ping_url":""}`); got.status != 200 || got.field(t, "has_ping_url") != "false" {
+		t.Errorf("removed: %d %s", got.status, got.body)
 	}
 }

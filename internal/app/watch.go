@@ -157,6 +157,9 @@ func (a *App) tidy(ctx context.Context) error {
 	if err := a.tidyStatus(ctx, now); err != nil {
 		return err
 	}
+	if err := a.db.PruneTraces(ctx, now.Add(-keepTraces)); err != nil {
+		return err //nolint:wrapcheck // says what it was
+	}
 	if err := a.db.PruneVisitors(ctx); err != nil {
 		return err //nolint:wrapcheck // says what it was
 	}

@@ -22,6 +22,7 @@ type Config struct {
 	// its end. With https, cookies are for https only.
 	BaseURL  string
 	LogLevel slog.Level
+	Observe  Observe // how it is seen from outside
 	// TrustedProxies are the addresses whose Forwarded and X-Forwarded-… are believed.
 	TrustedProxies []netip.Prefix
 	// PlainHTTP are the networks that may come by plain HTTP, besides this machine and
@@ -143,6 +144,9 @@ func fill(v map[string]value) (Config, error) {
 		return c, &Error{level.where, "TOCSIN_LOG_LEVEL", fmt.Sprintf("%q is no level", level.text), "take debug, info, warn or error"}
 	}
 	if c.TrustedProxies, err = networks("TOCSIN_TRUSTED_PROXIES", get("TOCSIN_TRUSTED_PROXIES", "")); err != nil {
+		return c, err
+	}
+	if c.Observe, err = observe(get); err != nil {
 		return c, err
 	}
 	if c.Secrets, err = secrets(get); err != nil {

@@ -30,6 +30,8 @@ func Keys() []string {
 		"TOCSIN_OIDC_NAME", "TOCSIN_OIDC_SCOPES", "TOCSIN_OIDC_ROLE_CLAIM", "TOCSIN_OIDC_ADMIN_GROUPS", "TOCSIN_OIDC_OPERATOR_GROUPS",
 		"TOCSIN_OIDC_RESPONDER_GROUPS", "TOCSIN_OIDC_VIEWER_GROUPS", "TOCSIN_OIDC_DEFAULT_ROLE",
 		"TOCSIN_LOG_LEVEL", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_NODE", "TOCSIN_DRAIN",
+		"TOCSIN_LOG_FORMAT", "TOCSIN_PING_URL", "TOCSIN_PING_URL_FILE", "TOCSIN_PING_PRIVATE",
+		otelEndpoint, otelTraces, otelHeaders, otelHeaders + "_FILE", otelService, otelRatio,
 		"TOCSIN_SECRET_KEY", "TOCSIN_SECRET_KEY_FILE", "TOCSIN_PUSH_PROXY", "TOCSIN_PUSH_PROXY_FILE", "TOCSIN_PUSH_PRIVATE", "TOCSIN_WEBHOOK_PRIVATE",
 		"VAPID_PUBLIC_KEY", "VAPID_PUBLIC_KEY_FILE", "VAPID_PRIVATE_KEY", "VAPID_PRIVATE_KEY_FILE", "VAPID_SUBJECT", "VAPID_SUBJECT_FILE",
 	}
@@ -200,7 +202,7 @@ func fromFile(key string, all map[string]value) error {
 }
 
 func ours(key string) bool {
-	return strings.HasPrefix(key, "TOCSIN_") || strings.HasPrefix(key, "VAPID_")
+	return strings.HasPrefix(key, "TOCSIN_") || strings.HasPrefix(key, "VAPID_") || strings.HasPrefix(key, "OTEL_") && slices.Contains(Keys(), key)
 }
 
 // known refuses a key of ours that there is not; with strict any that is not ours.

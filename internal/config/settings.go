@@ -24,6 +24,10 @@ type Settings struct {
 	// System health; 0: never.
 	SourceQuietMinutes int `json:"source_quiet_minutes"`
 
+	// PingEvery is how many seconds lie between two pings of the address that is told
+	// that all is well. The address is a secret, and kept apart.
+	PingEvery int `json:"ping_every_seconds"`
+
 	// WebPush says whether devices are told at all.
 	WebPush bool `json:"webpush_enabled"`
 	// PushSubject is how push services reach who runs this: mailto: or https:.
@@ -82,6 +86,7 @@ func Defaults() Settings {
 		AuditDays:          400,
 		AckSticky:          true,
 		SourceQuietMinutes: 0,
+		PingEvery:          60,
 
 		WebPush: true,
 		PushUrgency: map[string]string{

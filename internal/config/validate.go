@@ -37,6 +37,7 @@ func (s Settings) Validate() error {
 		within("retention_days", s.RetentionDays, 1, 3650, "1 to 3650 days"),
 		within("audit_days", s.AuditDays, 1, 3650, "1 to 3650 days"),
 		within("source_quiet_minutes", s.SourceQuietMinutes, 0, 30*24*60, "0 to 43200 minutes; 0 never warns"),
+		within("ping_every_seconds", s.PingEvery, 10, 24*60*60, "10 to 86400 seconds (a day)"),
 		within("mattermost_ttl_minutes", s.MattermostTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
 		within("mail_ttl_minutes", s.MailTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),
 		within("hook_ttl_minutes", s.HookTTL, 1, 30*24*60, "1 to 43200 minutes (30 days)"),

@@ -35,6 +35,17 @@ type WorkerOptions struct {
 	// Now is the time that a truth check and a due time are measured by; nil is
 	// this machine's. On PostgreSQL it should be the database's.
 	Now func() time.Time
+	// Sent is told of each batch that a channel was given; nil: nobody. It must not
+	// block.
+	Sent func(ctx context.Context, b Batch)
+}
+
+// Batch is what a channel was given at once, and what became of it.
+type Batch struct {
+	Channel                  string
+	Claimed, Begun, Answered time.Time
+	Deliveries               []*Claimed
+	Results                  []Completion // one for each of Deliveries, in their order
 }
 
 // The waits between attempts of a failed delivery: they double from first to
@@ -304,7 +315,7 @@ func (l *loop) untilDue(ctx context.Context, claim Claim, least time.Duration) (
 // work answers a completion for each claimed delivery: at once for what is no
 // longer true, by sending for the rest.
 func (l *loop) work(ctx context.Context, claimed []Claimed) []Completion {
-	now := l.w.o.Now()
+	taken, now := time.Now(), l.w.o.Now()
 	results := make([]Completion, 0, len(claimed))
 	var sending []*Claimed
 	var msgs []channel.Message
@@ -321,7 +332,9 @@ func (l *loop) work(ctx context.Context, claimed []Claimed) []Completion {
 	if len(msgs) == 0 {
 		return results
 	}
+	begun := time.Now()
 	errs := l.send(ctx, msgs)
+	answered := time.Now()
 	now = l.w.o.Now()
 	ending := errors.Is(context.Cause(ctx), errEnding)
 	for i, c := range sending {
@@ -331,6 +344,9 @@ func (l *loop) work(ctx context.Context, claimed []Claimed) []Completion {
 			done.Detail = "given back, as this node was ending: " + e.Error()
 		}
 		results = append(results, done)
+	}
+	if l.w.o.Sent != nil {
+		l.w.o.Sent(ctx, Batch{l.channel.Name(), taken, begun, answered, sending, results[len(results)-len(sending):]})
 	}
 	return results
 }

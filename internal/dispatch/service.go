@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/fault"
 	"tocsin/internal/route"
+	"tocsin/internal/trace"
 )
 
 // Options are what a Service needs besides its store. The zero value of each
@@ -34,6 +35,9 @@ type Options struct {
 	Inline bool
 	// Committed is told how long each transaction took; nil: nobody. It must not block.
 	Committed func(took time.Duration)
+	// Traced: events that are received below a span (trace.From) get one for their
+	// commit, and their deliveries are traced below that.
+	Traced bool
 }
 
 // commitTime bounds one transaction, and also the time that the requests of a
@@ -105,6 +109,7 @@ type request struct {
 	snooze   *snoozeCall // instead of events
 	act      act         // instead of events
 	aside    bool        // an engine is behind it, and no person
+	span     *trace.Span // of the commit; nil: not traced
 	who      actor       // of what is done about one alert
 
 	state  atomic.Int32 // waitingState, takenState, leftState
@@ -144,7 +149,11 @@ func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.E
 	if len(events) == 0 {
 		return nil, nil
 	}
-	a, err := s.call(ctx, &request{sourceID: sourceID, events: events})
+	r := &request{sourceID: sourceID, events: events}
+	if s.o.Traced {
+		r.span = trace.From(ctx).Child("commit", trace.Internal, time.Now())
+	}
+	a, err := s.call(ctx, r)
 	return a.receipts, err
 }
 
@@ -404,6 +413,9 @@ func (s *Service) committed(begin time.Time, group []*request, answers []answer,
 	if s.o.Committed != nil {
 		s.o.Committed(took)
 	}
+	if s.o.Traced {
+		traced(group, answers, events)
+	}
 }
 
 // attempt is one transaction. A panic in it, which would be a defect of ours,
@@ -430,6 +442,7 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 			answers[0].alert, err = r.act(w)
 		default:
 			err = w.receive(group, answers)
+			w.trace(group, answers)
 		}
 		if refused(err) {
 			answers[0].err = err

@@ -25,8 +25,9 @@ type Facts struct {
 	Chat      *Chat     // nil: Mattermost is not used
 	Mail      *Mail     // nil: not known
 	Planning  *Planning // nil: not known
-	Hooks     []Hook    // webhooks that are on
-	HTTPS     *HTTPS    // nil: not known
+	Ping      Ping
+	Hooks     []Hook // webhooks that are on
+	HTTPS     *HTTPS // nil: not known
 	Sources   []Source
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
@@ -121,6 +122,7 @@ func Assess(f Facts) Report {
 	r.hooks(f)
 	r.https(f)
 	r.planning(f)
+	r.ping(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)
 	}

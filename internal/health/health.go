@@ -29,7 +29,7 @@ type Warning struct {
 
 // Part is one thing that works, or does not.
 type Part struct {
-	Name    string // "database", "committer", "delivery", "live", "queue", "push", "engines", "mattermost", "email", "webhooks", "on-call", "disk", "source:NAME"
+	Name    string // "database", "committer", "delivery", "live", "queue", "push", "engines", "mattermost", "email", "webhooks", "on-call", "ping", "disk", "source:NAME"
 	Title   string // for people
 	OK      bool
 	Detail  string    // one sentence

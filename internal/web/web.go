@@ -102,6 +102,9 @@ type Store interface {
 
 	Settings(ctx context.Context) (config.Settings, error) // Defaults where nothing was set
 	SaveSettings(ctx context.Context, s config.Settings) error
+	// PingURL is the address that is told that all is well, empty for none; a secret.
+	PingURL(ctx context.Context) (string, error)
+	SavePingURL(ctx context.Context, address string) error
 }
 
 // Push is what the HTTP edge reads and changes of Web Push. A device that comes

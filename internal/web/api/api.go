@@ -30,6 +30,7 @@ import (
 	"tocsin/internal/health"
 	"tocsin/internal/live"
 	"tocsin/internal/source"
+	"tocsin/internal/trace"
 	"tocsin/internal/web"
 )
 
@@ -112,6 +113,8 @@ type Deps struct {
 	Now      func() time.Time // nil: time.Now
 	// Ingested is told of each call of the events route; nil: nobody.
 	Ingested func(status, events int)
+	// Tracer follows events; nil: nobody does.
+	Tracer *trace.Tracer
 	// Alive notes that a source said that it is alive.
 	Alive func(ctx context.Context, sourceID string) error
 }

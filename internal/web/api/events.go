@@ -16,6 +16,8 @@ import (
 	"tocsin/internal/dispatch"
 	"tocsin/internal/fault"
 	"tocsin/internal/source"
+	"tocsin/internal/trace"
+	"tocsin/internal/web"
 )
 
 // maxEvents is the most that one call may bring, in bytes.
@@ -64,9 +66,19 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, name string) {
 		a.refuse(w, s, 0, decodeProblem(err, buf.Bytes()))
 		return
 	}
-	receipts, err := a.d.Dispatch.Receive(r.Context(), s.ID, events)
+	ctx, span := r.Context(), (*trace.Span)(nil)
+	if a.d.Tracer != nil {
+		span = a.d.Tracer.Start(trace.Parse(r.Header.Get("Traceparent")), "receive events", trace.Server, a.d.Now())
+		span.Text("tocsin.source", s.Name)
+		span.Text("tocsin.request_id", w.Header().Get(web.RequestHeader))
+		span.Number("tocsin.events", int64(len(events)))
+		ctx = trace.With(ctx, span)
+		defer func() { span.End(a.d.Now()) }()
+	}
+	receipts, err := a.d.Dispatch.Receive(ctx, s.ID, events)
 	if err != nil {
-		a.refuse(w, nil, len(events), a.receiveProblem(w, err))
+		span.Fail("not stored")
+		a.refuse(w, nil, len(events), a.receiveProblem(w, r, err))
 		return
 	}
 	buf.Reset()
@@ -162,7 +174,7 @@ func decodeProblem(err error, body []byte) *huma.ErrorModel {
 	return problem(status, fe.Error(), &huma.ErrorDetail{Location: where, Message: fe.Problem + "; " + fe.Mend})
 }
 
-func (a *API) receiveProblem(w http.ResponseWriter, err error) *huma.ErrorModel {
+func (a *API) receiveProblem(w http.ResponseWriter, r *http.Request, err error) *huma.ErrorModel {
 	w.Header().Set("Retry-After", "1")
 	switch {
 	case errors.Is(err, dispatch.ErrStuck):
@@ -172,7 +184,7 @@ func (a *API) receiveProblem(w http.ResponseWriter, err error) *huma.ErrorModel 
 		return problem(http.StatusServiceUnavailable, "Too much at once; try again in a second.")
 	}
 	if !errors.Is(err, context.Canceled) {
-		a.d.Log.Error("events not stored", "error", err)
+		a.d.Log.ErrorContext(r.Context(), "events not stored", "error", err)
 	}
 	if errors.Is(err, fault.ErrFull) {
 		w.Header().Set("Retry-After", fullRetry)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"tocsin/internal/push"
 	"tocsin/internal/source"
 	"tocsin/internal/status"
+	"tocsin/internal/web"
 )
 
 // problem makes a problem document.
@@ -30,6 +32,7 @@ func fieldProblem(field, message string, value any) *huma.ErrorModel {
 
 // writeProblem answers with a problem outside of huma.
 func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
+	p.Instance = web.Occurrence(w.Header().Get(web.RequestHeader))
 	body, err := json.Marshal(p)
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -46,7 +49,7 @@ func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
 
 // refusal is the one table from errors of the rooms below to problems. What is
 // not in it is ours: it is logged, and the caller is told no internals.
-func (a *API) refusal(err error) error {
+func (a *API) refusal(ctx context.Context, err error) error {
 	var already *huma.ErrorModel
 	var withHeaders huma.HeadersError
 	switch {
@@ -100,7 +103,7 @@ func (a *API) refusal(err error) error {
 	case errors.Is(err, dispatch.ErrBusy):
 		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, "Too much at once; try again in a second."), http.Header{"Retry-After": {"1"}})
 	}
-	a.d.Log.Error("request not carried out", "error", err)
+	a.d.Log.ErrorContext(ctx, "request not carried out", "error", err)
 	if errors.Is(err, fault.ErrFull) {
 		return huma.ErrorWithHeaders(problem(http.StatusServiceUnavailable, fullText), http.Header{"Retry-After": {fullRetry}})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/web"
 )
 
 // maxBody is the most that a request may bring, except for events.
@@ -51,9 +52,13 @@ func describe(version string) huma.Config {
 
 // whole completes the problems that huma makes itself: like ours they have a
 // type, and a sentence that names the field; they do not repeat the body.
-func whole(_ huma.Context, _ string, v any) (any, error) {
+func whole(c huma.Context, _ string, v any) (any, error) {
 	p, ok := v.(*huma.ErrorModel)
-	if !ok || p.Type != "" {
+	if !ok {
+		return v, nil
+	}
+	p.Instance = web.Occurrence(web.RequestID(c.Context()))
+	if p.Type != "" {
 		return v, nil
 	}
 	p.Type = "about:blank"
@@ -102,7 +107,7 @@ func register[I, O any](a *API, need access, op huma.Operation, h func(ctx conte
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
-			return nil, a.refusal(err)
+			return nil, a.refusal(ctx, err)
 		}
 		return out, nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -33,6 +34,9 @@ type SettingsIO struct {
 	AuditDays          *int           `json:"audit_days,omitempty" doc:"How long the audit trail is kept" example:"400"`
 	AckSticky          *bool          `json:"ack_sticky,omitempty" doc:"Acknowledgements stay until recovery unless said otherwise"`
 	SourceQuietMinutes *int           `json:"source_quiet_minutes,omitempty" doc:"Warn of a source that said nothing for so long; 0: never"`
+	PingURL            *string        `json:"ping_url,omitempty" writeOnly:"true" maxLength:"2000" doc:"Is told that all is well, and at /fail below it what is not; with {status} in it, up or down stands there. Left out, it stays, empty removes it. Never shown"`
+	HasPingURL         *bool          `json:"has_ping_url,omitempty" readOnly:"true"`
+	PingEvery          *int           `json:"ping_every_seconds,omitempty" doc:"So often, 10 to 86400" example:"60"`
 
 	WebPush     *bool             `json:"webpush_enabled,omitempty" doc:"Tell devices by Web Push"`
 	PushSubject *string           `json:"push_subject,omitempty" doc:"How push services reach who runs this, mailto: or https:; empty: VAPID_SUBJECT, else the base URL" example:"mailto:ops@example.org"`
@@ -89,7 +93,7 @@ func (in *StormIO) into(r *storm.Rules) {
 	set(&r.CalmFor, in.CalmFor)
 }
 
-func settingsOut(s config.Settings) SettingsIO {
+func settingsOut(s config.Settings, pinged bool) SettingsIO {
 	var bySource map[string]StormIO
 	for id, r := range s.StormBySource {
 		if bySource == nil {
@@ -100,6 +104,7 @@ func settingsOut(s config.Settings) SettingsIO {
 	return SettingsIO{
 		AutoClose: s.AutoClose, BrowserTTL: &s.BrowserTTL, CollapseAfter: &s.CollapseAfter,
 		RetentionDays: &s.RetentionDays, AuditDays: &s.AuditDays, AckSticky: &s.AckSticky, SourceQuietMinutes: &s.SourceQuietMinutes,
+		HasPingURL: &pinged, PingEvery: &s.PingEvery,
 		WebPush: &s.WebPush, PushSubject: &s.PushSubject, PushHosts: words(s.PushHosts), PushProxy: &s.PushProxy,
 		PushUrgency: s.PushUrgency, PushTTL: &s.PushTTL, PushReady: &s.PushReady,
 		MattermostTTL: &s.MattermostTTL, MailTTL: &s.MailTTL, HookTTL: &s.HookTTL, Storm: stormOut(s.Storm), StormBySource: bySource,
@@ -115,6 +120,7 @@ func (in SettingsIO) into(s *config.Settings) {
 	set(&s.RetentionDays, in.RetentionDays)
 	set(&s.AuditDays, in.AuditDays)
 	set(&s.SourceQuietMinutes, in.SourceQuietMinutes)
+	set(&s.PingEvery, in.PingEvery)
 	set(&s.AckSticky, in.AckSticky)
 	set(&s.WebPush, in.WebPush)
 	set(&s.PushSubject, in.PushSubject)
@@ -224,7 +230,11 @@ func (a *API) systemRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			return give(settingsOut(s)), nil
+			address, err := a.d.Store.PingURL(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return give(settingsOut(s, address != "")), nil
 		})
 	register(a, administer(), route("administration", http.MethodPut, "/settings", "change-settings", "Change settings; in force at once"),
 		func(ctx context.Context, in *postIn[SettingsIO]) (*body[SettingsIO], error) {
@@ -252,7 +262,12 @@ func (a *API) systemRoutes() {
 			if err := a.d.Store.SaveSettings(ctx, s); err != nil {
 				return nil, err
 			}
-			return give(settingsOut(s)), nil
+			if in.Body.PingURL != nil {
+				if err := a.d.Store.SavePingURL(ctx, address); err != nil {
+					return nil, err
+				}
+			}
+			return give(settingsOut(s, address != "")), nil
 		})
 }
 

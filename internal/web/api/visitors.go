@@ -80,7 +80,7 @@ func registerOpen[I, O any](a *API, l *limiter, op huma.Operation, h func(ctx co
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
-			return nil, a.refusal(err)
+			return nil, a.refusal(ctx, err)
 		}
 		return out, nil
 	})

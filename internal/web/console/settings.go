@@ -100,7 +100,9 @@ func (c *console) settings(w http.ResponseWriter, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.showSettings(w, v, http.StatusOK, settingsTexts(s), nil)
+	in := settingsTexts(s)
+	in.Set("ping_every_seconds", strconv.Itoa(s.PingEvery))
+	return c.showSettings(w, v, http.StatusOK, in, nil)
 }
 
 // numberField is a field for a whole number, with what was typed.
@@ -109,6 +111,10 @@ func numberField(in url.Values, name, label, hint, low, high string) field {
 }
 
 func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in url.Values, why error) error {
+	pinged, err := c.Store.PingURL(v.Context())
+	if err != nil {
+		return err
+	}
 	f := form{Action: "/console/settings", Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "When nobody is there", Fields: []field{
 			numberField(in, "browser_ttl_minutes", "Minutes a notification waits for a tab", "Then its delivery expires.", "1", "10080"),
@@ -134,7 +140,11 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 		{Title: "The hub", Fields: []field{
 			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
 			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in.", "1", "3650"),
-			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "0: never.", "0", "43200"),
+			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "In System health. An alert of it is set at the source. 0: never.", "0", "43200"),
+		}},
+		{Title: "Tell the outside that all is well", Hint: "Healthchecks, Uptime Kuma and their like tell you when these pings stop: then nobody else could. System health shows the last answer.", Fields: []field{
+			{Name: "ping_url", Label: "Address to ping", Kind: "password", Secret: true, Stored: pinged != "", Mono: true, Auto: "off", Hint: "Called while all is well; /fail below it with what is not. With {status} in it, up or down stands there. Whoever knows it can speak for this hub, so it is never shown again."},
+			numberField(in, "ping_every_seconds", "Seconds between two pings", "Give the service a few more.", "10", "86400"),
 		}},
 	}}
 	if why != nil && !f.refused(why) {
@@ -164,6 +174,7 @@ func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	s.RetentionDays = n.read("retention_days", 1, 3650)
 	s.AuditDays = n.read("audit_days", 1, 3650)
 	s.SourceQuietMinutes = n.read("source_quiet_minutes", 0, 43200)
+	s.PingEvery = n.read("ping_every_seconds", 10, 86400)
 	s.AckSticky = in.Get("ack_sticky") != ""
 	s.AckLinkHours = n.read("ack_link_hours", 0, 168)
 	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes", 1, 43200), n.read("hook_ttl_minutes", 1, 43200)
@@ -190,8 +201,15 @@ func (c *console) saveSettings(w http.ResponseWriter, v *visit) error {
 		return err
 	}
 	s, err := readSettings(old, v.PostForm)
+	address := text(v.PostForm, "ping_url")
+	if wrong := config.CheckPingURL(address); err == nil && wrong != nil {
+		err = wrong
+	}
 	if err == nil {
 		err = c.keepSettings(v, s)
+	}
+	if err == nil && (address != "" || v.PostForm.Get("ping_url_clear") != "") {
+		err = c.Store.SavePingURL(v.Context(), address)
 	}
 	if err != nil {
 		return c.showSettings(w, v, http.StatusUnprocessableEntity, v.PostForm, err)
