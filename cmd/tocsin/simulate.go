@@ -80,7 +80,7 @@ func (t *trial) run(ctx context.Context) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	debug.SetGCPercent(200)         // a day is much that is soon forgotten, and this process does nothing else
-	debug.SetMemoryLimit(880 << 20) // but not three times as much as there is
+	debug.SetMemoryLimit(640 << 20) // but not three times as much as there is
 	r, err := simulate.New(db, simulate.Options{Within: time.Hour}).Simulate(ctx, q)
 	if err = errors.Join(err, db.Close()); err != nil {
 		var wrong *simulate.Error

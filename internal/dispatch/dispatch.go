@@ -109,10 +109,15 @@ type Escalation struct {
 // channel, a bar, and the destination, or where that is empty "contact:" and the
 // contact's id.
 func PlaceKey(channel, destination, contactID string) string {
+	return string(appendPlaceKey(nil, channel, destination, contactID))
+}
+
+func appendPlaceKey(b []byte, channel, destination, contactID string) []byte {
+	b = append(append(b, channel...), '|')
 	if destination == "" {
-		destination = "contact:" + contactID
+		return append(append(b, "contact:"...), contactID...)
 	}
-	return channel + "|" + destination
+	return append(b, destination...)
 }
 
 // Call is one taken call, remembered so that a retried one changes nothing.

@@ -18,15 +18,14 @@ func (w *work) held(d *delivery.Delivery) bool {
 
 // hold collects a delivery until a moment. Where too much is held back at a place
 // for one more moment, it waits by itself.
-func (g *gathering) hold(d *delivery.Delivery, until time.Time) {
-	w, place := g.w, placeKey(d)
-	p := g.paces[place]
+func (g *gathering) hold(at *placed, d *delivery.Delivery, until time.Time) {
+	w, p := g.w, &at.pace
 	v := p.Keep(until, w.now, g.waiting, w.s.o.NewID)
 	if !v.Collected {
 		d.Due, d.Expires = until, until.Add(w.lives(d.Channel))
 		return
 	}
-	g.changed[place] = true
+	at.changed = true
 	g.into(p, p.Find(v.Storm), v, d, delivery.Delivery{Reason: d.Reason, Why: "tells what was held back until " + delivery.Moment(until)})
 	d.Why += "; collected until then, with what else is held back"
 }

@@ -152,7 +152,7 @@ func (g *gathering) holdAnew(c *delivery.Claimed, release time.Time) bool {
 		d.Reason = still.Reason
 	}
 	d.State, d.Bundle, d.Storm = delivery.Waiting, "", ""
-	g.hold(d, still.Until)
+	g.hold(g.of(PlaceKey(d.Channel, d.Destination, d.ContactID)), d, still.Until)
 	w.changes.Moved = append(w.changes.Moved, *d)
 	return true
 }

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,13 +21,42 @@ import (
 // gathering is that decision while it is made.
 type gathering struct {
 	w       *work
-	paces   map[string]*storm.Pace
-	changed map[string]bool
+	tasks   []task          // deliveries that a place decides on, in their order
+	places  []placed        // the places of all that is decided
+	at      map[string]int  // of places, by key
 	collect map[string]bool // digests of earlier transactions that still collect
 	made    []delivery.Delivery
 	ours    map[string]int // digests made now, by id, as index in made
 	moved   map[string]int // digests that were moved, as index in Changes.Digests
 }
+
+// placed is a place, with what is remembered of it.
+type placed struct {
+	key     string
+	pace    storm.Pace
+	changed bool
+}
+
+// task is a delivery that a place decides on: both as index.
+type task struct {
+	delivery, place int
+	held            bool
+}
+
+// place answers the index of a place, which it adds if need be.
+func (g *gathering) place(key []byte) int {
+	i, known := g.at[string(key)] // without making a string of it
+	if !known {
+		i = len(g.places)
+		text := string(key)
+		g.at[text] = i
+		g.places = append(g.places, placed{key: text})
+	}
+	return i
+}
+
+// of is the place with a key.
+func (g *gathering) of(key string) *placed { return &g.places[g.at[key]] }
 
 // refresh asks for the message of a storm to be brought up to date at an address.
 type refresh struct {
@@ -41,34 +69,47 @@ type refresh struct {
 // gather has told what is to be told now, and collects the rest. What nobody is
 // told of costs nothing here.
 func (w *work) gather() error {
-	places := map[string]bool{}
+	g := &gathering{w: w, at: map[string]int{}}
+	var key []byte
 	for i := range w.changes.Deliveries {
-		if d := &w.changes.Deliveries[i]; w.held(d) || w.paced(d) {
-			places[placeKey(d)] = true
+		d := &w.changes.Deliveries[i]
+		held := w.held(d)
+		if !held && !w.paced(d) {
+			continue
 		}
+		if g.tasks == nil {
+			left := len(w.changes.Deliveries) - i
+			g.tasks, g.places = make([]task, 0, left), make([]placed, 0, min(left, 32))
+		}
+		key = appendPlaceKey(key[:0], d.Channel, d.Destination, d.ContactID)
+		g.tasks = append(g.tasks, task{delivery: i, place: g.place(key), held: held})
 	}
 	for _, r := range w.stale {
-		places[r.place] = true
+		g.place([]byte(r.place))
 	}
 	for _, p := range w.calming {
-		places[p] = true
+		g.place([]byte(p))
 	}
 	for _, r := range w.reholds {
-		places[r.Place] = true
+		g.place([]byte(r.Place))
 	}
-	if len(places) == 0 {
+	if len(g.places) == 0 {
 		return nil
 	}
-	known, err := w.tx.Paces(w.ctx, slices.Sorted(maps.Keys(places)))
-	if err != nil {
-		return fmt.Errorf("load what was told at %d places: %w", len(places), err)
+	keys := make([]string, len(g.places))
+	for i := range g.places {
+		keys[i] = g.places[i].key
 	}
-	g := &gathering{w: w, paces: make(map[string]*storm.Pace, len(places)), changed: map[string]bool{}, ours: map[string]int{}, moved: map[string]int{}}
+	slices.Sort(keys)
+	known, err := w.tx.Paces(w.ctx, keys)
+	if err != nil {
+		return fmt.Errorf("load what was told at %d places: %w", len(keys), err)
+	}
 	var digests []string
-	for place := range places {
-		p := known[place]
-		g.paces[place] = &p
-		digests = append(digests, p.Digests(w.now, lies(place))...)
+	for i := range g.places {
+		p := &g.places[i]
+		p.pace = known[p.key]
+		digests = p.pace.Digests(digests, w.now, lies(p.key))
 	}
 	for _, r := range w.reholds {
 		if r.Digest {
@@ -88,13 +129,12 @@ func (w *work) gather() error {
 // that may be over, in this order: what comes now keeps a storm going.
 func (g *gathering) all() error {
 	w := g.w
-	for i := range w.changes.Deliveries {
-		d := &w.changes.Deliveries[i]
-		switch {
-		case w.held(d):
-			g.hold(d, w.holds[d.ID])
-		case w.paced(d):
-			g.pace(d)
+	for _, t := range g.tasks {
+		d, p := &w.changes.Deliveries[t.delivery], &g.places[t.place]
+		if t.held {
+			g.hold(p, d, w.holds[d.ID])
+		} else {
+			g.pace(p, d)
 		}
 	}
 	for _, r := range w.stale {
@@ -109,20 +149,21 @@ func (g *gathering) all() error {
 		}
 	}
 	w.changes.Deliveries = append(w.changes.Deliveries, g.made...)
-	if len(g.changed) > 0 {
-		w.changes.Paces = make(map[string]storm.Pace, len(g.changed))
-		for place := range g.changed {
-			w.changes.Paces[place] = *g.paces[place]
+	for i := range g.places {
+		p := &g.places[i]
+		if !p.changed {
+			continue
 		}
+		if w.changes.Paces == nil {
+			w.changes.Paces = make(map[string]storm.Pace, len(g.places))
+		}
+		w.changes.Paces[p.key] = p.pace
 	}
 	return nil
 }
 
 // lies says whether messages lie at a place until somebody comes: they are for tabs.
 func lies(place string) bool { return strings.HasPrefix(place, route.Browser+"|") }
-
-// placeKey is where a delivery goes.
-func placeKey(d *delivery.Delivery) string { return PlaceKey(d.Channel, d.Destination, d.ContactID) }
 
 // paced says whether a delivery is one of those that a storm makes too many of.
 // What a person asked for, a reminder after a snooze or a message of the engine's
@@ -165,12 +206,12 @@ func (w *work) objectOf(d *delivery.Delivery) *alert.Object {
 }
 
 // pace tells a delivery at once or has it collected.
-func (g *gathering) pace(d *delivery.Delivery) {
-	w, place := g.w, placeKey(d)
-	p, o := g.paces[place], w.objectOf(d)
+func (g *gathering) pace(at *placed, d *delivery.Delivery) {
+	w, p := g.w, &at.pace
+	o := w.objectOf(d)
 	r := w.rules(o.SourceID)
 	v := p.Take(r, r.Kind(o), w.now, g.waiting, w.s.o.NewID)
-	g.changed[place] = true
+	at.changed = true
 	if !v.Collected {
 		return
 	}
@@ -231,6 +272,9 @@ func (g *gathering) digest(to storm.To, s *storm.Storm, due time.Time, like deli
 	like.ContactID, like.ContactName, like.UserID = to.ContactID, to.ContactName, to.UserID
 	like.Channel, like.Destination, like.DestinationName = to.Channel, to.Destination, to.DestinationName
 	like.Created, like.Due, like.Expires = w.now, due, due.Add(w.lives(to.Channel))
+	if g.ours == nil {
+		g.ours = map[string]int{}
+	}
 	g.ours[like.ID] = len(g.made)
 	g.made = append(g.made, like)
 }
@@ -244,6 +288,9 @@ func (g *gathering) move(v storm.Verdict) {
 	}
 	i, ok := g.moved[v.Digest]
 	if !ok {
+		if g.moved == nil {
+			g.moved = make(map[string]int, len(g.places))
+		}
 		i = len(g.w.changes.Digests)
 		g.moved[v.Digest] = i
 		g.w.changes.Digests = append(g.w.changes.Digests, DigestDue{ID: v.Digest})
@@ -260,7 +307,8 @@ func (g *gathering) waiting(digest string) bool {
 // refresh brings what was told of a storm up to date, without a sound. Where it is
 // too long ago, what is shown stays.
 func (g *gathering) refresh(r refresh) {
-	p := g.paces[r.place]
+	at := g.of(r.place)
+	p := &at.pace
 	rules := g.w.settings.Storm
 	if rules.Again < 1 || rules.Wait < 1 {
 		rules = storm.Default()
@@ -269,7 +317,7 @@ func (g *gathering) refresh(r refresh) {
 	if !v.Collected {
 		return
 	}
-	g.changed[r.place] = true
+	at.changed = true
 	s := p.Find(v.Storm)
 	s.About = r.about
 	g.digest(r.to, s, v.Due, delivery.Delivery{Quiet: true, Reason: route.Reason(s.Reason), Why: quietWhy(s)})
@@ -351,9 +399,10 @@ func (s *Service) calm(ctx context.Context) time.Duration {
 
 // calm ends the storms of a place that are over.
 func (g *gathering) calm(place string) {
-	w, p := g.w, g.paces[place]
+	w, at := g.w, g.of(place)
+	p := &at.pace
 	over, _ := p.Calm(storm.Rules{}, w.now)
-	g.changed[place] = true // also when another node was first: it says when to look next
+	at.changed = true // also when another node was first: it says when to look next
 	if !w.replaces(&p.To) {
 		return
 	}

@@ -61,7 +61,7 @@ type subject struct {
 	rows    []*row       // that may still be cancelled
 	settled bool         // something of it was told, or ended otherwise than cancelled
 	forgot  bool         // nobody can come back to it
-	in      *row         // the message that counted it last
+	in      string       // id of the message that counted it last
 }
 
 // turns notes how an alert stands.
@@ -110,7 +110,7 @@ func (k *subject) forget() {
 		return
 	}
 	k.forgot = true
-	if s.forgot++; s.forgot > 100 && s.forgot > len(s.list)/2 {
+	if s.forgot++; s.forgot == len(s.list) || s.forgot > 100 && s.forgot > len(s.list)/2 {
 		s.list = slices.DeleteFunc(s.list, func(k *subject) bool { return k.forgot })
 		s.forgot = 0
 	}
@@ -270,8 +270,8 @@ func (s *stormed) tells(m *mem, d *row) *channel.Digest {
 		}
 	}
 	for _, r := range s.bundle(d.ID).rows {
-		if k := r.subject; r.State == delivery.Collected && k.in != d {
-			if k.in = d; !k.elsewhere(d.ID) {
+		if k := r.subject; r.State == delivery.Collected && k.in != d.ID {
+			if k.in = d.ID; !k.elsewhere(d.ID) {
 				x.New++
 			}
 		}

@@ -77,14 +77,14 @@ type past struct {
 
 // add adds an event as what its cause did then. What the clock did it does by itself.
 func (p *past) add(was *alert.Event, number int) {
-	in := input{line: number, source: was.SourceID, at: was.Received.Add(p.shift), event: alert.Event{
+	in := input{line: number, source: was.SourceID, at: was.Received.Add(p.shift), event: &alert.Event{
 		CallID: was.ID, SourceID: was.SourceID, Type: was.Type, State: was.State, Output: was.Output, Long: was.Long,
 		Author: was.Author, Comment: was.Comment, UserID: was.UserID, Origin: was.Origin, Contacts: was.Contacts, UserIDs: was.UserIDs,
 		Marks: was.Marks, Sticky: was.Sticky,
 		Object: alert.Object{Host: was.Object.Host, Service: was.Object.Service, HostDisplay: was.Object.HostDisplay,
 			ServiceDisplay: was.Object.ServiceDisplay, URL: was.Object.URL, Labels: was.Object.Labels, State: was.State},
 	}}
-	e := &in.event
+	e := in.event
 	switch {
 	case was.Origin == alert.FromExpiry || was.Origin == alert.FromDetection:
 		return

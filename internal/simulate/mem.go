@@ -27,6 +27,7 @@ type mem struct {
 	sources   map[string]string // id to name
 
 	records map[string]*dispatch.Record // by object
+	rests   map[string]*rest            // last events of those whose alert is over for a while
 	flaps   map[string]*dispatch.Record // those of them that were found to flap
 	alerts  map[string]*told            // by alert; those that are over go after a while
 	over    []*told                     // in the order in which they were
@@ -95,7 +96,7 @@ type place struct {
 func newMem(now time.Time, p *Plan) *mem {
 	m := &mem{
 		now: now, directory: p.Directory.Indexed(), settings: p.Settings,
-		records: map[string]*dispatch.Record{}, flaps: map[string]*dispatch.Record{}, alerts: map[string]*told{},
+		records: map[string]*dispatch.Record{}, rests: map[string]*rest{}, flaps: map[string]*dispatch.Record{}, alerts: map[string]*told{},
 		calls: map[dispatch.CallKey]string{}, places: map[string]*place{}, storms: map[string]*stormed{},
 		asleep: map[string]map[string]time.Time{}, runs: map[string]*running{}, digests: map[string]*row{},
 	}
@@ -213,6 +214,8 @@ func (t *tx) Records(_ context.Context, objectIDs []string) (map[string]*dispatc
 		if rec.Last != nil {
 			last := *rec.Last
 			c.Last = &last
+		} else if x := t.rests[id]; x != nil {
+			c.Last = x.event(&rec.Object)
 		}
 		recs[id] = &c
 	}

@@ -17,16 +17,28 @@ import (
 
 // input is one thing that comes in.
 type input struct {
-	line   int
-	at     time.Time
-	offset time.Duration // from the beginning, where timed is byOffset
-	timed  timing
-	source string // name, then id
-	event  alert.Event
-	late   time.Duration // how much older the engine's time of it is than at
+	line          int
+	at            time.Time
+	offset        time.Duration // from the beginning, where timed is byOffset
+	timed         timing
+	source        string // name, then id
+	host, service string
+	event         *alert.Event // nil: it stands in raw, which is a tenth of it
+	raw           json.RawMessage
+	late          time.Duration // how much older the engine's time of it is than at
 
 	by      string // name of the contact that does it here; empty: the engine told it
 	minutes int    // for how long
+}
+
+// what answers what it is, read once more where it stands in raw.
+func (in *input) what() *alert.Event {
+	if in.event == nil {
+		if again, err := event(membersOf(in.raw), in.raw); err == nil { // it was read before
+			in.event = again.event
+		}
+	}
+	return in.event
 }
 
 // timing is how an input says when it comes.
@@ -134,6 +146,8 @@ func (p *parser) value(raw json.RawMessage, line int, lists bool) error {
 		return err
 	}
 	in.line = line
+	in.host, in.service = in.event.Object.Host, in.event.Object.Service
+	in.event, in.raw = nil, raw // a day of them is much
 	p.list = append(p.list, &in)
 	return nil
 }
@@ -283,7 +297,7 @@ func event(members []member, raw json.RawMessage) (input, error) {
 	if err != nil {
 		return in, fieldError(err)
 	}
-	in.event = events[0]
+	in.event = &events[0]
 	return in, nil
 }
 
@@ -351,7 +365,8 @@ func (in *input) done(rest []member) error {
 			return &Error{Field: m.key, Problem: "is no text", Mend: "write it as a text"}
 		}
 	}
-	e := &in.event
+	e := &alert.Event{}
+	in.event = e
 	e.Type = alert.Type(strings.ToUpper(strings.TrimSpace(v.Type)))
 	e.Object = alert.Object{Host: v.Host, Service: v.Service}
 	e.Comment, _, _ = source.Text(v.Comment, source.MaxComment)

@@ -270,7 +270,7 @@ func (s *Simulator) stand(ctx context.Context, r *run) error {
 	var ids []string
 	for i := range r.inputs {
 		in := r.inputs[i]
-		ids = append(ids, alert.ObjectID(in.source, in.event.Object.Host, in.event.Object.Service))
+		ids = append(ids, alert.ObjectID(in.source, in.host, in.service))
 	}
 	slices.Sort(ids)
 	now, err := s.store.SimulationStanding(ctx, slices.Compact(ids))
@@ -434,10 +434,10 @@ func (r *run) take(ctx context.Context, in *input) error {
 	if r.current = in.line; !r.silent {
 		r.result.Events++
 	}
-	if in.event.Origin.Here() {
+	e := *in.what()
+	if e.Origin.Here() {
 		return r.act(ctx, in)
 	}
-	e := in.event
 	e.Time = r.mem.now.Add(-in.late)
 	got, err := r.service.Receive(ctx, in.source, []alert.Event{e})
 	if err != nil {
@@ -451,7 +451,7 @@ func (r *run) take(ctx context.Context, in *input) error {
 
 // act does what somebody does here.
 func (r *run) act(ctx context.Context, in *input) error {
-	e := &in.event
+	e := in.what()
 	rec := r.mem.records[alert.ObjectID(in.source, e.Object.Host, e.Object.Service)]
 	if rec == nil || rec.Alert == nil {
 		r.note(fmt.Sprintf("Line %d: %s has no open alert then, so there is nothing to do.", in.line, e.Object.Name()))

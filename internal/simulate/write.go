@@ -129,6 +129,7 @@ func (m *mem) forget() {
 		delete(m.alerts, k.alert.ID)
 		m.stop(k.alert.ID)
 		delete(m.asleep, k.alert.ID)
+		m.lay(k.alert.Object.ID, k.alert.ID)
 		m.over[0] = nil
 		m.over = m.over[1:]
 		for _, s := range k.subjects {
@@ -162,6 +163,7 @@ func (t *tx) writeEvents(c *dispatch.Changes) {
 		e := &c.Events[i]
 		if rec := t.records[e.Object.ID]; rec != nil && !e.Type.Ours() {
 			rec.Last = e
+			delete(t.rests, e.Object.ID)
 		}
 		a := t.alerts[e.AlertID]
 		if a == nil {
@@ -188,6 +190,9 @@ func (t *tx) writeEvents(c *dispatch.Changes) {
 		e := c.Joined[i]
 		if rec := t.records[e.Object.ID]; rec != nil && rec.Last != nil && rec.Last.ID == e.ID {
 			rec.Last = &e
+		} else if x := t.rests[e.Object.ID]; x != nil && x.id == e.ID {
+			rec.Last = &e
+			delete(t.rests, e.Object.ID)
 		}
 	}
 }

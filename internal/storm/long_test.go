@@ -84,10 +84,10 @@ func TestAMessageThatNobodyTakesGoesOnCollecting(t *testing.T) {
 	if ids != 2 { // a storm and its digest
 		t.Errorf("%d ids", ids)
 	}
-	if got := p.Digests(began.Add(2*time.Hour), true); len(got) != 1 {
+	if got := p.Digests(nil, began.Add(2*time.Hour), true); len(got) != 1 {
 		t.Errorf("%v may still collect", got)
 	}
-	if got := p.Digests(began.Add(2*time.Hour), false); len(got) != 0 {
+	if got := p.Digests(nil, began.Add(2*time.Hour), false); len(got) != 0 {
 		t.Errorf("%v may still collect where messages are taken when they are due", got)
 	}
 }

@@ -323,11 +323,10 @@ func (p *Pace) Find(storm string) *Storm {
 	return nil
 }
 
-// Digests answers the messages that may still collect at a moment: they are due
+// Digests adds to ids the messages that may still collect at a moment: they are due
 // later. Where nobody may be there to take them, those that were due before do so too,
 // for else there would be one more every minute for whoever comes back.
-func (p *Pace) Digests(now time.Time, lying bool) []string {
-	var ids []string
+func (p *Pace) Digests(ids []string, now time.Time, lying bool) []string {
 	add := func(s *Storm) {
 		if s != nil && s.Digest != "" && (lying || s.Due.After(now)) {
 			ids = append(ids, s.Digest)
