@@ -40,6 +40,9 @@ func explain(err error, name, directory, way string) (problem, mend string, wait
 	if way == byHTTP {
 		port = "80"
 	}
+	if kind == "malformed" && strings.Contains(said.Detail, "resolving") { // Pebble's word for it
+		kind = "dns"
+	}
 	switch kind {
 	case "connection", "tls":
 		mend = "Let port " + port + " of " + name + " lead here from the internet: its DNS, the firewall and a forwarding router; both 80 and 443 are tried."
