@@ -163,12 +163,13 @@ type keyJSON struct {
 	Scopes     []string   `json:"scopes"`
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
+	LastUsedBy string     `json:"last_used_by"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
 }
 
 func keyOut(k auth.APIKey, key string) keyJSON {
-	return keyJSON{k.ID, k.Name, key, k.Hint, scopeNames(k), k.CreatedAt.UTC(), maybe(k.LastUsedAt), maybe(k.ExpiresAt), maybe(k.RevokedAt)}
+	return keyJSON{k.ID, k.Name, key, k.Hint, scopeNames(k), k.CreatedAt.UTC(), maybe(k.LastUsedAt), k.LastUsedBy, maybe(k.ExpiresAt), maybe(k.RevokedAt)}
 }
 
 func scopeNames(k auth.APIKey) []string {
@@ -215,14 +216,14 @@ func (c *cli) apikeys() *cobra.Command {
 					return err
 				}
 				out := func(k auth.APIKey) keyJSON { return keyOut(k, "") }
-				return answerList(c, all, out, "NAME\tKEY\tSCOPES\tLAST USED\tSTATE", func(k auth.APIKey) string {
+				return answerList(c, all, out, "NAME\tKEY\tSCOPES\tLAST USED\tFROM\tEXPIRES\tSTATE", func(k auth.APIKey) string {
 					state := "in force"
 					if !k.RevokedAt.IsZero() {
 						state = "revoked"
 					} else if !k.Live(time.Now()) {
 						state = "expired"
 					}
-					return k.Name + "\t…" + k.Hint + "\t" + strings.Join(scopeNames(k), ",") + "\t" + when(k.LastUsedAt) + "\t" + state
+					return k.Name + "\t…" + k.Hint + "\t" + strings.Join(scopeNames(k), ",") + "\t" + when(k.LastUsedAt) + "\t" + cmp.Or(k.LastUsedBy, "-") + "\t" + when(k.ExpiresAt) + "\t" + state
 				})
 			})
 		},

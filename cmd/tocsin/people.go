@@ -121,8 +121,9 @@ func (c *cli) users() *cobra.Command {
 			})
 		},
 	}
-	c.jsonFlag(add, list, passwd, remove)
-	root.AddCommand(add, list, passwd, remove)
+	reset := c.resetFactors()
+	c.jsonFlag(add, list, passwd, remove, reset)
+	root.AddCommand(add, list, passwd, remove, reset)
 	return root
 }
 

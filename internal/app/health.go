@@ -60,6 +60,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Push = a.pushFacts(ctx)
 	a.chatFacts(ctx, &f)
 	a.planning.facts(ctx, &f)
+	f.Keys = a.keyFacts(ctx)
 	f.Ping = a.ping.facts(ctx)
 	f.HTTPS = a.gate.facts()
 	f.Mail = a.visitors.facts(ctx)

@@ -7,8 +7,23 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/auth/oidc"
 	"tocsin/internal/auth/passkey"
+	"tocsin/internal/health"
 	"tocsin/internal/web/console"
 )
+
+// keyFacts are the API keys that have an end.
+func (a *App) keyFacts(ctx context.Context) (out []health.Key) {
+	all, err := a.db.APIKeys(ctx)
+	if err != nil {
+		return nil // without the database, its part says so
+	}
+	for _, k := range all {
+		if !k.ExpiresAt.IsZero() && k.RevokedAt.IsZero() {
+			out = append(out, health.Key{Name: k.Name, Expires: k.ExpiresAt, LastUsed: k.LastUsedAt})
+		}
+	}
+	return out
+}
 
 // who adds the ways in besides passwords to what auth needs.
 func (a *App) who(o auth.Options) auth.Options {

@@ -29,6 +29,7 @@ type Facts struct {
 	Hooks     []Hook // webhooks that are on
 	HTTPS     *HTTPS // nil: not known
 	Sources   []Source
+	Keys      []Key         // API keys that have an end and are not revoked
 	Quiet     time.Duration // a source silent for longer is warned of; 0: never
 }
 
@@ -122,6 +123,7 @@ func Assess(f Facts) Report {
 	r.hooks(f)
 	r.https(f)
 	r.planning(f)
+	r.keys(f)
 	r.ping(f)
 	if f.Disk != nil {
 		r.disk(*f.Disk)

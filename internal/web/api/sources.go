@@ -297,6 +297,7 @@ type KeyOut struct {
 	Scopes     []string   `json:"scopes"`
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at" doc:"To the minute"`
+	LastUsedBy string     `json:"last_used_by" doc:"The address that it was used from then, or Mattermost"`
 	ExpiresAt  *time.Time `json:"expires_at"`
 	RevokedAt  *time.Time `json:"revoked_at"`
 }
@@ -310,7 +311,7 @@ type KeyWithSecret struct {
 func keyOut(k auth.APIKey) KeyOut {
 	return KeyOut{
 		ID: k.ID, Name: k.Name, Hint: k.Hint, Scopes: words(k.Scopes), CreatedAt: k.CreatedAt.UTC(),
-		LastUsedAt: timeOut(k.LastUsedAt), ExpiresAt: timeOut(k.ExpiresAt), RevokedAt: timeOut(k.RevokedAt),
+		LastUsedAt: timeOut(k.LastUsedAt), LastUsedBy: k.LastUsedBy, ExpiresAt: timeOut(k.ExpiresAt), RevokedAt: timeOut(k.RevokedAt),
 	}
 }
 

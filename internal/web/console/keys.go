@@ -3,10 +3,12 @@ package console
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/fault"
+	"tocsin/internal/health"
 )
 
 type keysView struct {
@@ -29,6 +31,9 @@ func (r keyRow) look(now time.Time) look {
 		return look{"Revoked", "no", "dim"}
 	case !r.Live(now):
 		return look{"Expired", "warn", "warn"}
+	}
+	if left := r.ExpiresAt.Sub(now); !r.ExpiresAt.IsZero() && left < health.KeySoon {
+		return look{"Expires in " + length(left), "warn", "warn"}
 	}
 	return look{"In force", "ok", "good"}
 }
@@ -86,17 +91,33 @@ func scopeWord(s auth.Scope) string {
 }
 
 func (c *console) newKey(w http.ResponseWriter, v *visit) error {
-	return c.showKeyForm(w, v, http.StatusOK, "", []string{string(auth.ReadAlerts)}, "", nil)
+	return c.showKeyForm(w, v, http.StatusOK, "", []string{string(auth.ReadAlerts)}, "-", "", nil)
 }
 
-func (c *console) showKeyForm(w http.ResponseWriter, v *visit, status int, name string, scopes []string, expires string, why error) error {
+// keyDays are the usual lives of a key.
+func keyDays() []int { return []int{7, 30, 90, 365} }
+
+// showKeyForm draws the form; preset is what was chosen of the usual lives, "-" for a
+// form that nobody filled in yet.
+func (c *console) showKeyForm(w http.ResponseWriter, v *visit, status int, name string, scopes []string, preset, expires string, why error) error {
 	var options []option
 	for _, s := range auth.AllScopes() {
 		options = append(options, option{string(s), scopeWord(s), slices.Contains(scopes, string(s))})
 	}
+	lasts := []option{{"day", "Until the day given beside", false}}
+	for _, days := range keyDays() {
+		lasts = append(lasts, option{strconv.Itoa(days), count(days, "day", "days"), days == 90})
+	}
+	lasts = append(lasts, option{"never", "Until it is revoked", false})
+	for i := range lasts {
+		if preset != "-" {
+			lasts[i].Selected = lasts[i].Value == preset
+		}
+	}
 	f := form{Action: "/console/keys/new", Submit: "Create key and show it", Cancel: "/console/keys", Sections: []section{{Fields: []field{
 		{Name: "name", Label: "Name", Kind: "text", Value: name, Required: true, Half: true, Hint: "What program it is for.", Auto: "off"},
-		{Name: "expires_at", Label: "Valid until", Kind: "date", Value: expires, Half: true, Hint: "The end of that day, UTC. Empty: until it is revoked."},
+		{Name: "lasts", Label: "Valid for", Kind: "select", Options: lasts, Half: true, Hint: "System health warns before a key that is used expires."},
+		{Name: "expires_at", Label: "Valid until", Kind: "date", Value: expires, Half: true, Hint: "The end of that day, UTC.", When: "lasts=day"},
 		{Name: "scopes", Label: "May", Kind: "checks", Options: options},
 	}}}}
 	if why != nil && !f.refused(why) {
@@ -107,14 +128,10 @@ func (c *console) showKeyForm(w http.ResponseWriter, v *visit, status int, name 
 
 func (c *console) createKey(w http.ResponseWriter, v *visit) error {
 	name, scopes, day := text(v.PostForm, "name"), chosen(v.PostForm, "scopes"), text(v.PostForm, "expires_at")
-	var expires time.Time
-	if day != "" {
-		t, err := time.Parse(time.DateOnly, day)
-		if err != nil {
-			why := &auth.FieldError{Field: "expires_at", Problem: "this is no date", Mend: "write it as 2027-12-31"}
-			return c.showKeyForm(w, v, http.StatusUnprocessableEntity, name, scopes, day, why)
-		}
-		expires = t.AddDate(0, 0, 1)
+	preset := text(v.PostForm, "lasts")
+	expires, err := keyEnd(v.now, preset, day)
+	if err != nil {
+		return c.showKeyForm(w, v, http.StatusUnprocessableEntity, name, scopes, preset, day, err)
 	}
 	var of []auth.Scope
 	for _, s := range scopes {
@@ -122,9 +139,30 @@ func (c *console) createKey(w http.ResponseWriter, v *visit) error {
 	}
 	k, token, err := c.Auth.AddKey(v.Context(), name, of, expires)
 	if err != nil {
-		return c.showKeyForm(w, v, http.StatusUnprocessableEntity, name, scopes, day, err)
+		return c.showKeyForm(w, v, http.StatusUnprocessableEntity, name, scopes, preset, day, err)
 	}
 	return c.showKeys(w, v, token, k.Name)
+}
+
+// keyEnd is when a key of this life ends; zero: never.
+func keyEnd(now time.Time, preset, day string) (time.Time, error) {
+	if preset == "never" {
+		return time.Time{}, nil
+	}
+	if days, err := strconv.Atoi(preset); err == nil && slices.Contains(keyDays(), days) {
+		return now.AddDate(0, 0, days), nil
+	}
+	switch {
+	case preset != "" && preset != "day":
+		return time.Time{}, &auth.FieldError{Field: "lasts", Problem: "this is not offered", Mend: "choose one"}
+	case preset == "" && day == "": // as scripts send it that know of no presets
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return time.Time{}, &auth.FieldError{Field: "expires_at", Problem: "this is no date", Mend: "write it as 2027-12-31"}
+	}
+	return t.AddDate(0, 0, 1), nil
 }
 
 func (c *console) keyOf(v *visit) (auth.APIKey, error) {
