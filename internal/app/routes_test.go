@@ -73,6 +73,7 @@ func routes() map[string]auth.Scope {
 		"GET /status/export", "GET /status/components/{id}/intervals"} {
 		out[route] = auth.ReadConfig
 	}
+	out["GET /audit"], out["GET /audit.csv"] = auth.Administer, auth.Administer
 	out["GET /status/incidents/{id}/alerts"] = auth.ReadAlerts
 	return out
 }

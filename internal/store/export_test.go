@@ -43,3 +43,11 @@ func MigrateTo(ctx context.Context, engine string, pool *sql.DB, version int64, 
 	}
 	return nil
 }
+
+// SealedColumns are those that are sealed, as table.column.
+func SealedColumns() (list []string) {
+	for _, c := range secretColumns() {
+		list = append(list, c.table+"."+c.column)
+	}
+	return list
+}

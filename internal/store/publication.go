@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/push"
 )
 
@@ -65,7 +66,17 @@ func (db *DB) CreatePublication(ctx context.Context, p push.Publication) error {
 	if err != nil {
 		return err
 	}
-	return db.write(ctx, func(ctx context.Context, w *work) error { return w.addPublication(ctx, p, to.Expected, to.Until) })
+	return db.write(ctx, func(ctx context.Context, w *work) error {
+		if err := w.addPublication(ctx, p, to.Expected, to.Until); err != nil {
+			return err
+		}
+		changes, err := audit.Diff(nil, &audit.State{Shown: shown{"kind": p.Kind, "impact": p.Impact, "texts": p.Texts, "url": p.URL, "topic": p.Topic}})
+		if err != nil {
+			return err //nolint:wrapcheck // says what it was
+		}
+		return w.record(ctx, audit.Entry{Action: "publication.created", Changes: changes,
+			Subject: audit.Subject{Kind: "publication", ID: p.ID, Name: p.Text("").Title}})
+	})
 }
 
 // addPublication writes a publication to the subscriptions of its page up to an

@@ -224,7 +224,7 @@ func actorWord(k audit.Kind) string {
 // trailSubjects are the kinds of things that the page can be narrowed to.
 func trailSubjects() []string {
 	return []string{"session", "user", "key", "passkey", "alert", "contact", "group", "rule", "schedule", "policy", "window", "period", "calendar", "source", "webhook",
-		"room", "mattermost_link", "device", "settings", "push_key", "secret_key", "page", "component", "incident", "maintenance", "series", "template"}
+		"room", "mattermost_link", "device", "settings", "push_key", "secret_key", "publication", "page", "component", "incident", "maintenance", "series", "template"}
 }
 
 func subjectWord(kind string) string {
