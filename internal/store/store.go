@@ -58,6 +58,7 @@ type DB struct {
 	paces    keptPaces
 	vault    safe
 	wakes    wakes
+	full     fullness
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
