@@ -22,6 +22,7 @@ import (
 
 	"tocsin/bench/ingest"
 	"tocsin/bench/kill"
+	"tocsin/bench/many"
 	"tocsin/bench/mattermost"
 	"tocsin/bench/notify"
 	"tocsin/bench/page"
@@ -46,6 +47,7 @@ type bench struct {
 	seconds int
 	kills   int
 	devices int
+	alerts  int
 	clicks  int
 	server  *postgres.Server
 	bases   int // databases made
@@ -57,6 +59,7 @@ func (b *bench) parts() []part {
 		{"notify", "`tocsin notify` as a whole process", b.notify},
 		{"streams", "Open event streams", b.streams},
 		{"kill", "kill -9 while events come in", b.kill},
+		{"many", "A million alerts behind it", b.many},
 		{"push", "Web Push", b.push},
 		{"mattermost", "Mattermost in both directions", b.mattermost},
 		{"page", "The public status page", b.page},
@@ -77,12 +80,13 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, push, mattermost, page, storm, simulate, route; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, many, push, mattermost, page, storm, simulate, route; empty: all, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest, push and page; the median counts")
 	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest and page")
 	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
+	flag.IntVar(&b.alerts, "alerts", 1_000_000, "alerts in the database of many")
 	flag.IntVar(&b.devices, "devices", 1_000_000, "devices of the large publication of push")
 	flag.IntVar(&b.clicks, "clicks", 400, "clicks, and alerts, of each figure of mattermost")
 	flag.Parse()
@@ -173,6 +177,10 @@ func (b *bench) ingest(ctx context.Context, w io.Writer) error {
 func (b *bench) notify(_ context.Context, w io.Writer) error { return notify.Run(w, b.bin) }
 
 func (b *bench) streams(_ context.Context, w io.Writer) error { return streams.Run(w) }
+
+func (b *bench) many(ctx context.Context, w io.Writer) error {
+	return many.Run(ctx, w, many.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Alerts: b.alerts, Asks: 200, Starts: 5})
+}
 
 func (b *bench) push(ctx context.Context, w io.Writer) error {
 	return push.Run(ctx, w, push.Options{Bin: b.bin, Dir: b.dir, Devices: b.devices, Rounds: b.rounds})
