@@ -1,0 +1,187 @@
+// Command release builds what is released into a folder: static programs for Linux on
+// amd64 and arm64, Debian packages, archives with everything, bills of materials
+// (CycloneDX), and SHA256SUMS over all of it. Two runs on one commit give the same
+// bytes, whatever folder they run in.
+//
+//	go run ./cmd/release -out dist
+//
+// It runs in the program's folder, with the Go that go.mod asks for. The date in
+// everything is SOURCE_DATE_EPOCH, or the commit's.
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var r release
+	arches := flag.String("arch", "amd64,arm64", "machines to build for, with commas")
+	flag.StringVar(&r.out, "out", "dist", "folder to write to; it is emptied before")
+	flag.StringVar(&r.version, "version", "", "version; of git when empty")
+	flag.StringVar(&r.commit, "commit", "", "commit; of git when empty")
+	flag.Parse()
+	r.arches = strings.Split(*arches, ",")
+	if err := r.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "release: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// release is one run.
+type release struct {
+	out             string
+	version, commit string
+	date            time.Time
+	arches          []string
+	work            string // files for the packages
+}
+
+func (r *release) run(ctx context.Context) (err error) {
+	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil { //nolint:gosec // for everybody
+		return fmt.Errorf("empty the folder: %w", err)
+	}
+	if r.work, err = os.MkdirTemp("", "tocsin-release-"); err != nil {
+		return fmt.Errorf("make a folder to work in: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(r.work)) }()
+	if err := r.pages(ctx); err != nil {
+		return err
+	}
+	for _, arch := range r.arches {
+		if err := r.machine(ctx, arch); err != nil {
+			return fmt.Errorf("%s: %w", arch, err)
+		}
+	}
+	return r.sums()
+}
+
+// identify finds out what is built.
+func (r *release) identify(ctx context.Context) error {
+	git := func(args ...string) string {
+		out, err := exec.CommandContext(ctx, "git", args...).Output() //nolint:gosec // the arguments are ours
+		if err != nil {
+			return "" // no repository: an unpacked archive
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if r.version == "" {
+		r.version = git("describe", "--tags", "--always", "--dirty")
+	}
+	if r.version == "" {
+		return errors.New("there is no git repository here: give -version, -commit and SOURCE_DATE_EPOCH")
+	}
+	if r.commit == "" {
+		r.commit = git("rev-parse", "HEAD")
+	}
+	epoch := os.Getenv("SOURCE_DATE_EPOCH")
+	if epoch == "" {
+		epoch = git("log", "-1", "--format=%ct")
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return errors.New("the date is not known: give SOURCE_DATE_EPOCH in seconds")
+	}
+	r.date = time.Unix(seconds, 0).UTC()
+	return nil
+}
+
+// flags are what the program is built with: nothing of the machine that builds it.
+func (r *release) flags() []string {
+	return []string{"-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags",
+		"-s -w -buildid= -X tocsin/internal/app.Version=" + r.version + " -X tocsin/internal/app.Commit=" + r.commit + " -X tocsin/internal/app.Date=" + r.date.Format(time.RFC3339)}
+}
+
+func (r *release) command(ctx context.Context, arch string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are ours
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// build builds the program.
+func (r *release) build(ctx context.Context, arch, to string) error {
+	args := append(append([]string{"build"}, r.flags()...), "-o", to, "./cmd/tocsin")
+	if err := r.command(ctx, arch, args...).Run(); err != nil {
+		return fmt.Errorf("build the program: %w", err)
+	}
+	return nil
+}
+
+// machine builds all for one kind of machine.
+func (r *release) machine(ctx context.Context, arch string) error {
+	program := filepath.Join(r.work, arch, "tocsin")
+	if err := os.MkdirAll(filepath.Dir(program), 0o750); err != nil {
+		return fmt.Errorf("make a folder: %w", err)
+	}
+	if err := r.build(ctx, arch, program); err != nil {
+		return err
+	}
+	name := func(end string) string {
+		return filepath.Join(r.out, "tocsin_"+r.plain()+"_linux_"+arch+end)
+	}
+	parts, err := r.bill(program, arch)
+	if err != nil {
+		return err
+	}
+	contents, err := r.contents(program)
+	if err != nil {
+		return err
+	}
+	files, err := r.archive(contents)
+	if err != nil {
+		return err
+	}
+	pack, err := r.deb(arch, contents)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(name(".cdx.json"), parts, 0o644),                                                            //nolint:gosec // for everybody
+		os.WriteFile(name(".tar.gz"), files, 0o644),                                                              //nolint:gosec // for everybody
+		os.WriteFile(filepath.Join(r.out, "tocsin_"+debVersion(r.version, r.date)+"_"+arch+".deb"), pack, 0o644), //nolint:gosec // for everybody
+	)
+}
+
+// plain is the version without its v.
+func (r *release) plain() string { return strings.TrimPrefix(r.version, "v") }
+
+// sums writes SHA256SUMS, as sha256sum --check reads it.
+func (r *release) sums() error {
+	files, err := filepath.Glob(filepath.Join(r.out, "tocsin_*"))
+	if err != nil {
+		return fmt.Errorf("list what was built: %w", err)
+	}
+	slices.Sort(files)
+	var b strings.Builder
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		if err != nil {
+			return fmt.Errorf("read what was built: %w", err)
+		}
+		sum := sha256.Sum256(body)
+		b.WriteString(hex.EncodeToString(sum[:]) + "  " + filepath.Base(f) + "\n")
+		fmt.Printf("%s  %s\n", hex.EncodeToString(sum[:])[:16], f)
+	}
+	if err := os.WriteFile(filepath.Join(r.out, "SHA256SUMS"), []byte(b.String()), 0o644); err != nil { //nolint:gosec // for everybody
+		return fmt.Errorf("write the sums: %w", err)
+	}
+	return nil
+}
