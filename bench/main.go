@@ -21,7 +21,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tocsin/bench/ingest"
-	"tocsin/bench/kill"
 	"tocsin/bench/many"
 	"tocsin/bench/mattermost"
 	"tocsin/bench/notify"
@@ -49,6 +48,8 @@ type bench struct {
 	devices int
 	alerts  int
 	clicks  int
+	away    time.Duration
+	mix     time.Duration
 	server  *postgres.Server
 	bases   int // databases made
 }
@@ -59,6 +60,8 @@ func (b *bench) parts() []part {
 		{"notify", "`tocsin notify` as a whole process", b.notify},
 		{"streams", "Open event streams", b.streams},
 		{"kill", "kill -9 while events come in", b.kill},
+		{"nodes", "Several nodes", b.nodes},
+		{"mixed", "Half an hour of everything", b.mixed},
 		{"many", "A million alerts behind it", b.many},
 		{"push", "Web Push", b.push},
 		{"mattermost", "Mattermost in both directions", b.mattermost},
@@ -80,12 +83,14 @@ func main() {
 
 func run(ctx context.Context) error {
 	b := &bench{}
-	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, many, push, mattermost, page, storm, simulate, route; empty: all, and write the file")
+	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, nodes, mixed, many, push, mattermost, page, storm, simulate, route; empty: all but mixed, and write the file")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest, push and page; the median counts")
 	flag.IntVar(&b.seconds, "seconds", 3, "length of each run of ingest and page")
-	flag.IntVar(&b.kills, "kills", 100, "how often the hub is killed")
+	flag.IntVar(&b.kills, "kills", 100, "how often a hub or a node is killed, in all")
+	flag.DurationVar(&b.away, "away", time.Minute, "how long PostgreSQL is away in nodes")
+	flag.DurationVar(&b.mix, "mix", 30*time.Minute, "length of mixed")
 	flag.IntVar(&b.alerts, "alerts", 1_000_000, "alerts in the database of many")
 	flag.IntVar(&b.devices, "devices", 1_000_000, "devices of the large publication of push")
 	flag.IntVar(&b.clicks, "clicks", 400, "clicks, and alerts, of each figure of mattermost")
@@ -110,7 +115,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 	for _, p := range b.parts() {
-		if *names != "" && !strings.Contains(","+*names+",", ","+p.name+",") {
+		// What takes half an hour is done where it is asked for.
+		if *names == "" && p.name == "mixed" || *names != "" && !strings.Contains(","+*names+",", ","+p.name+",") {
 			continue
 		}
 		fmt.Fprintf(w, "## %s\n\n", p.title)
@@ -205,28 +211,4 @@ func (b *bench) route(ctx context.Context, w io.Writer) error { return storm.Rou
 func (b *bench) page(ctx context.Context, w io.Writer) error {
 	return page.Run(ctx, w, page.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds,
 		Changes: 40, Starts: 3, Parts: 1000})
-}
-
-func (b *bench) kill(ctx context.Context, w io.Writer) error {
-	base, err := b.database(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprint(w, "The hub is killed while six clients send events, started again, and what was not answered is sent once more. "+
-		"At the end every answered event is there once, and both contacts were told of each.\n\n")
-	t := table.Table{Head: []string{"database", "kills", "events answered", "sent again", "of these had been taken", "notifications shown", "lost", "slowest start"}}
-	for i, k := range []struct{ name, base string }{{"SQLite", ""}, {"PostgreSQL", base}} {
-		dir := filepath.Join(b.dir, fmt.Sprintf("kill%d", i))
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return fmt.Errorf("data folder: %w", err)
-		}
-		seed := uint64(time.Now().UnixNano())
-		r, err := kill.Run(ctx, kill.Options{Bin: b.bin, Dir: dir, Database: k.base, Rounds: b.kills, Clients: 6, Most: 150, Seed: seed})
-		if err != nil {
-			return fmt.Errorf("%s (seed %d): %w", k.name, seed, err)
-		}
-		t.Add(k.name, fmt.Sprint(r.Rounds), table.Thousands(float64(r.Answered)), fmt.Sprint(r.Again), fmt.Sprint(r.Duplicates),
-			table.Thousands(float64(r.Told)), "0", r.Slowest.Round(time.Millisecond).String())
-	}
-	return t.Write(w)
 }

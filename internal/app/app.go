@@ -410,6 +410,7 @@ func (a *App) run() {
 	loop(edge, "ping", a.ping.Run)
 	loop(work, "traces", a.tracer.Run)
 	loop(edge, "version of the database", a.watchSchema)
+	loop(edge, "profiles", a.profiles)
 	loop(edge, "windows on status pages", a.planning.run)
 	a.public.first(work)
 	if a.gate.keeper != nil {

@@ -217,21 +217,22 @@ func Send(ctx context.Context, by *http.Client, address, token string, n int) An
 }
 
 // Deliver sends an event until it is taken, as `tocsin notify` does, and answers
-// how often it was sent.
-func (c *Cluster) Deliver(ctx context.Context, n int) (int, error) {
+// how often it was sent, and whether it had been taken before the last time.
+func (c *Cluster) Deliver(ctx context.Context, n int) (times int, duplicate bool, err error) {
 	for i := 1; ; i++ {
 		a := Send(ctx, nil, c.Front.Address(), c.Token, n)
 		if a.Taken() {
-			return i, nil
+			return i, a.Duplicate, nil
 		}
 		if a.Status != 0 && a.Status != http.StatusServiceUnavailable {
-			return i, fmt.Errorf("event %d: answered %d: %s", n, a.Status, a.Body)
+			return i, false, fmt.Errorf("event %d: answered %d: %s", n, a.Status, a.Body)
 		}
 		pause := time.NewTimer(20 * time.Millisecond)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
-			return i, fmt.Errorf("event %d: %w; last answer %d: %s", n, ctx.Err(), a.Status, a.Body)
+			pause.Stop()
+			return i, false, fmt.Errorf("event %d: %w; last answer %d: %s", n, ctx.Err(), a.Status, a.Body)
 		}
 	}
 }

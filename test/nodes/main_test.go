@@ -149,7 +149,7 @@ func (w *world) load(clients int) *load {
 				w.sent++
 				n := w.sent
 				l.mu.Unlock()
-				times, err := w.Deliver(w.ctx, n)
+				times, _, err := w.Deliver(w.ctx, n)
 				l.mu.Lock()
 				l.again += times - 1
 				if err != nil {

@@ -54,7 +54,9 @@ func (s *Server) Halt() error {
 	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
 		return fmt.Errorf("halt PostgreSQL: %w", err)
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
 		if _, err := os.Stat(filepath.Join(s.dir, "held")); err == nil {
 			return nil
 		}
@@ -102,7 +104,7 @@ func (s *Server) signal(sig syscall.Signal) error {
 			if err != nil {
 				return err
 			}
-			if err := syscall.Kill(child, sig); err != nil && err != syscall.ESRCH { //nolint:errorlint // a number
+			if err := syscall.Kill(child, sig); err != nil && err != syscall.ESRCH {
 				return fmt.Errorf("signal PostgreSQL: %w", err)
 			}
 		}
