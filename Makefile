@@ -15,6 +15,8 @@ TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbu
 TEST_PACKAGES += icinga2-bin prometheus-alertmanager
 # Network namespaces, to cut a node off from its database.
 TEST_PACKAGES += iproute2
+# Its promtool looks at alert rules and the dashboard.
+TEST_PACKAGES += prometheus
 # What the benchmarks compare with.
 BENCH_PACKAGES := $(TEST_PACKAGES) nginx-light wrk
 # npm brings the Web Push sender to compare with; a Node.js from elsewhere is as good.

@@ -154,6 +154,7 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
+	f.observed(ctx, count, gauge)
 	report := f.a.Health(ctx)
 	gauge("tocsin_healthy", "1 when System health has no warning.", truth(report.OK))
 	warnings := map[string]int{"on-call": 0, "webhooks": 0, "email": 0} // there when all is well, too: alerts are made of them
