@@ -26,6 +26,6 @@ func (g *gathering) hold(at *placed, d *delivery.Delivery, until time.Time) {
 		return
 	}
 	at.changed = true
-	g.into(p, p.Find(v.Storm), v, d, delivery.Delivery{Reason: d.Reason, Why: "tells what was held back until " + delivery.Moment(until)})
+	g.into(at, p.Find(v.Storm), v, d, delivery.Delivery{Reason: d.Reason, Why: "tells what was held back until " + delivery.Moment(until)})
 	d.Why += "; collected until then, with what else is held back"
 }

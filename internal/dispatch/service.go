@@ -58,6 +58,7 @@ type Service struct {
 	waiting atomic.Int64  // events in both
 
 	// Only the committer touches these.
+	spare     *work // of Inline
 	directory *route.Directory
 	version   int64
 	ahead     int           // groups of queue since the last of aside

@@ -27,7 +27,7 @@ type gathering struct {
 	collect map[string]bool // digests of earlier transactions that still collect
 	made    []delivery.Delivery
 	ours    map[string]int // digests made now, by id, as index in made
-	moved   map[string]int // digests that were moved, as index in Changes.Digests
+	moved   map[string]int // digests that were moved, as index in Changes.Digests; see placed.moved
 }
 
 // placed is a place, with what is remembered of it.
@@ -35,6 +35,13 @@ type placed struct {
 	key     string
 	pace    storm.Pace
 	changed bool
+	words   struct { // of what was collected last, which says the same of the next
+		of   string // storm
+		by   storm.Rules
+		text string
+	}
+	moved   string // the digest that was moved last
+	movedAt int    // as index in Changes.Digests
 }
 
 // task is a delivery that a place decides on: both as index.
@@ -45,18 +52,34 @@ type task struct {
 
 // place answers the index of a place, which it adds if need be.
 func (g *gathering) place(key []byte) int {
-	i, known := g.at[string(key)] // without making a string of it
-	if !known {
-		i = len(g.places)
-		text := string(key)
-		g.at[text] = i
-		g.places = append(g.places, placed{key: text})
+	if len(g.places) <= fewPlaces {
+		for i := range g.places {
+			if g.places[i].key == string(key) { // without making a string of it
+				return i
+			}
+		}
+	} else if i, known := g.at[string(key)]; known {
+		return i
+	}
+	i := len(g.places)
+	g.places = append(g.places, placed{key: string(key)})
+	switch {
+	case i == fewPlaces: // from now on it pays
+		g.at = make(map[string]int, 2*fewPlaces)
+		for i := range g.places {
+			g.at[g.places[i].key] = i
+		}
+	case i > fewPlaces:
+		g.at[g.places[i].key] = i
 	}
 	return i
 }
 
+// fewPlaces are found as quickly without a map: an event alone is told to few.
+const fewPlaces = 8
+
 // of is the place with a key.
-func (g *gathering) of(key string) *placed { return &g.places[g.at[key]] }
+func (g *gathering) of(key string) *placed { return &g.places[g.place([]byte(key))] }
 
 // refresh asks for the message of a storm to be brought up to date at an address.
 type refresh struct {
@@ -69,7 +92,7 @@ type refresh struct {
 // gather has told what is to be told now, and collects the rest. What nobody is
 // told of costs nothing here.
 func (w *work) gather() error {
-	g := &gathering{w: w, at: map[string]int{}}
+	g := &gathering{w: w}
 	var key []byte
 	for i := range w.changes.Deliveries {
 		d := &w.changes.Deliveries[i]
@@ -105,7 +128,7 @@ func (w *work) gather() error {
 	if err != nil {
 		return fmt.Errorf("load what was told at %d places: %w", len(keys), err)
 	}
-	var digests []string
+	digests := make([]string, 0, len(g.places))
 	for i := range g.places {
 		p := &g.places[i]
 		p.pace = known[p.key]
@@ -219,13 +242,16 @@ func (g *gathering) pace(at *placed, d *delivery.Delivery) {
 	if s.Words == "" {
 		s.Words = w.about(r, o, v.Kind)
 	}
-	rule := ruleWords(r, s)
 	like := delivery.Delivery{Reason: route.ReasonStorm}
 	if v.New {
-		like.Why = delivery.StormWhy("tells of", s.Words, s.Began) + ", by the rule " + rule
+		like.Why = delivery.StormWhy("tells of", s.Words, s.Began) + ", by the rule " + ruleWords(r, s)
 	}
-	g.into(p, s, v, d, like)
-	d.Why += "; collected by the rule " + rule + " into " + delivery.StormWhy("", s.Words, s.Began)
+	g.into(at, s, v, d, like)
+	if at.words.of != s.ID || at.words.by != r {
+		at.words.of, at.words.by = s.ID, r
+		at.words.text = "; collected by the rule " + ruleWords(r, s) + " into " + delivery.StormWhy("", s.Words, s.Began)
+	}
+	d.Why += at.words.text
 }
 
 // about is what the alerts of a storm have in common, for people.
@@ -249,16 +275,16 @@ func (w *work) about(r storm.Rules, o *alert.Object, kind string) string {
 
 // into puts a delivery into the digest that a verdict names, which is like given if
 // it is a new one.
-func (g *gathering) into(p *storm.Pace, s *storm.Storm, v storm.Verdict, d *delivery.Delivery, like delivery.Delivery) {
+func (g *gathering) into(at *placed, s *storm.Storm, v storm.Verdict, d *delivery.Delivery, like delivery.Delivery) {
 	to := storm.To{ContactID: d.ContactID, ContactName: d.ContactName, UserID: d.UserID,
 		Channel: d.Channel, Destination: d.Destination, DestinationName: d.DestinationName}
 	s.About = storm.About{EventID: d.EventID, ObjectID: d.ObjectID, AlertID: d.AlertID}
-	p.To = to
+	at.pace.To = to
 	s.Reason = string(like.Reason)
 	if v.New {
 		g.digest(to, s, v.Due, like)
 	} else {
-		g.move(v)
+		g.move(at, v)
 	}
 	d.State, d.Bundle, d.Storm, d.Due = delivery.Collected, v.Digest, v.Storm, v.Due
 	d.Expires = v.Due.Add(g.w.lives(d.Channel))
@@ -279,23 +305,29 @@ func (g *gathering) digest(to storm.To, s *storm.Storm, due time.Time, like deli
 	g.made = append(g.made, like)
 }
 
-// move notes when a digest is due from now on, and that it tells of something.
-func (g *gathering) move(v storm.Verdict) {
+// move notes when a digest of a place is due from now on, and that it tells of
+// something.
+func (g *gathering) move(at *placed, v storm.Verdict) {
 	if i, ok := g.ours[v.Digest]; ok {
 		d := &g.made[i]
 		d.Due, d.Expires, d.Quiet = v.Due, v.Due.Add(g.w.lives(d.Channel)), false
 		return
 	}
-	i, ok := g.moved[v.Digest]
-	if !ok {
-		if g.moved == nil {
-			g.moved = make(map[string]int, len(g.places))
+	if at.moved != v.Digest { // mostly a place has one that collects
+		if at.moved != "" {
+			if g.moved == nil {
+				g.moved = map[string]int{}
+			}
+			g.moved[at.moved] = at.movedAt
 		}
-		i = len(g.w.changes.Digests)
-		g.moved[v.Digest] = i
-		g.w.changes.Digests = append(g.w.changes.Digests, DigestDue{ID: v.Digest})
+		i, ok := g.moved[v.Digest]
+		if !ok {
+			i = len(g.w.changes.Digests)
+			g.w.changes.Digests = append(g.w.changes.Digests, DigestDue{ID: v.Digest})
+		}
+		at.moved, at.movedAt = v.Digest, i
 	}
-	g.w.changes.Digests[i].Due = v.Due
+	g.w.changes.Digests[at.movedAt].Due = v.Due
 }
 
 // waiting says whether a digest still collects.

@@ -77,7 +77,14 @@ func (s *Service) open(ctx context.Context, tx Tx) (*work, error) {
 		now = s.o.Clock()
 	}
 	now = now.UTC().Truncate(time.Millisecond)
-	return &work{
+	w := &work{}
+	if s.o.Inline { // one after the other, and none is tried again
+		if s.spare == nil {
+			s.spare = w
+		}
+		w = s.spare
+	}
+	*w = work{
 		s: s, ctx: ctx, tx: tx, now: now, settings: settings,
 		directory: *s.directory,
 		alerts:    map[string]*alert.Alert{},
@@ -89,7 +96,8 @@ func (s *Service) open(ctx context.Context, tx Tx) (*work, error) {
 		touched:   map[string]bool{},
 		holds:     map[string]time.Time{},
 		changes:   Changes{Sources: map[string]time.Time{}},
-	}, nil
+	}
+	return w, nil
 }
 
 // receive takes the events of a group.

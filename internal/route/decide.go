@@ -265,6 +265,9 @@ func (c *decider) candidate(i int, channels []string, ch choice) {
 		return
 	}
 	who := &c.Contacts[i]
+	if c.out == nil {
+		c.out = make([]Decision, 0, 3) // by as many ways somebody is told, mostly
+	}
 	base := Decision{ContactID: who.ID, ContactName: who.ShownName(), UserID: who.UserID, Rule: ch.rule}
 	if reason, why := c.refusal(who); reason != "" {
 		c.refused[i] = true
