@@ -105,10 +105,6 @@ func (db *DB) Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, 
 	if f.Storm != "" {
 		c.add(db.d.among("a.id", "SELECT alert_id FROM delivery WHERE storm <> '' AND storm = "+c.arg(f.Storm)+" AND notice <> 'digest'"))
 	}
-	if f.Search != "" {
-		p := c.arg(likeEscaped(strings.ToLower(f.Search)))
-		c.add(`(o.search LIKE ` + p + ` ESCAPE '\' OR a.search LIKE ` + p + ` ESCAPE '\')`)
-	}
 	if !f.Since.IsZero() {
 		c.add("a.since >= " + c.arg(millis(f.Since)))
 	}
@@ -120,9 +116,11 @@ func (db *DB) Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, 
 		c.add("(a.rank, a.since, a.id) < (" + c.arg(at.Rank) + ", " + c.arg(at.At) + ", " + c.arg(at.ID) + ")")
 	}
 	limit := pageLimit(f.Limit)
-	query := "SELECT " + objectColumns + ", " + alertColumns + " FROM alert a JOIN object o ON o.id = a.object_id" +
-		c.String() + " ORDER BY a.rank DESC, a.since DESC, a.id DESC LIMIT " + c.arg(int64(limit+1))
-	items, err = collect(ctx, db.reads, scanAlert, query, c.args...)
+	if f.Search != "" {
+		items, err = db.searchAlerts(ctx, f, c, limit+1)
+	} else {
+		items, err = db.listAlerts(ctx, c, limit+1)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("list alerts: %w", err)
 	}

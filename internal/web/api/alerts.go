@@ -111,7 +111,8 @@ type alertsIn struct {
 	Object  string   `query:"object_id" doc:"Only of this object"`
 	Contact string   `query:"contact_id" doc:"Only those this contact was told of"`
 	Storm   string   `query:"storm" maxLength:"100" doc:"Only those that the messages of this storm tell of"`
-	Search  string   `query:"q" maxLength:"200" doc:"Part of a name or of the output"`
+	Search  string   `query:"q" maxLength:"200" doc:"Part of a name, or of the output of open alerts and of the newest 5,000 resolved ones"`
+	Older   bool     `query:"older" doc:"Search the output of all others too, which takes longer"`
 	Since   string   `query:"since" format:"date-time" doc:"Only those updated since"`
 }
 
@@ -134,7 +135,7 @@ func (a *API) alertRoutes() {
 		func(ctx context.Context, in *alertsIn) (*body[list[AlertOut]], error) {
 			f := alert.Filter{
 				SourceIDs: in.Source, Kind: alert.Kind(in.Kind), ObjectID: in.Object, ContactID: in.Contact, Storm: in.Storm,
-				Search: in.Search, Cursor: in.Cursor, Limit: in.Limit,
+				Search: in.Search, Older: in.Older, Cursor: in.Cursor, Limit: in.Limit,
 			}
 			for _, s := range in.Status {
 				f.Status = append(f.Status, alert.Status(s))

@@ -29,6 +29,7 @@ type alertsView struct {
 	Status  string
 	Rows    []alertRow
 	Older   string // address of the next page
+	Further string // address of the search through older outputs, where they were left out
 	First   string // address of the first page, when this is a later one
 	Narrow  bool   // a filter besides the status is set
 	Plain   string // address without the filter
@@ -126,6 +127,10 @@ func readAlertQuery(q url.Values, contactID string) alertQuery {
 		}
 		a.filter.Search = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 		a.values.Set("q", s)
+	}
+	if a.filter.Search != "" && q.Get("older") == "yes" {
+		a.filter.Older = true
+		a.values.Set("older", "yes")
 	}
 	if s := q.Get("storm"); s != "" && len(s) <= 100 {
 		a.filter.Storm = s
@@ -239,6 +244,9 @@ func (c *console) alerts(w http.ResponseWriter, v *visit) error {
 	view.Storm = q.filter.Storm
 	if next != "" {
 		view.Older = q.with("cursor", next)
+	}
+	if resolved := q.filter.Status == nil || slices.Contains(q.filter.Status, alert.Resolved); q.filter.Search != "" && !q.filter.Older && resolved && next == "" {
+		view.Further = q.with("older", "yes")
 	}
 	if q.filter.Cursor != "" {
 		view.First = q.with("", "")
