@@ -31,3 +31,6 @@ func (a *App) MendWindowsOnTwoNodes(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// NewLog is the program's log, to another place.
+var NewLog = newLog
