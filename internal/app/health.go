@@ -46,6 +46,7 @@ func (a *App) facts(ctx context.Context) health.Facts {
 	f.Database.Latency = time.Since(begin)
 	_ = a.db.TryRoom(ctx) // whether there is room, Full says
 	f.Database.Full = a.db.Full()
+	f.Database.Sealed = a.db.Sealed()
 	if f.Database.Err == nil {
 		if off, err := a.db.ClockOffset(ctx); err == nil && off != 0 {
 			f.Database.Now = f.Now.Add(off)

@@ -453,7 +453,7 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 			return err
 		}
 		if group[0].alone() {
-			w.changes.Trail = group[0].who.trail(w.changes.Events)
+			w.who = &group[0].who
 		}
 		return w.write()
 	})

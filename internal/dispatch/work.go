@@ -20,6 +20,7 @@ const joinWithin = 10 * time.Second
 // worked through in memory, in order, and written at the end at once.
 type work struct {
 	s         *Service
+	who       *actor // of what is done about one alert; nil for events
 	ctx       context.Context
 	tx        Tx
 	now       time.Time
@@ -476,6 +477,9 @@ func (w *work) write() error {
 	}
 	for _, e := range w.joined {
 		c.Joined = append(c.Joined, *e)
+	}
+	if w.who != nil {
+		c.Trail = w.who.trail(c.Events)
 	}
 	if err := w.tx.Write(w.ctx, c); err != nil {
 		return fmt.Errorf("write events: %w", err)

@@ -42,6 +42,7 @@ type Database struct {
 	Latency time.Duration // of the ping
 	Now     time.Time     // the database's clock, zero where it has none of its own
 	Full    time.Time     // since when it has no room for changes; zero: it has
+	Sealed  bool          // secrets in it are sealed with a key
 }
 
 // Worker is one loop.
@@ -145,6 +146,11 @@ func (r *Report) database(f Facts) {
 	if d.Schema > 0 {
 		p.Figures = append(p.Figures, Figure{"schema", strconv.FormatInt(d.Schema, 10)})
 	}
+	kept := "stand plain: give every node TOCSIN_SECRET_KEY"
+	if d.Sealed {
+		kept = "sealed"
+	}
+	p.Figures = append(p.Figures, Figure{"secrets", kept})
 	if d.Err != nil {
 		p.Detail, p.Last = title+" does not answer", time.Time{}
 	}

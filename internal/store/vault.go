@@ -536,3 +536,6 @@ func (db *DB) outerKey() (vault.Key, error) {
 	}
 	return k, err
 }
+
+// Sealed says whether secrets are sealed.
+func (db *DB) Sealed() bool { return db.vault.ring.Load() != nil }

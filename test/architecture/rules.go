@@ -166,7 +166,7 @@ func Arrows(table map[string]Row, packages map[string][]string) []string {
 
 // pure are the rooms that know nothing but the standard library and each
 // other: the field's words, without a database, a clock or a network.
-var pure = []string{"internal/fault", "internal/audit", "internal/alert", "internal/contact", "internal/route", "internal/config", "internal/push", "internal/chat", "internal/guard", "internal/mail", "internal/visitor", "internal/storm",
+var pure = []string{"internal/fault", "internal/audit", "internal/vault", "internal/alert", "internal/contact", "internal/route", "internal/config", "internal/push", "internal/chat", "internal/guard", "internal/mail", "internal/visitor", "internal/storm",
 	"internal/oncall", "internal/escalation", "internal/window", "internal/status/recur"}
 
 // reading are the modules by which pure rooms read what people write: they compute, and

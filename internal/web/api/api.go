@@ -134,6 +134,8 @@ type API struct {
 
 	buffers  sync.Pool // of *bytes.Buffer
 	jsonType []string  // shared by all answers of the events route, which never change it
+	// The same of all answers.
+	nosniff, nothingRuns []string
 }
 
 // New makes the API.
@@ -147,7 +149,8 @@ func New(d Deps) *API {
 	if d.Version == "" {
 		d.Version = "development"
 	}
-	a := &API{d: d, mux: http.NewServeMux(), kinds: map[string]source.Kind{}, jsonType: []string{"application/json"}}
+	a := &API{d: d, mux: http.NewServeMux(), kinds: map[string]source.Kind{}, jsonType: []string{"application/json"},
+		nosniff: []string{"nosniff"}, nothingRuns: []string{"default-src 'none'; frame-ancestors 'none'"}}
 	for _, k := range d.Kinds {
 		a.kinds[k.Name()] = k
 	}
@@ -169,8 +172,16 @@ func New(d Deps) *API {
 	return a
 }
 
+// guard keeps browsers from making more of an answer than the data that it is: they do
+// not guess what it is, show it in nobody's frame, and run nothing that is in it.
+func (a *API) guard(h http.Header) {
+	h["X-Content-Type-Options"] = a.nosniff
+	h["Content-Security-Policy"] = a.nothingRuns
+}
+
 // ServeHTTP serves everything below /api/v1.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.guard(w.Header())
 	if r.Method == http.MethodPost {
 		if rest, ok := strings.CutPrefix(r.URL.Path, Prefix+"/sources/"); ok {
 			if name, ok := strings.CutSuffix(rest, "/events"); ok && !strings.Contains(name, "/") {
