@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +89,24 @@ func TestTheAddressThatIsPingedIsASecret(t *testing.T) {
 	}
 	if got := h.call("PUT", "/api/v1/settings", admin, `{"ping_url":""}`); got.status != 200 || got.field(t, "has_ping_url") != "false" {
 		t.Errorf("removed: %d %s", got.status, got.body)
+	}
+}
+
+func TestTheOutsideIsToldThatAllIsWell(t *testing.T) {
+	t.Parallel()
+	calls := make(chan string, 100)
+	outside := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { calls <- r.Method + " " + r.URL.Path }))
+	defer outside.Close()
+	h := startHub(t, "TOCSIN_PING_URL="+outside.URL+"/5f0c-secret-word", "TOCSIN_PING_PRIVATE=127.0.0.1")
+	select {
+	case got := <-calls:
+		if got != "GET /5f0c-secret-word" {
+			t.Errorf("called %q", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was called")
+	}
+	if got := h.call("GET", "/metrics", nil, ""); strings.Contains(got.body, "secret-word") {
+		t.Error("the address is in the figures")
 	}
 }
