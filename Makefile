@@ -12,13 +12,13 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Versi
 # What the tests drive for real: both browsers and a desktop's message bus,
 # Nagios, Icinga 2, Alertmanager, PostgreSQL; and a C compiler for the race detector.
 TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
-TEST_PACKAGES += icinga2-bin prometheus-alertmanager
+TEST_PACKAGES += icinga2-bin prometheus-alertmanager nginx-light
 # Network namespaces, to cut a node off from its database.
 TEST_PACKAGES += iproute2
 # Its promtool looks at alert rules and the dashboard.
 TEST_PACKAGES += prometheus
 # What the benchmarks compare with.
-BENCH_PACKAGES := $(TEST_PACKAGES) nginx-light wrk
+BENCH_PACKAGES := $(TEST_PACKAGES) wrk
 # npm brings the Web Push sender to compare with; a Node.js from elsewhere is as good.
 BENCH_PACKAGES += $(shell command -v npm >/dev/null || echo nodejs npm)
 

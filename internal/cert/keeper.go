@@ -126,7 +126,10 @@ func (k *Keeper) Wake() {
 }
 
 const (
-	readEvery = 10 * time.Second // what other nodes got is in force after that
+	readEvery = 5 * time.Second // what other nodes got is in force after that
+	// settled is how long what woke it gets to be known everywhere: a page's host name
+	// is the site's first.
+	settled = 300 * time.Millisecond
 	// renewAt is how much of its life a certificate has left when it is renewed.
 	renewAt = 1.0 / 3
 )
@@ -140,8 +143,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-k.wake:
 		case <-tick.C:
+		case <-k.wake:
+			pause := time.NewTimer(settled)
+			select {
+			case <-ctx.Done():
+				pause.Stop()
+			case <-pause.C:
+			}
 		}
 	}
 }

@@ -84,6 +84,7 @@ func (k *Keeper) order(ctx context.Context, store Store, name, way string) (got 
 	if err != nil {
 		return got, &step{"order a certificate", err}
 	}
+	address := o.URI
 	if o.Status == acme.StatusPending {
 		for _, url := range o.AuthzURLs {
 			if err := k.show(ctx, store, c, url, name, way); err != nil {
@@ -102,7 +103,8 @@ func (k *Keeper) order(ctx context.Context, store Store, name, way string) (got 
 	if err != nil {
 		return got, fmt.Errorf("write the request for %s: %w", name, err)
 	}
-	ders, _, err := c.CreateOrderCert(ctx, o.FinalizeURL, request, true)
+	o.URI = address // not every CA says it again
+	ders, _, err := c.CreateCertFromOrder(ctx, o, request, true)
 	if err != nil {
 		return got, &step{"fetch the certificate", err}
 	}

@@ -40,7 +40,7 @@ func explain(err error, name, directory, way string) (problem, mend string, wait
 	if way == byHTTP {
 		port = "80"
 	}
-	if kind == "malformed" && strings.Contains(said.Detail, "resolving") { // Pebble's word for it
+	if kind == "malformed" && strings.Contains(said.Detail, "resolv") { // as Pebble says it
 		kind = "dns"
 	}
 	switch kind {
