@@ -71,7 +71,7 @@ func elsewhere() map[string]string {
 		"POST /simulate": nothing, "POST /sources/{id}/probe": nothing, "POST /email/test": nothing, "POST /mattermost/rooms/{id}/test": nothing,
 		"POST /webhooks/{id}/test": nothing, "POST /push/devices/{id}/test": nothing, "POST /live/test": nothing, "POST /live/receipts": nothing, "POST /push/receipts": nothing,
 		"POST /sources/{name}/heartbeat": "an engine says that it is alive",
-		"POST /email/bounces": "a mail server says what came back", "POST /push/subscription/lookup": visitor, "PUT /push/subscription": visitor,
+		"POST /email/bounces":            "a mail server says what came back", "POST /push/subscription/lookup": visitor, "PUT /push/subscription": visitor,
 		"POST /push/subscription/delete": visitor, "POST /push/change": visitor, "POST /push/act": "a button: its line is written by dispatch",
 		"PUT /push/devices": own, "DELETE /push/devices/{id}": own, "POST /mattermost/link": own, "DELETE /mattermost/people/{id}": own,
 		"POST /alerts/{id}/downtime": "asks for an engine; its line is written as that of a comment", "DELETE /alerts/{id}/downtime": "as scheduling",

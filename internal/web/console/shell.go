@@ -28,6 +28,7 @@ type shell struct {
 	Health  health.Report
 	Version string
 	May     may
+	History string // of what the page shows, for who may see it
 	// Collapse is how many missed notifications a tab shows one by one.
 	Collapse int
 }
@@ -99,6 +100,9 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 		Title: title, Section: section, Path: v.URL.RequestURI(), Who: v.who, Version: c.Version,
 		Health: c.Health(v.Context()),
 		May:    may{Read: v.may(auth.ReadConfig), Ack: v.may(auth.AckAlerts), Downtime: v.may(auth.Downtime), Write: v.may(auth.WriteConfig), Publish: v.may(auth.Publish), Admin: v.may(auth.Administer)},
+	}
+	if v.may(auth.Administer) {
+		s.History = history(v)
 	}
 	if v.Header.Get("Tocsin-Fragment") == "" {
 		s.Flash = heard(w, v.Request)

@@ -272,3 +272,21 @@ func trailDoes(action string) string {
 	}
 	return auditDoes(action)
 }
+
+// history is the address of the lines about what a page shows; empty for a page that
+// shows several things, or one that is not there yet.
+func history(v *visit) string {
+	id := v.PathValue("id")
+	switch v.URL.Path {
+	case "/console/settings", notificationsPath:
+		id = "settings"
+	case mattermostPath:
+		id = "mattermost"
+	case emailPath:
+		id = "email"
+	}
+	if id == "" || id == "new" || strings.HasPrefix(v.URL.Path, incidentsPath) || strings.HasPrefix(v.URL.Path, maintenancePath) || strings.HasPrefix(v.URL.Path, componentsPath) {
+		return "" // those of public pages have their own
+	}
+	return trailOf(id)
+}
