@@ -26,7 +26,7 @@ type Options struct {
 	Bin      string
 	Dir      string                                    // for folders of nodes
 	Postgres func(ctx context.Context) (string, error) // makes an empty database
-	Clients  int                                       // of all nodes together
+	Clients  int                                       // of each node
 	For      time.Duration                             // of each run
 	Rounds   int                                       // of one and of three; the median counts
 	Away     time.Duration                             // for which PostgreSQL is
@@ -53,37 +53,45 @@ type taken struct {
 	missing int
 }
 
+// setting is a number of nodes, with so many clients of all together.
+type setting struct{ nodes, clients int }
+
+// compare measures one node, and three. What an event costs depends on how many go
+// into one transaction, and that on how many wait at one node; so three nodes stand
+// against one with as many clients a node, and one with as many in all is shown too.
 func compare(ctx context.Context, w io.Writer, o Options) error {
-	runs := map[int][]taken{}
+	all := []setting{{1, o.Clients}, {3, 3 * o.Clients}, {1, 3 * o.Clients}}
+	runs := map[setting][]taken{}
 	for range o.Rounds {
-		for _, n := range []int{1, 3} { // in turns: the machine's mood is the same for both
-			t, err := o.once(ctx, n)
+		for _, s := range all { // in turns: the machine's mood is the same for all
+			t, err := o.once(ctx, s)
 			if err != nil {
-				return fmt.Errorf("%d nodes: %w", n, err)
+				return fmt.Errorf("%d nodes: %w", s.nodes, err)
 			}
-			runs[n] = append(runs[n], t)
+			runs[s] = append(runs[s], t)
 		}
 	}
-	fmt.Fprintf(w, "%d clients, %v each, PostgreSQL with fsync, all on this machine, medians of %d rounds. The cost is processor time of the nodes.\n\n", o.Clients, o.For, o.Rounds)
-	t := table.Table{Head: []string{"nodes", "events/s", "p99", "cost of an event", "share of the least busy", "lost"}}
-	cost := map[int]time.Duration{}
+	fmt.Fprintf(w, "%v each, PostgreSQL with fsync, all on this machine, medians of %d rounds. The cost is processor time of the nodes.\n\n", o.For, o.Rounds)
+	t := table.Table{Head: []string{"nodes", "clients", "events/s", "p99", "cost of an event", "share of the least busy", "lost"}}
+	cost := map[setting]time.Duration{}
 	lost := 0
-	for _, n := range []int{1, 3} {
-		m := median(runs[n], func(t taken) float64 { return float64(t.cost) })
-		cost[n] = m.cost
+	for _, s := range all {
+		m := median(runs[s], func(t taken) float64 { return float64(t.cost) })
+		cost[s] = m.cost
 		missing := 0
-		for _, r := range runs[n] {
+		for _, r := range runs[s] {
 			missing += r.missing
 		}
 		lost += missing
-		t.Add(strconv.Itoa(n), table.Thousands(m.rate), m.p99.Round(100*time.Microsecond).String(), m.cost.Round(time.Microsecond).String(),
+		t.Add(strconv.Itoa(s.nodes), strconv.Itoa(s.clients), table.Thousands(m.rate), m.p99.Round(100*time.Microsecond).String(), m.cost.Round(time.Microsecond).String(),
 			fmt.Sprintf("%.0f %%", 100*m.least), strconv.Itoa(missing))
 	}
 	if err := t.Write(w); err != nil {
 		return err
 	}
-	ratio := float64(cost[3]) / float64(cost[1])
-	fmt.Fprintf(w, "An event costs %.2f times as much on three nodes as on one; the goal is %.1f.\n\n", ratio, mostCost)
+	ratio := float64(cost[all[1]]) / float64(cost[all[0]])
+	fmt.Fprintf(w, "With as many clients a node an event costs %.2f times as much on three nodes as on one (the goal is %.1f); with as many in all %.2f times, as fewer go into one transaction.\n\n",
+		ratio, mostCost, float64(cost[all[1]])/float64(cost[all[2]]))
 	switch {
 	case lost > 0:
 		return fmt.Errorf("%d events were answered and are not there", lost)
@@ -123,17 +131,17 @@ func (o Options) start(ctx context.Context, database string, n int, people ...st
 	return c, end, nil
 }
 
-func (o Options) once(ctx context.Context, n int) (taken, error) {
+func (o Options) once(ctx context.Context, s setting) (taken, error) {
 	database, err := o.Postgres(ctx)
 	if err != nil {
 		return taken{}, err
 	}
-	c, end, err := o.start(ctx, database, n)
+	c, end, err := o.start(ctx, database, s.nodes)
 	if err != nil {
 		return taken{}, err
 	}
 	defer end()
-	if _, err := o.drive(ctx, c, time.Second, 1_000_000_000); err != nil { // caches are warm then
+	if _, err := drive(ctx, c, s.clients, time.Second, 1_000_000_000); err != nil { // caches are warm then
 		return taken{}, err
 	}
 	used := func() (sum time.Duration, err error) {
@@ -147,7 +155,7 @@ func (o Options) once(ctx context.Context, n int) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	t, err := o.drive(ctx, c, o.For, 0)
+	t, err := drive(ctx, c, s.clients, o.For, 0)
 	if err != nil {
 		return t, err
 	}
@@ -170,14 +178,14 @@ func (o Options) once(ctx context.Context, n int) (taken, error) {
 }
 
 // drive sends events to all nodes at once, each by its share of the clients.
-func (o Options) drive(ctx context.Context, c *nodes.Cluster, d time.Duration, first int) (taken, error) {
+func drive(ctx context.Context, c *nodes.Cluster, clients int, d time.Duration, first int) (taken, error) {
 	results := make([]load.Result, len(c.Nodes))
 	errs := make([]error, len(c.Nodes))
 	var all sync.WaitGroup
 	for i, node := range c.Nodes {
 		all.Go(func() {
 			prefix := fmt.Sprintf("load-%d-%d", first, i)
-			results[i], errs[i] = load.Run(ctx, load.Plan{Address: node.Listen, Clients: o.Clients / len(c.Nodes), For: d,
+			results[i], errs[i] = load.Run(ctx, load.Plan{Address: node.Listen, Clients: clients / len(c.Nodes), For: d,
 				Request: func(dst []byte, n int) []byte { return request(dst, c.Token, node.Listen, prefix, n) }})
 		})
 	}
