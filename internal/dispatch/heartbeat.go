@@ -93,15 +93,12 @@ func (s *Service) Alive(sourceID string) {
 // Heartbeats looks at all sources once, and answers how long to wait until it is to be
 // looked again.
 func (s *Service) Heartbeats(ctx context.Context, st HeartbeatStore) time.Duration {
-	failed := func(what string, err error, args ...any) time.Duration {
-		if ctx.Err() == nil {
-			s.o.Log.Error(what, append([]any{"node", s.o.Node, "error", err}, args...)...)
-		}
-		return heartbeatPoll
-	}
 	list, err := st.Heartbeats(ctx)
 	if err != nil {
-		return failed("looking for silent sources failed", err)
+		if ctx.Err() == nil {
+			s.o.Log.Error("looking for silent sources failed", "node", s.o.Node, "error", err)
+		}
+		return heartbeatPoll
 	}
 	if len(list) == 0 {
 		s.silent.Store(nil)
@@ -109,7 +106,10 @@ func (s *Service) Heartbeats(ctx context.Context, st HeartbeatStore) time.Durati
 	}
 	listening, now, err := st.Listening(ctx, heartbeatName, s.o.Node, heartbeatGap)
 	if err != nil {
-		return failed("noting that sources are listened to failed", err)
+		if ctx.Err() == nil {
+			s.o.Log.Error("noting that sources are listened to failed", "node", s.o.Node, "error", err)
+		}
+		return heartbeatPoll
 	}
 	wait := heartbeatPoll
 	silent := map[string]bool{}
@@ -125,7 +125,10 @@ func (s *Service) Heartbeats(ctx context.Context, st HeartbeatStore) time.Durati
 		}
 		_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.heartbeat(h.SourceID, listening) }})
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
-			wait = failed("alerting of a silent source failed", err, "source", h.Name)
+			if ctx.Err() != nil {
+				return heartbeatPoll
+			}
+			s.o.Log.Error("alerting of a silent source failed", "node", s.o.Node, "source", h.Name, "error", err)
 		}
 		silent[h.SourceID] = h.Silent.IsZero()
 	}

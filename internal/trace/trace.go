@@ -168,7 +168,7 @@ func (t *Tracer) Start(p Parent, name string, kind Kind, begin time.Time) *Span 
 	}
 	s := &Span{tracer: t, name: name, kind: kind, begin: begin, at: Parent{TraceID: p.TraceID, Sampled: true}, above: p.SpanID}
 	if p.IsZero() {
-		if t.o.Ratio < 1 && rand.Float64() >= t.o.Ratio { //nolint:gosec // chance, no secret
+		if t.o.Ratio < 1 && rand.Float64() >= t.o.Ratio {
 			return nil
 		}
 		binary.BigEndian.PutUint64(s.at.TraceID[:], rand.Uint64())
