@@ -63,7 +63,7 @@ func (s *Service) setStep(c carrier, value string, age int) {
 	if c.header == nil {
 		return
 	}
-	http.SetCookie(c.header, &http.Cookie{
+	http.SetCookie(c.header, &http.Cookie{ //nolint:gosec // Secure where browsers come by https
 		// Lax: the way back from the provider is a link of another site.
 		Name: s.StepCookie(), Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.o.Secure, MaxAge: age,
 	})

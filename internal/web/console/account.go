@@ -132,7 +132,7 @@ func (c *console) showAccount(w http.ResponseWriter, v *visit, status int, codes
 
 func (c *console) changePassword(w http.ResponseWriter, v *visit) error {
 	err := c.Auth.Confirm(v.Context(), v.who.UserID, v.PostFormValue("current"), v.RemoteAddr)
-	if why, status := wrongPassword(err); why != nil {
+	if status, why := wrongPassword(err); why != nil {
 		return c.showAccount(w, v, status, nil, why)
 	}
 	if err != nil {
@@ -147,15 +147,15 @@ func (c *console) changePassword(w http.ResponseWriter, v *visit) error {
 }
 
 // wrongPassword gives the errors of a password that was asked for once more their words.
-func wrongPassword(err error) (why error, status int) {
+func wrongPassword(err error) (status int, why error) {
 	var limit *auth.LimitError
 	switch {
 	case errors.As(err, &limit):
-		return &auth.FieldError{Field: "current", Problem: "there were too many attempts", Mend: "wait " + limit.Words() + ", then try again"}, http.StatusTooManyRequests
+		return http.StatusTooManyRequests, &auth.FieldError{Field: "current", Problem: "there were too many attempts", Mend: "wait " + limit.Words() + ", then try again"}
 	case errors.Is(err, auth.ErrSignIn):
-		return &auth.FieldError{Field: "current", Problem: "this is not your password", Mend: "type the one that you signed in with"}, http.StatusUnprocessableEntity
+		return http.StatusUnprocessableEntity, &auth.FieldError{Field: "current", Problem: "this is not your password", Mend: "type the one that you signed in with"}
 	}
-	return nil, 0
+	return 0, nil
 }
 
 func (c *console) confirmForm(w http.ResponseWriter, v *visit) error {
@@ -185,7 +185,7 @@ func (c *console) showConfirm(w http.ResponseWriter, v *visit, status int, why e
 
 func (c *console) confirmSelf(w http.ResponseWriter, v *visit) error {
 	err := c.Auth.Confirm(v.Context(), v.who.UserID, v.PostFormValue("current"), v.RemoteAddr)
-	if why, status := wrongPassword(err); why != nil {
+	if status, why := wrongPassword(err); why != nil {
 		return c.showConfirm(w, v, status, why)
 	}
 	if err != nil {

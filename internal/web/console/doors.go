@@ -201,7 +201,7 @@ func (c *console) toProvider(w http.ResponseWriter, r *http.Request) {
 		c.refuseProvider(w, r, next, err)
 		return
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // an address of the provider, from its discovery
 }
 
 func (c *console) fromProvider(w http.ResponseWriter, r *http.Request) {
