@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,11 +16,14 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/backup"
+	"tocsin/internal/config"
 	"tocsin/internal/health"
 	"tocsin/internal/store"
+	"tocsin/internal/vault"
 )
 
 func (c *cli) backup() *cobra.Command {
+	var withKey bool
 	cmd := &cobra.Command{
 		Use:   "backup [FILE]",
 		Short: "Write all data to one file, while the hub runs",
@@ -28,8 +33,9 @@ func (c *cli) backup() *cobra.Command {
 			"A file that is there is never overwritten. See docs/backup.md.",
 		Example: "  tocsin backup /var/backups/tocsin/monday.backup\n  tocsin backup - | ssh safe 'cat > tocsin.backup'",
 		Args:    atMostOne,
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.runBackup(cmd.Context(), args) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.runBackup(cmd.Context(), args, withKey) },
 	}
+	cmd.Flags().BoolVar(&withKey, "with-key", false, "put the key in that passwords and tokens are sealed with: who has the file then has all of them")
 	c.jsonFlag(cmd)
 	return cmd
 }
@@ -41,7 +47,7 @@ func atMostOne(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (c *cli) runBackup(ctx context.Context, args []string) (err error) {
+func (c *cli) runBackup(ctx context.Context, args []string, withKey bool) (err error) {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -73,6 +79,11 @@ func (c *cli) runBackup(ctx context.Context, args []string) (err error) {
 	if m.SecretKeyID, err = db.SecretKeyID(ctx); err != nil {
 		return err
 	}
+	if withKey {
+		if m.SecretKey, err = keyToKeep(cfg, m.SecretKeyID); err != nil {
+			return err
+		}
+	}
 	buffered := bufio.NewWriterSize(out, 256<<10)
 	w, err := backup.NewWriter(buffered, m)
 	if err != nil {
@@ -99,10 +110,37 @@ func (c *cli) runBackup(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	text := fmt.Sprintf("%s has %d rows of %d tables, in %s.", path, sum.Rows, sum.Tables, health.Bytes(uint64(info.Size())))
-	if m.SecretKeyID != "" {
+	if m.SecretKey != "" {
+		text += "\nThe key that passwords and tokens are sealed with is in it: keep it as safe as they are."
+	} else if m.SecretKeyID != "" {
 		text += fmt.Sprintf("\nPasswords and tokens in it are sealed with the key %s, which is not in it: keep that apart, without it they are lost.", m.SecretKeyID)
 	}
 	return c.answer(backupMade{File: path, Rows: sum.Rows, Tables: sum.Tables, Bytes: info.Size(), SecretKeyID: m.SecretKeyID}, text)
+}
+
+// secretKeyOf is where the hub finds the key that secrets are sealed with.
+func secretKeyOf(cfg config.Config) vault.Source {
+	if cfg.Secrets == (vault.Source{}) && !cfg.Postgres() {
+		return vault.Source{File: filepath.Join(cfg.DataDir, vault.FileName)}
+	}
+	cfg.Secrets.Make = false
+	return cfg.Secrets
+}
+
+// keyToKeep is the key that the secrets of a database are sealed with, to be kept with them.
+func keyToKeep(cfg config.Config, id string) (string, error) {
+	if id == "" {
+		return "", nil // they are plain
+	}
+	from := secretKeyOf(cfg)
+	k, there, err := from.Read()
+	if err != nil {
+		return "", fmt.Errorf("--with-key: %w", err)
+	}
+	if !there || k.ID() != id {
+		return "", fmt.Errorf("--with-key: the key %s is not in %s: give this command the hub's own TOCSIN_SECRET_KEY or TOCSIN_SECRET_KEY_FILE", id, from.Where())
+	}
+	return k.Text(), nil
 }
 
 // backupMade is what backup answers with --json.
@@ -192,7 +230,7 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 	text := fmt.Sprintf("%s is whole: made %s by Tocsin %s from %s, schema %d, with %d rows of %d tables.",
 		path, m.Made.UTC().Format("2006-01-02 15:04 MST"), m.Program, engineTitle(m.Engine), m.Schema, sum.Rows, sum.Tables)
 	if o.check {
-		return c.answer(answer, text+keyNeeded(m))
+		return c.answer(answer, text+keyNeeded(cfg, m))
 	}
 	open := func() (*backup.Reader, error) {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -207,6 +245,9 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 	} else if err != nil {
 		return fmt.Errorf("%w; what was there is as it was", err)
 	}
+	if err := keepKey(cfg, m); err != nil {
+		fmt.Fprintln(c.err, "tocsin:", err)
+	}
 	answer.Database, answer.Aside, answer.Ended = done.Where, done.Aside, done.Ended
 	text += fmt.Sprintf("\nIt is now in %s.", done.Where)
 	if done.Aside != "" {
@@ -215,7 +256,7 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 	if done.Ended > 0 {
 		text += fmt.Sprintf("\n%s, and not told any more: see the list of deliveries.", health.Count(int(done.Ended), "message waited in the backup", "messages waited in the backup"))
 	}
-	return c.answer(answer, text+keyNeeded(m))
+	return c.answer(answer, text+keyNeeded(cfg, m))
 }
 
 func engineTitle(name string) string {
@@ -228,9 +269,36 @@ func engineTitle(name string) string {
 	return strings.ToValidUTF8(fmt.Sprintf("%.20q", name), "")
 }
 
-func keyNeeded(m backup.Manifest) string {
+// keyNeeded says which key the secrets of a backup need, and whether it is there.
+func keyNeeded(cfg config.Config, m backup.Manifest) string {
 	if m.SecretKeyID == "" {
 		return ""
 	}
-	return fmt.Sprintf("\nPasswords and tokens in it are sealed with the key %.40q: the hub needs that one to start, in TOCSIN_SECRET_KEY or in secret.key of its data folder.", m.SecretKeyID)
+	from := secretKeyOf(cfg)
+	if k, there, err := from.Read(); err == nil && there && k.ID() == m.SecretKeyID {
+		return fmt.Sprintf("\nPasswords and tokens in it are sealed with the key %s, which is in %s.", k.ID(), from.Where())
+	}
+	text := fmt.Sprintf("\nPasswords and tokens in it are sealed with the key %.40q, which is not in %s. The hub needs that one to start: put it into secret.key of the data folder, "+
+		"or into TOCSIN_SECRET_KEY.", m.SecretKeyID, from.Where())
+	if m.SecretKey != "" {
+		text += " The backup holds it."
+	}
+	return text
+}
+
+// keepKey puts the key that came with a backup where the hub looks for it, if there is
+// none.
+func keepKey(cfg config.Config, m backup.Manifest) error {
+	from := secretKeyOf(cfg)
+	if m.SecretKey == "" || from.Text != "" || from.File == "" {
+		return nil
+	}
+	k, err := vault.ParseKey(m.SecretKey)
+	if err != nil || k.ID() != m.SecretKeyID {
+		return fmt.Errorf("the key in the backup is not the one that it names, and was left alone: %w", errors.Join(err, backup.ErrDamaged))
+	}
+	if err := vault.WriteFile(from.File, k, false); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("put the key that came with the backup into %s: %w", from.File, err)
+	}
+	return nil
 }

@@ -87,7 +87,7 @@ func fillAll(t *testing.T, url string) {
 				var v any
 				switch c.Kind {
 				case backup.Int:
-					v = int64(n) << 40
+					v = int64(n) << 20
 				case backup.Bool:
 					v = n == 1
 				case backup.Bytes:

@@ -189,6 +189,7 @@ func (f *filling) settle(ctx context.Context, made time.Time, asItWas bool) (end
 			{"UPDATE publication SET planned = TRUE, finished = $1 WHERE finished = 0", []any{now}, nil},
 			{"UPDATE visitor_part SET done = TRUE, waits = '', finished = $1 WHERE finished = 0", []any{now}, nil},
 			{"DELETE FROM session", nil, nil},
+			{"DELETE FROM sign_in_step", nil, nil},
 		}...)
 	}
 	tx, err := f.pool.BeginTx(ctx, nil)
