@@ -49,13 +49,13 @@ func Examine(ctx context.Context, e Examination) *doctor.Report {
 		checks = append(checks,
 			doctor.Known("database", doctor.GroupData, "Database", databaseVerdict(&cfg, &p.sight, err)),
 			doctor.Known("schema", doctor.GroupData, "Schema", schemaVerdict(&p.sight, err)))
-		site := doctor.Site{Listen: cfg.Listen, BaseURL: cfg.BaseURL}
+		site := doctor.Site{Listen: cfg.Listen, BaseURL: cfg.BaseURL, TLS: cfg.Encrypted()}
+		checks = append(checks, around(&cfg)...)
 		if err == nil {
 			defer func() { _ = p.db.Close() }() // only read
 		}
 		if err == nil && usable(&p.sight) {
 			p.equip()
-			site.Way.Proxy = nil // people reach it without the hub's outgoing proxy
 			checks = append(checks, site.Checks()...)
 			checks = append(checks, p.inside(ctx)...)
 		} else {
@@ -94,6 +94,9 @@ func (p *patient) equip() {
 func configured(e *Examination) doctor.Verdict {
 	if e.Err != nil {
 		return doctor.Bad("it cannot be used: "+e.Err.Error(), "mend that line; the hub does not start with it. docs/configuration.md has every key")
+	}
+	if err := e.Config.CheckPlain(); err != nil {
+		return doctor.Bad("the hub does not start with it: "+err.Error(), "docs/https.md says what each of these is for")
 	}
 	for _, f := range e.Files {
 		if v := doctor.Readable(f); v.Result != doctor.OK && e.Config.HasSecret() {

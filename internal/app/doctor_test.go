@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"crypto/rand"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net"
@@ -38,6 +40,25 @@ func examine(t *testing.T, settings ...string) *doctor.Report {
 	}
 	cfg, err := config.Load(config.Sources{Flags: flags, File: os.DevNull})
 	return app.Examine(t.Context(), app.Examination{Config: cfg, Err: err})
+}
+
+// startAndStop lets a hub make what it makes at its start.
+func startAndStop(t *testing.T, settings ...string) error {
+	t.Helper()
+	flags := map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0"}
+	for _, s := range settings {
+		k, v, _ := strings.Cut(s, "=")
+		flags[k] = v
+	}
+	cfg, err := config.Load(config.Sources{Flags: flags, File: os.DevNull})
+	if err != nil {
+		return err
+	}
+	a, err := app.Start(t.Context(), cfg, app.Options{})
+	if err != nil {
+		return err
+	}
+	return a.Stop()
 }
 
 // dead is an address at which nobody listens.
@@ -96,6 +117,8 @@ func TestTheDoctorBesideAHubThatServes(t *testing.T) {
 			finds(t, r, "hub", doctor.OK, "ready")
 			finds(t, r, "base-url", doctor.Warning, "TOCSIN_BASE_URL")
 			finds(t, r, "people", doctor.OK, "1 user")
+			finds(t, r, "secrets", map[string]doctor.Result{"sqlite": doctor.OK, "postgres": doctor.Warning}[engine])
+			finds(t, r, "ping", doctor.OK)
 			finds(t, r, "push-key", doctor.Warning, "VAPID_SUBJECT")
 			finds(t, r, "queue", doctor.OK)
 			finds(t, r, "source:lab", doctor.Warning, "no event")
@@ -218,6 +241,27 @@ func TestTheDoctorWhereTheHubCannotStart(t *testing.T) {
 		r := examine(t, "TOCSIN_LISTEN=nonsense")
 		finds(t, r, "configuration", doctor.Failed, "TOCSIN_LISTEN", "host:port")
 		finds(t, r, "time-zones", doctor.OK)
+	})
+	t.Run("plain HTTP is open to everybody", func(t *testing.T) {
+		finds(t, examine(t, "TOCSIN_LISTEN=0.0.0.0:8080", "TOCSIN_DATA="+t.TempDir()), "configuration", doctor.Failed, "TOCSIN_TRUSTED_PROXIES")
+	})
+	t.Run("the certificate's files are not there, and the provider neither", func(t *testing.T) {
+		r := examine(t, "TOCSIN_TLS_CERT=/nowhere/cert.pem", "TOCSIN_TLS_KEY=/nowhere/key.pem", "TOCSIN_BASE_URL=https://tocsin.invalid", "TOCSIN_DATA="+t.TempDir(),
+			"TOCSIN_OIDC_ISSUER=https://"+dead(t), "TOCSIN_OIDC_CLIENT_ID=tocsin", "TOCSIN_OIDC_DEFAULT_ROLE=viewer")
+		finds(t, r, "certificate", doctor.Failed, "/nowhere/cert.pem")
+		finds(t, r, "sign-in", doctor.Failed, "does not answer as a provider")
+	})
+	t.Run("the key of secrets is another one", func(t *testing.T) {
+		dir := database.Folder(t)
+		key := func() string {
+			return base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(rand.Text(), "=", "") + "0123456789")[:32])
+		}
+		first := key()
+		if err := startAndStop(t, "TOCSIN_DATA="+dir, "TOCSIN_SECRET_KEY="+first); err != nil {
+			t.Fatal(err)
+		}
+		finds(t, examine(t, "TOCSIN_DATA="+dir, "TOCSIN_SECRET_KEY="+first), "secrets", doctor.OK, "opens them")
+		finds(t, examine(t, "TOCSIN_DATA="+dir, "TOCSIN_SECRET_KEY="+key()), "secrets", doctor.Failed, "sealed with key")
 	})
 	t.Run("the database is no database", func(t *testing.T) {
 		dir := t.TempDir()

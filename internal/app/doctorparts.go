@@ -35,6 +35,7 @@ func (p *patient) inside(ctx context.Context) []doctor.Check {
 		return []doctor.Check{doctor.Known("settings", doctor.GroupData, "Settings", doctor.Bad(err.Error(), "look at the database"))}
 	}
 	checks := []doctor.Check{
+		{ID: "secrets", Group: doctor.GroupData, Title: "Secrets", Look: p.secrets},
 		{ID: "people", Group: doctor.GroupSite, Title: "People", Look: p.people},
 		{ID: "push-key", Group: doctor.GroupSite, Title: "Key of Web Push", Look: func(ctx context.Context) doctor.Verdict { return p.pushKey(ctx, set) }},
 	}
@@ -43,12 +44,27 @@ func (p *patient) inside(ctx context.Context) []doctor.Check {
 	checks = append(checks, p.pushServices(ctx, set)...)
 	checks = append(checks, p.mattermost(ctx)...)
 	checks = append(checks, doctor.Check{ID: "email", Group: doctor.GroupChannels, Title: "E-mail", Look: p.email, Slow: "look whether this machine reaches the mail server, and at the port"})
-	return append(checks, p.webhooks(ctx)...)
+	checks = append(checks, p.webhooks(ctx)...)
+	return append(checks, doctor.Check{ID: "ping", Group: doctor.GroupChannels, Title: "Ping to the outside", Look: p.outside, Slow: "look at the firewall, and whether an outgoing proxy is needed (TOCSIN_PUSH_PROXY)"})
 }
 
 // unread is the verdict on what the database did not give.
 func unread(err error) doctor.Verdict {
 	return doctor.Bad("it cannot be read: "+err.Error(), "look at the database")
+}
+
+// secrets looks whether those in the database can be read with the key that was given.
+func (p *patient) secrets(ctx context.Context) doctor.Verdict {
+	sealed, err := p.db.Keys(ctx)
+	switch {
+	case err != nil:
+		return doctor.Bad(err.Error(), "the hub does not start without it; docs/security.md says where the key is kept")
+	case !sealed && p.cfg.Postgres():
+		return doctor.Worry("tokens and passwords of engines, Mattermost and the mail server stand plain in the database", "make a key with tocsin secret new, and give it to every node as TOCSIN_SECRET_KEY_FILE")
+	case !sealed:
+		return doctor.Good("not sealed yet; the hub makes a key at its start")
+	}
+	return doctor.Good("sealed, and the key opens them")
 }
 
 func (p *patient) people(ctx context.Context) doctor.Verdict {
@@ -153,6 +169,8 @@ func events(s *source.Source, quiet time.Duration, now time.Time) doctor.Verdict
 	case s.LastError != "" && s.LastError != source.WrongToken:
 		return doctor.Worry(fmt.Sprintf("its last call was refused %s ago: %s", health.Age(now.Sub(s.LastErrorAt)), strings.TrimRight(s.LastError, ". ")),
 			"compare the notification command's token and arguments with the source's page")
+	case !s.SilentSince.IsZero():
+		return doctor.Worry("nothing has been heard of it for "+health.Age(now.Sub(s.SilentSince)), "look whether the engine runs, and whether its heartbeat still does")
 	case s.LastEventAt.IsZero() && s.LastError != "":
 		return doctor.Worry("it has sent nothing yet, and a call with a wrong token was refused "+health.Age(now.Sub(s.LastErrorAt))+" ago", "make a new token on the source's page, and write it into the engine's configuration")
 	case s.LastEventAt.IsZero():

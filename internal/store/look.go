@@ -166,3 +166,13 @@ func (db *DB) lookSchema(ctx context.Context, s *Sight) error {
 	}
 	return nil
 }
+
+// Keys says whether secrets in the database are sealed, and whether they can be opened
+// with the key that was given: the error is the sentence by which a hub refuses to start.
+func (db *DB) Keys(ctx context.Context) (sealed bool, err error) {
+	rows, err := readInnerKeys(ctx, db.reads)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	return true, db.openVault(ctx)
+}

@@ -205,7 +205,7 @@ func configured(t *testing.T, data map[string]string) {
 	t.Helper()
 	var env []string
 	for k, v := range data {
-		if k != "TOCSIN_DATABASE_URL_FILE" && k != "TOCSIN_DATA" {
+		if !strings.HasSuffix(k, "_FILE") && k != "TOCSIN_DATA" {
 			env = append(env, k+"="+v)
 		}
 	}
