@@ -73,8 +73,10 @@ var errLooking = errors.New("the database was opened to look at it only")
 func (lookingOnly) transact(context.Context, func(context.Context, querier) error) error {
 	return errLooking
 }
-func (lookingOnly) only(context.Context, func(scanner) error, string, ...any) error { return errLooking }
-func (lookingOnly) close() error                                                   { return nil }
+func (lookingOnly) only(context.Context, func(scanner) error, string, ...any) error {
+	return errLooking
+}
+func (lookingOnly) close() error { return nil }
 
 func (db *DB) lookSQLite(ctx context.Context, path string, s *Sight) error {
 	db.d = sqliteDialect()
