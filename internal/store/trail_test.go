@@ -176,7 +176,7 @@ func quiet() map[string]string {
 		"PruneObjects": own, "PruneTraces": own, "SourceAlive": own, "SeenClock": own, "ClockSetBack": own, "Alone": own, "Listening": own, "Turn": own,
 		"SavePosts": own, "SaveClick": own, "SaveEdit": own,
 		"AddSubscriptions": visitor, "DeleteVisitor": visitor, "Subscribe": visitor, "ConfirmSubscriber": visitor, "ChangeSubscriber": visitor, "EndSubscriber": visitor,
-		"ClaimQuestions": own, "AnswerQuestion": own, "AddServiceFigures": own, "RotateKey": "its line is written by recorded",
+		"ClaimQuestions": own, "AnswerQuestion": own, "AddServiceFigures": own, "RotateKey": "its line is written by recorded", "Keys": "only looks: there are keys, so none is made",
 	}
 }
 
