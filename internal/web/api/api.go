@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -132,8 +133,9 @@ type API struct {
 	openEdge                                 http.Handler
 	visits, newcomers, acts, tellings, feeds *limiter
 
-	buffers  sync.Pool // of *bytes.Buffer
-	jsonType []string  // shared by all answers of the events route, which never change it
+	unstored atomic.Int64 // the second in which it was last logged that events were not stored
+	buffers  sync.Pool    // of *bytes.Buffer
+	jsonType []string     // shared by all answers of the events route, which never change it
 	// The same of all answers.
 	nosniff, nothingRuns []string
 }

@@ -183,7 +183,8 @@ func (a *API) receiveProblem(w http.ResponseWriter, r *http.Request, err error) 
 	case errors.Is(err, dispatch.ErrBusy):
 		return problem(http.StatusServiceUnavailable, "Too much at once; try again in a second.")
 	}
-	if !errors.Is(err, context.Canceled) {
+	// Once a second: while the database is away thousands may ask.
+	if now := a.d.Now().Unix(); !errors.Is(err, context.Canceled) && a.unstored.Swap(now) != now {
 		a.d.Log.ErrorContext(r.Context(), "events not stored", "error", err)
 	}
 	if errors.Is(err, fault.ErrFull) {
