@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,8 +19,8 @@ const own, page, gone = "alerts.tocsin.test", "status.tocsin.test", "gone.tocsin
 func TestADomainIsEnough(t *testing.T) {
 	t.Parallel()
 	c := startCA(t)
-	base := fmt.Sprintf("https://%s:%d", own, c.tls)
-	plain := fmt.Sprintf("http://%s:%d", own, c.http)
+	base := site("https", own, c.tls)
+	plain := site("http", own, c.http)
 	n := newNode(t, "TOCSIN_DOMAIN="+own, "TOCSIN_LISTEN="+addr(c.tls), "TOCSIN_LISTEN_HTTP="+addr(c.http),
 		"TOCSIN_ACME_DIRECTORY="+c.directory, "TOCSIN_ACME_CA="+c.rootFile, "TOCSIN_ACME_EMAIL=ops@tocsin.test")
 	n.cli(password, "user", "add", "anna", "--role", "admin", "--password-stdin")
@@ -67,7 +66,7 @@ func TestADomainIsEnough(t *testing.T) {
 				t.Errorf("answered %d", got)
 			}
 		}
-		_, header, _ = call(t, client, "GET", fmt.Sprintf("http://evil.example:%d/", c.http), "", "")
+		_, header, _ = call(t, client, "GET", site("http", "evil.example", c.http)+"/", "", "")
 		if got := header.Get("Location"); got != base+"/" {
 			t.Errorf("a name that is nobody's leads to %q", got)
 		}
@@ -94,11 +93,11 @@ func TestADomainIsEnough(t *testing.T) {
 			t.Fatalf("%d %s", status, body)
 		}
 		until(t, "the page's certificate comes", func() bool { return c.leaf(page, c.tls) != nil })
-		status, header, body := call(t, client, "GET", fmt.Sprintf("https://%s:%d/", page, c.tls), "", "")
+		status, header, body := call(t, client, "GET", site("https", page, c.tls)+"/", "", "")
 		if status != http.StatusOK || !strings.Contains(body, "Status") || header.Get("Strict-Transport-Security") != "" {
 			t.Errorf("%d %v", status, header)
 		}
-		_, header, _ = call(t, client, "GET", fmt.Sprintf("http://%s:%d/history", page, c.http), "", "")
+		_, header, _ = call(t, client, "GET", site("http", page, c.http)+"/history", "", "")
 		if got := header.Get("Location"); got != "https://"+page+"/history" {
 			t.Errorf("http leads to %q", got)
 		}

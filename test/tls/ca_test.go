@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -230,6 +231,11 @@ func (l *lines) String() string {
 }
 
 func addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// site is the address of a name at a port of this machine.
+func site(scheme, name string, port int) string {
+	return scheme + "://" + net.JoinHostPort(name, strconv.Itoa(port))
+}
 
 // port is one that is free now; it is taken again within the test.
 func port(t *testing.T) int {

@@ -29,7 +29,7 @@ func TestNginxInFront(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "nginx.conf"), "daemon off;\npid "+dir+"/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+
 		"client_body_temp_path "+dir+"/b;\nproxy_temp_path "+dir+"/p;\nfastcgi_temp_path "+dir+"/f;\nuwsgi_temp_path "+dir+"/u;\nscgi_temp_path "+dir+"/s;\n"+conf+"\n}\n")
-	base := fmt.Sprintf("https://%s:%d", own, outer)
+	base := site("https", own, outer)
 	n := newNode(t, "TOCSIN_LISTEN="+addr(inner), "TOCSIN_BASE_URL="+base, "TOCSIN_TRUSTED_PROXIES=127.0.0.1")
 	n.cli(password, "user", "add", "anna", "--role", "admin", "--password-stdin")
 	key := n.key()
@@ -64,7 +64,7 @@ func TestNginxInFront(t *testing.T) {
 	if got := warnings(t, client, base, key); got != "" {
 		t.Errorf("health warns: %s", got)
 	}
-	status, header, _ = call(t, client, "GET", fmt.Sprintf("http://%s:%d/console/", own, plain), "", "")
+	status, header, _ = call(t, client, "GET", site("http", own, plain)+"/console/", "", "")
 	if status != http.StatusPermanentRedirect || !strings.HasPrefix(header.Get("Location"), "https://") {
 		t.Errorf("http answers %d %v", status, header)
 	}
