@@ -38,17 +38,19 @@ func certificate(cfg *config.Config, now time.Time) doctor.Verdict {
 	if err != nil {
 		return doctor.Bad("TOCSIN_TLS_CERT and TOCSIN_TLS_KEY: "+err.Error(), "give the certificate with its chain, and the key that it was made for, as PEM files that the hub's user may read")
 	}
-	for _, s := range files.States() {
-		if v := doctor.Expiry(s.Until, now); v.Result != doctor.OK {
-			v.Detail = strings.Replace(v.Detail, "its certificate", cfg.TLSCert, 1)
-			return v
-		}
-		if u, err := url.Parse(cfg.BaseURL); err == nil && !slices.ContainsFunc(s.Hosts, func(h string) bool { return covers(h, u.Hostname()) }) {
-			return doctor.Bad(fmt.Sprintf("%s is for %s, and people come to %s", cfg.TLSCert, strings.Join(s.Hosts, ", "), u.Hostname()), "have one made for that name, or write the name that it is for into TOCSIN_BASE_URL")
-		}
-		return doctor.Good("%s is good until %s", cfg.TLSCert, s.Until.UTC().Format("2 January 2006"))
+	states := files.States()
+	if len(states) == 0 {
+		return doctor.Unseen("it says nothing of itself")
 	}
-	return doctor.Unseen("it says nothing of itself")
+	s := states[0]
+	if v := doctor.Expiry(s.Until, now); v.Result != doctor.OK {
+		v.Detail = strings.Replace(v.Detail, "its certificate", cfg.TLSCert, 1)
+		return v
+	}
+	if u, err := url.Parse(cfg.BaseURL); err == nil && !slices.ContainsFunc(s.Hosts, func(h string) bool { return covers(h, u.Hostname()) }) {
+		return doctor.Bad(fmt.Sprintf("%s is for %s, and people come to %s", cfg.TLSCert, strings.Join(s.Hosts, ", "), u.Hostname()), "have one made for that name, or write the name that it is for into TOCSIN_BASE_URL")
+	}
+	return doctor.Good("%s is good until %s", cfg.TLSCert, s.Until.UTC().Format("2 January 2006"))
 }
 
 // covers says whether a name in a certificate stands for a host.
