@@ -57,7 +57,7 @@ func (c *cli) runBackup(ctx context.Context, args []string, withKey bool) (err e
 	if len(args) == 1 {
 		path = args[0]
 	}
-	var out io.Writer = c.out
+	out := c.out
 	var file *backup.File
 	if path != "-" {
 		if file, err = backup.Create(path); err != nil {

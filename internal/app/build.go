@@ -5,9 +5,11 @@ import (
 	"runtime/debug"
 )
 
-// Commit and Date are set by the linker as Version is: the commit that was built, and
-// its date as RFC 3339 has it.
-var Commit, Date string
+// Commit is what was built, set by the linker as Version is.
+var Commit string
+
+// Date is the commit's date as RFC 3339 has it, set by the linker too.
+var Date string
 
 // Build says what was built.
 type Build struct {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -48,7 +47,7 @@ func TestAClockThatLeapsDeletesNoHistory(t *testing.T) {
 	}
 	defer db.Close()
 	h := &hand{begin: time.Now()}
-	a := &App{db: db, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := &App{db: db, log: slog.New(slog.DiscardHandler)}
 	a.clock.read = h.read
 	look := func(want bool, when string) {
 		t.Helper()

@@ -41,7 +41,7 @@ func profile(name string) error {
 	runtime.GC() // what a pool had kept goes with the second one
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	f, err := os.Create(filepath.Clean(name + ".pprof"))
+	f, err := os.Create(filepath.Clean(name + ".pprof")) //nolint:gosec // whoever starts the hub names it
 	if err != nil {
 		return fmt.Errorf("make the profile: %w", err)
 	}
@@ -53,10 +53,11 @@ func profile(name string) error {
 	if err != nil {
 		return fmt.Errorf("write the figures: %w", err)
 	}
-	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil { //nolint:gosec // whoever starts the hub names it
 		return fmt.Errorf("write the figures: %w", err)
 	}
-	if err := os.Rename(name+".new", name+".json"); err != nil { // whoever waits for it finds all of it
+	// Whoever waits for it finds all of it.
+	if err := os.Rename(name+".new", name+".json"); err != nil { //nolint:gosec // whoever starts the hub names it
 		return fmt.Errorf("write the figures: %w", err)
 	}
 	return nil

@@ -117,7 +117,7 @@ func TestEveryDamageIsFound(t *testing.T) {
 	_, _, err := backup.Verify(bytes.NewReader(whole))
 	ok(t, err)
 	t.Run("cut off anywhere", func(t *testing.T) {
-		for n := range len(whole) {
+		for n := range whole {
 			if _, _, err := backup.Verify(bytes.NewReader(whole[:n])); !errors.Is(err, backup.ErrDamaged) {
 				t.Fatalf("%d of %d bytes: %v", n, len(whole), err)
 			}

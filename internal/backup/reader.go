@@ -13,6 +13,7 @@ import (
 	"hash"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -288,7 +289,7 @@ func parseText(token []byte) (string, error) {
 		return string(token[1 : len(token)-1]), nil
 	}
 	var s string
-	if json.Unmarshal(token, &s) != nil || bytes.IndexByte([]byte(s), 0) >= 0 {
+	if json.Unmarshal(token, &s) != nil || strings.IndexByte(s, 0) >= 0 {
 		return "", errRow
 	}
 	return s, nil

@@ -454,7 +454,7 @@ func TestWhatElseLiesInTheSpoolHoldsUpNothing(t *testing.T) {
 		n++
 		return filepath.Join(dir, fmt.Sprintf("%019d-0000001-%08x-%07d.json", made, n, size))
 	}
-	for what, make := range map[string]func() error{
+	for what, put := range map[string]func() error{
 		"is none":               func() error { return os.WriteFile(name(0), nil, 0o600) },
 		"what is in it is none": func() error { return os.WriteFile(name(7), []byte(`["a"] 1`), 0o600) },
 		"more than an event has": func() error {
@@ -466,7 +466,7 @@ func TestWhatElseLiesInTheSpoolHoldsUpNothing(t *testing.T) {
 		"it is no plain file (a link)": func() error { return os.Symlink(secret, name(33)) },
 		"it is no plain file":          func() error { return os.Mkdir(name(5), 0o700) },
 	} {
-		if err := make(); err != nil {
+		if err := put(); err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}

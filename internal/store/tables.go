@@ -49,8 +49,8 @@ func tablesOf(ctx context.Context, version int64) ([]backup.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a schema to compare with: %w", err)
 	}
-	defer pool.Close()
-	pool.SetMaxOpenConns(1) // each connection would have a memory of its own
+	defer func() { _ = pool.Close() }() // nothing in it is kept
+	pool.SetMaxOpenConns(1)             // each connection would have a memory of its own
 	if err := migrateTo(ctx, pool, sqliteDialect(), version); err != nil {
 		return nil, err
 	}

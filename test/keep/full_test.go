@@ -33,7 +33,7 @@ import (
 func small(t *testing.T, size int) string {
 	t.Helper()
 	// Not below t.TempDir, which other users may not enter: PostgreSQL has one of its own.
-	dir, err := os.MkdirTemp("", "tocsin-small-")
+	dir, err := os.MkdirTemp("", "tocsin-small-") //nolint:usetesting // see above
 	ok(t, err)
 	t.Cleanup(func() { ok(t, os.Remove(dir)) })
 	ok(t, os.Chmod(dir, 0o755))
