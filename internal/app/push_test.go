@@ -562,7 +562,7 @@ func TestVisitors(t *testing.T) {
 		unknown := s
 		unknown.Endpoint += "x"
 		a, b := lookup(wrong), lookup(unknown)
-		if a.status != http.StatusNotFound || a.body != b.body {
+		if a.status != http.StatusNotFound || a.said() != b.said() {
 			t.Errorf("a wrong secret: %d %s, an unknown address: %d %s", a.status, a.body, b.status, b.body)
 		}
 	})

@@ -46,7 +46,7 @@ func TestNobodySubscribesToWhatHeMayNotSee(t *testing.T) {
 	hidden := subscribe(nil, "page", inner)
 	hidden.want(t, "a private page", http.StatusNotFound, "body.page")
 	nowhere := subscribe(nil, "page", "nowhere")
-	if nowhere.status != hidden.status || nowhere.body != hidden.body {
+	if nowhere.status != hidden.status || nowhere.said() != hidden.said() {
 		t.Errorf("a page that there is not is told apart: %s, %s", nowhere.body, hidden.body)
 	}
 	subscribe(h.key(auth.Administer), "page", inner).want(t, "a key", http.StatusNotFound, "body.page")

@@ -240,7 +240,12 @@ func TestTheServiceIsConfined(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(f)), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Link(filepath.Join(built.root, f), filepath.Join(root, f)); err != nil {
+		text, err := os.ReadFile(filepath.Join(built.root, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// systemd looks whether it may be run.
+		if err := os.WriteFile(filepath.Join(root, f), text, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -240,10 +241,15 @@ func site(scheme, name string, port int) string {
 // port is one that is free now; it is taken again within the test.
 func port(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	// Below what the system gives to connections, or one could have it before us.
+	for range 100 {
+		if l, err := net.Listen("tcp", addr(10_000+mrand.IntN(20_000))); err == nil {
+			defer l.Close()
+			return l.Addr().(*net.TCPAddr).Port
+		}
+	}
+	t.Fatal("there is no port")
+	return 0
 }
 
 func must(t *testing.T, err error) {

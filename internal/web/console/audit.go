@@ -102,13 +102,18 @@ func zoneName(pages []status.Page, id string) string {
 // auditNames are the names of what lines may refer to by id.
 func (c *console) auditNames(ctx context.Context, lines []publish.Audit, pages []status.Page) (map[string]string, error) {
 	names := map[string]string{}
+	return names, c.namePages(ctx, names, slices.DeleteFunc(slices.Clone(pages), func(p status.Page) bool {
+		return !slices.ContainsFunc(lines, func(a publish.Audit) bool { return a.PageID == p.ID })
+	}))
+}
+
+// namePages adds the names of pages, and of their groups and components.
+func (c *console) namePages(ctx context.Context, names map[string]string, pages []status.Page) error {
 	for _, p := range pages {
-		if !slices.ContainsFunc(lines, func(a publish.Audit) bool { return a.PageID == p.ID }) {
-			continue
-		}
+		names[p.ID] = p.Name
 		groups, parts, err := c.Store.StatusParts(ctx, p.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, g := range groups {
 			names[g.ID] = g.Name
@@ -117,7 +122,7 @@ func (c *console) auditNames(ctx context.Context, lines []publish.Audit, pages [
 			names[parts[i].ID] = parts[i].Name
 		}
 	}
-	return names, nil
+	return nil
 }
 
 // standing is where the subject of lines is in the console, if it still is.

@@ -174,7 +174,10 @@ func auditWord(key, s string, names map[string]string, zone *time.Location) stri
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t.In(zone).Format("2 Jan 2006 15:04:05 MST")
 	}
-	if key == "components" || strings.HasSuffix(key, "_id") {
+	switch {
+	case key == "maintenance_id" || key == "incident_id":
+		return s // there are too many to know all names
+	case key == "components" || strings.HasSuffix(key, "_id") || strings.HasSuffix(key, "_ids"):
 		return "something that was deleted (" + s + ")"
 	}
 	return s

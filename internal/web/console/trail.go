@@ -163,8 +163,15 @@ func (c *console) trailNames(ctx context.Context) (map[string]string, error) {
 	for _, u := range users {
 		names[u.ID] = u.Label()
 	}
-	return names, nil
+	pages, err := c.Store.StatusPages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return names, c.namePages(ctx, names, pages[:min(len(pages), mostNamedPages)])
 }
+
+// mostNamedPages is of how many pages the trail has the names of what is on them.
+const mostNamedPages = 50
 
 // trailFields are the changes as the page shows them.
 func trailFields(changes []audit.Change, names map[string]string) []auditField {
