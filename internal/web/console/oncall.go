@@ -99,6 +99,7 @@ func (c *console) showOnCall(w http.ResponseWriter, v *visit, fresh string) erro
 		}
 		view.Feeds = append(view.Feeds, feed)
 	}
+	looks := looksOf(names.schedules)
 	for _, o := range now {
 		i := slices.IndexFunc(names.schedules, func(s oncall.Schedule) bool { return s.ID == o.ScheduleID })
 		if i < 0 {
@@ -113,7 +114,7 @@ func (c *console) showOnCall(w http.ResponseWriter, v *visit, fresh string) erro
 		if o.Problem != "" {
 			continue
 		}
-		rota, err := c.drawRota(v, s, names, view.Range)
+		rota, err := c.drawRota(v, s, looks, names, view.Range)
 		if err != nil {
 			return err
 		}

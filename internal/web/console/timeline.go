@@ -47,7 +47,7 @@ func dayWide(weeks int) int {
 	case 4:
 		return 44
 	}
-	return 64
+	return 62
 }
 
 // ruler says where moments are in a drawing: each day of the calendar is as wide as
@@ -78,8 +78,8 @@ func (r ruler) at(t time.Time) int {
 	return r.days * r.wide
 }
 
-// drawRota draws a schedule's calendar.
-func (c *console) drawRota(v *visit, s *oncall.Schedule, names places, days rotaRange) (rotaView, error) {
+// drawRota draws a schedule's calendar, each person as look says.
+func (c *console) drawRota(v *visit, s *oncall.Schedule, look map[string]string, names places, days rotaRange) (rotaView, error) {
 	zone := zoneOf(s.Zone)
 	r := ruler{first: days.first(zone), days: 7 * days.Weeks, wide: dayWide(days.Weeks)}
 	view := rotaView{ID: s.ID, Name: s.Name, Zone: zone.String(), Wide: r.days * r.wide, Now: -1}
@@ -102,7 +102,6 @@ func (c *console) drawRota(v *visit, s *oncall.Schedule, names places, days rota
 	if err != nil {
 		return view, err
 	}
-	look := looksOf(s)
 	duty := rotaRow{Title: "On call", Class: "duty"}
 	for _, x := range shifts {
 		row := shiftWords(x, zone, v.now)
@@ -143,22 +142,25 @@ func orNobody(name string) string {
 	return name
 }
 
-// looksOf are the colours of the people of a schedule, in the order in which they are
-// in it. Names stand beside: no colour means anything by itself.
-func looksOf(s *oncall.Schedule) map[string]string {
+// looksOf are the colours of the people of schedules, in the order in which they are
+// in them, the same wherever somebody is. Names stand beside: no colour means anything
+// by itself.
+func looksOf(schedules []oncall.Schedule) map[string]string {
 	out := map[string]string{}
 	see := func(id string) {
 		if _, ok := out[id]; !ok && id != "" {
 			out[id] = "who-" + strconv.Itoa(len(out)%8)
 		}
 	}
-	for _, l := range s.Layers {
-		for _, id := range l.ContactIDs {
-			see(id)
+	for i := range schedules {
+		for _, l := range schedules[i].Layers {
+			for _, id := range l.ContactIDs {
+				see(id)
+			}
 		}
-	}
-	for _, o := range s.Overrides {
-		see(o.ContactID)
+		for _, o := range schedules[i].Overrides {
+			see(o.ContactID)
+		}
 	}
 	return out
 }
