@@ -59,9 +59,10 @@ func secretColumns() []secretColumn {
 
 // safe is what a DB seals with.
 type safe struct {
-	source vault.Source
-	ring   atomic.Pointer[vault.Ring] // nil: nothing is sealed
-	loads  sync.Mutex
+	source  vault.Source
+	ring    atomic.Pointer[vault.Ring] // nil: nothing is sealed
+	loads   sync.Mutex
+	sealing sync.Mutex // one goes over all values at a time
 }
 
 // open reads what sealed wrote into a column of a row.
@@ -217,6 +218,8 @@ func (db *DB) firstKey(ctx context.Context, outer vault.Key) error {
 	if err := db.fillRing(outer, rows); err != nil {
 		return err
 	}
+	db.vault.sealing.Lock()
+	defer db.vault.sealing.Unlock()
 	n, err := db.sealAll(ctx)
 	if n > 0 && err == nil {
 		db.log.Info("secrets are sealed from now on", "sealed", n, "key_from", db.vault.source.Where())
@@ -250,7 +253,8 @@ func (db *DB) reloadVault() {
 const atOnceSealed = 200
 
 // sealAll seals with the current key whatever is not, and answers how many it did. It
-// may run while others read and write, and be run again after it was stopped.
+// may run while others read and write, and be run again after it was stopped. The
+// caller holds sealing.
 func (db *DB) sealAll(ctx context.Context) (int, error) {
 	total := 0
 	for _, c := range secretColumns() {
@@ -353,6 +357,8 @@ func (db *DB) sealRest(ctx context.Context) {
 	if db.vault.ring.Load() == nil {
 		return
 	}
+	db.vault.sealing.Lock()
+	defer db.vault.sealing.Unlock()
 	if n, err := db.sealAll(ctx); err != nil && ctx.Err() == nil {
 		db.log.Warn("not all secrets are sealed", "error", err)
 	} else if n > 0 {
@@ -407,6 +413,8 @@ func (db *DB) RotateKey(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	db.vault.sealing.Lock()
+	defer db.vault.sealing.Unlock()
 	// Whatever an interrupted rotation left is sealed with the present key first, so
 	// that all before it can go.
 	if _, err := db.sealAll(ctx); err != nil {

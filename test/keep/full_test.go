@@ -65,7 +65,12 @@ func fill(t *testing.T, dir string) (free func()) {
 // log is elsewhere: a server whose log has no room ends, and that is another test.
 func onSmallDisk(t *testing.T, dir string) string {
 	t.Helper()
-	server := postgres.URL(t)
+	// A server of its own: while the disk is full, no checkpoint succeeds, for whichever
+	// database it is.
+	own, err := postgres.Start(postgres.Options{NoSync: true})
+	ok(t, err)
+	t.Cleanup(func() { ok(t, own.Stop()) })
+	server := own.URL
 	conn, err := pgx.Connect(t.Context(), server)
 	ok(t, err)
 	here := filepath.Join(dir, "tables")
