@@ -57,7 +57,11 @@ func (k *Keeper) client(ctx context.Context, store Store) (*acme.Client, error) 
 		// A nonce that is too old is tried again, and so is what fails for a moment;
 		// what goes on failing is for the pause between two orders.
 		RetryBackoff: func(n int, _ *http.Request, res *http.Response) time.Duration {
-			if n > 3 || res != nil && res.StatusCode == http.StatusTooManyRequests {
+			nonce := res != nil && res.StatusCode == http.StatusBadRequest // of these, only a bad nonce is tried again
+			switch {
+			case nonce && n <= 10:
+				return time.Duration(n) * 100 * time.Millisecond
+			case n > 3 || res != nil && res.StatusCode == http.StatusTooManyRequests:
 				return -1
 			}
 			return time.Duration(n) * time.Second
