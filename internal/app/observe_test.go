@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -81,7 +79,7 @@ func TestTheLogNamesRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var log buffer
+		var log journal
 		a, err := app.Start(t.Context(), cfg, app.Options{Log: app.NewLog(&log, cfg)})
 		if err != nil {
 			t.Fatal(err)
@@ -102,24 +100,6 @@ func TestTheLogNamesRequests(t *testing.T) {
 			t.Errorf("%s: %q is not in the log:\n%s", format, id, log.String())
 		}
 	}
-}
-
-// buffer takes what several write.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // span is one as a collector gets it.

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,29 +20,11 @@ import (
 	"tocsin/test/oidc"
 )
 
-// said is what a hub logged.
-type said struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // house is a hub with a sign-in provider.
 type house struct {
 	*hub
 	p   *oidc.Provider
-	log *said
+	log *journal
 }
 
 func startHouse(t *testing.T, settings ...string) *house {
@@ -63,7 +43,7 @@ func startHouse(t *testing.T, settings ...string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &said{}
+	log := &journal{}
 	a, err := app.Start(t.Context(), cfg, app.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

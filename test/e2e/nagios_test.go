@@ -69,8 +69,8 @@ func downtime(length time.Duration) []string {
 	return []string{fmt.Sprint(now.Unix()), fmt.Sprint(now.Add(length).Unix()), "1", "0", fmt.Sprint(int(length.Seconds())), "anna", "New disk"}
 }
 
+// It looks at how soon people see a problem, so nothing goes on beside it: see scripts/test.
 func TestFromNagiosToTheDesktop(t *testing.T) {
-	t.Parallel()
 	w := begin(t, hub.Options{})
 	w.user("anna", "operator")
 	w.user("ben", "operator")
@@ -93,8 +93,7 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 		}
 		took := shown.Shown.Sub(w.called())
 		w.Logf("%s saw it in %s %v after the last call of the command", p.name, p.browser.Name(), took.Round(time.Millisecond))
-		// Alone on a machine it is well below a second; other stories go on beside this one.
-		if took > 10*time.Second {
+		if took > time.Second {
 			w.Errorf("%s saw it only %v after the call", p.name, took)
 		}
 	}
