@@ -98,7 +98,17 @@ type Store interface {
 	UserByID(ctx context.Context, id string) (User, error)     // fault.ErrNotFound
 	UserByName(ctx context.Context, name string) (User, error) // fault.ErrNotFound
 	SaveUser(ctx context.Context, u User) error                // insert or update by ID; fault.ErrTaken
-	DeleteUser(ctx context.Context, id string) error           // its sessions too; unlinks contacts
+	// ChangeUser has f change a user as it is stored now, and answers it as it was and
+	// as it is. Changes of users come one after the other, on whichever node: others,
+	// the rest of the users, stay as f sees them until its change is stored. Nothing
+	// is changed where f fails.
+	ChangeUser(ctx context.Context, id string, f func(u *User, others []User) error) (before, after User, err error)
+	// DeleteUser deletes a user with its sessions, and unlinks contacts, unless may,
+	// which may be nil, says otherwise; it sees what f of ChangeUser does.
+	DeleteUser(ctx context.Context, id string, may func(u User, others []User) error) error
+	// NoteSignIn notes when somebody signed in, and nothing else of the user;
+	// fault.ErrNotFound where there is none who may.
+	NoteSignIn(ctx context.Context, id string, at time.Time) error
 
 	Session(ctx context.Context, token string) (Session, error) // fault.ErrNotFound also when expired
 	SaveSession(ctx context.Context, s Session) error

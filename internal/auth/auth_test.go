@@ -30,7 +30,9 @@ type memory struct {
 	writes       int // of sessions
 
 	beforeUser func() // called before a user is read by id, if not nil
-	broken     error  // answered instead of a user by id, if not nil
+	// called before passkeys are looked for, the last of what a sign-in asks, if not nil
+	beforePasskeys func()
+	broken         error // answered instead of a user by id, if not nil
 }
 
 func newMemory() *memory {
@@ -84,9 +86,51 @@ func (m *memory) SaveUser(_ context.Context, u auth.User) error {
 	return nil
 }
 
-func (m *memory) DeleteUser(_ context.Context, id string) error {
+func (m *memory) ChangeUser(_ context.Context, id string, f func(u *auth.User, others []auth.User) error) (before, after auth.User, err error) {
 	defer m.lock()()
-	delete(m.users, id)
+	u, others, err := m.alone(id)
+	if before = u; err == nil {
+		err = f(&u, others)
+	}
+	if err == nil {
+		m.users[id] = u
+	}
+	return before, u, err
+}
+
+func (m *memory) alone(id string) (u auth.User, others []auth.User, err error) {
+	u, ok := m.users[id]
+	if !ok {
+		return u, nil, fault.ErrNotFound
+	}
+	for other, u := range m.users {
+		if other != id {
+			others = append(others, u)
+		}
+	}
+	return u, others, nil
+}
+
+func (m *memory) DeleteUser(_ context.Context, id string, may func(u auth.User, others []auth.User) error) error {
+	defer m.lock()()
+	u, others, err := m.alone(id)
+	if err == nil {
+		err = may(u, others)
+	}
+	if err == nil {
+		delete(m.users, id)
+	}
+	return err
+}
+
+func (m *memory) NoteSignIn(_ context.Context, id string, at time.Time) error {
+	defer m.lock()()
+	u, ok := m.users[id]
+	if !ok || u.Disabled {
+		return fault.ErrNotFound
+	}
+	u.LastSignIn = at
+	m.users[id] = u
 	return nil
 }
 
@@ -128,7 +172,13 @@ func (m *memory) SessionsOf(_ context.Context, userID string) (all []auth.Sessio
 }
 
 // Nobody here has anything but a password.
-func (m *memory) Passkeys(context.Context, string) ([]auth.Passkey, error) { return nil, nil }
+func (m *memory) Passkeys(context.Context, string) ([]auth.Passkey, error) {
+	defer m.lock()()
+	if m.beforePasskeys != nil {
+		m.beforePasskeys()
+	}
+	return nil, nil
+}
 
 func (m *memory) MoveSession(_ context.Context, s auth.Session) error {
 	defer m.lock()()
@@ -477,6 +527,34 @@ func TestSignInRefusals(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What an admin does while somebody signs in is not undone by the sign-in.
+func TestASignInUndoesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		does func(u *auth.User)
+		in   bool // the sign-in is taken, though its session is worth nothing
+	}{
+		"disabled":         {func(u *auth.User) { u.Disabled = true }, false},
+		"another role":     {func(u *auth.User) { u.Role = auth.Viewer }, true},
+		"another password": {func(u *auth.User) { u.PasswordHash = "another" }, true},
+		"another name":     {func(u *auth.User) { u.DisplayName = "Anna Sand" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			want := d.anna
+			c.does(&want)
+			d.st.beforePasskeys = func() { d.st.users[want.ID] = want }
+			_, err := d.SignIn(t.Context(), "anna", password, "192.0.2.1:1")
+			if (err == nil) != c.in || err != nil && !errors.Is(err, auth.ErrSignIn) {
+				t.Errorf("the sign-in: %v", err)
+			}
+			got := d.st.users[want.ID]
+			if want.LastSignIn = got.LastSignIn; got != want || got.LastSignIn.IsZero() == c.in {
+				t.Errorf("the user is %+v, want %+v", got, want)
+			}
+		})
+	}
 }
 
 func TestPasswords(t *testing.T) {

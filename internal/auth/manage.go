@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -53,38 +54,47 @@ type UserChange struct {
 // ChangeUser changes a user. Another role, another password and being disabled
 // end the user's sessions and streams. The last admin who may sign in stays one.
 func (s *Service) ChangeUser(ctx context.Context, id string, c UserChange) (User, error) {
-	u, err := s.st.UserByID(ctx, id)
-	if err != nil {
-		return User{}, fmt.Errorf("user %s: %w", id, err)
-	}
-	before := u
-	if c.DisplayName != nil {
-		u.DisplayName = strings.TrimSpace(*c.DisplayName)
-	}
-	if c.Role != nil {
-		u.Role = *c.Role
-	}
-	if c.Disabled != nil {
-		u.Disabled = *c.Disabled
-	}
-	if err := checkUser(u); err != nil {
-		return User{}, err
-	}
-	if c.Password != nil {
+	var hash string
+	if c.Password != nil { // hashing takes a while: not while others wait for their changes
+		u, err := s.st.UserByID(ctx, id)
+		if err != nil {
+			return User{}, fmt.Errorf("user %s: %w", id, err)
+		}
 		if err := CheckPassword(u.Name, *c.Password); err != nil {
 			return User{}, err
 		}
-		if u.PasswordHash, err = HashPassword(*c.Password); err != nil {
+		if hash, err = HashPassword(*c.Password); err != nil {
 			return User{}, err
 		}
 	}
-	if before.Role == Admin && !before.Disabled && (u.Role != Admin || u.Disabled) {
-		if err := s.notLastAdmin(ctx, u.ID); err != nil {
-			return User{}, err
+	before, u, err := s.st.ChangeUser(ctx, id, func(u *User, others []User) error {
+		before := *u
+		if c.DisplayName != nil {
+			u.DisplayName = strings.TrimSpace(*c.DisplayName)
 		}
+		if c.Role != nil {
+			u.Role = *c.Role
+		}
+		if c.Disabled != nil {
+			u.Disabled = *c.Disabled
+		}
+		if c.Password != nil {
+			u.PasswordHash = hash
+		}
+		if err := checkUser(*u); err != nil {
+			return err
+		}
+		if u.Role != Admin || u.Disabled {
+			return notLastAdmin(before, others)
+		}
+		return nil
+	})
+	var wrong *FieldError
+	if errors.As(err, &wrong) {
+		return User{}, wrong
 	}
-	if err := s.st.SaveUser(ctx, u); err != nil {
-		return User{}, fmt.Errorf("user %s: %w", u.Name, err)
+	if err != nil {
+		return User{}, fmt.Errorf("user %s: %w", id, err)
 	}
 	if u.Disabled || stamp(u) != stamp(before) {
 		if err := s.endSessions(ctx, u.ID); err != nil {
@@ -97,17 +107,13 @@ func (s *Service) ChangeUser(ctx context.Context, id string, c UserChange) (User
 // RemoveUser removes a user with its sessions and streams; contacts that were
 // linked to it stay. The last admin who may sign in cannot be removed.
 func (s *Service) RemoveUser(ctx context.Context, id string) error {
-	u, err := s.st.UserByID(ctx, id)
+	err := s.st.DeleteUser(ctx, id, notLastAdmin)
+	var wrong *FieldError
+	if errors.As(err, &wrong) {
+		return wrong
+	}
 	if err != nil {
-		return fmt.Errorf("user %s: %w", id, err)
-	}
-	if u.Role == Admin && !u.Disabled {
-		if err := s.notLastAdmin(ctx, id); err != nil {
-			return err
-		}
-	}
-	if err := s.st.DeleteUser(ctx, id); err != nil {
-		return fmt.Errorf("remove user %s: %w", u.Name, err)
+		return fmt.Errorf("remove user %s: %w", id, err)
 	}
 	if s.o.UserEnded != nil {
 		s.o.UserEnded(id)
@@ -125,13 +131,10 @@ func (s *Service) endSessions(ctx context.Context, userID string) error {
 	return nil
 }
 
-func (s *Service) notLastAdmin(ctx context.Context, id string) error {
-	users, err := s.st.Users(ctx)
-	if err != nil {
-		return fmt.Errorf("look for another admin: %w", err)
-	}
-	other := func(u User) bool { return u.ID != id && u.Role == Admin && !u.Disabled }
-	if !slices.ContainsFunc(users, other) {
+// notLastAdmin refuses that somebody ceases to be an admin who is the last.
+func notLastAdmin(u User, others []User) error {
+	may := func(o User) bool { return o.Role == Admin && !o.Disabled }
+	if may(u) && !slices.ContainsFunc(others, may) {
 		return &FieldError{"role", "is that of the last admin who can sign in", "make another admin first"}
 	}
 	return nil

@@ -144,10 +144,17 @@ func onlyIf(yes bool, err error) error {
 	return nil
 }
 
-// enter ends a sign-in that went well: it is noted, and the session begins.
+// enter ends a sign-in that went well: it is noted, and the session begins. What an
+// admin changed of the user meanwhile stays: who was disabled or removed at this
+// moment is refused, and a session under another password or role is void.
 func (s *Service) enter(ctx context.Context, u User, by Way, remote string) (User, error) {
 	u.LastSignIn = s.o.Now()
-	if err := s.st.SaveUser(ctx, u); err != nil {
+	err := s.st.NoteSignIn(ctx, u.ID, u.LastSignIn)
+	if errors.Is(err, fault.ErrNotFound) {
+		s.refuse(ctx, u, by, remote, "the user was disabled or removed at this moment")
+		return User{}, ErrSignIn
+	}
+	if err != nil {
 		return User{}, fmt.Errorf("note the sign-in of %q: %w", u.Name, err)
 	}
 	if err := s.start(ctx, u, by); err != nil {

@@ -57,6 +57,12 @@ func Door(base string, known func(host string) bool) http.Handler {
 			http.Error(w, "This is sent by https only: "+base, http.StatusForbidden)
 			return
 		}
+		// A request may name something else than a path, which must not become a part
+		// of the host: “GET x:@elsewhere.example/”.
+		if r.URL.Opaque != "" || r.URL.Path != "" && r.URL.Path[0] != '/' {
+			http.Error(w, "This is answered by https only: "+base, http.StatusBadRequest)
+			return
+		}
 		to := own
 		if host := Name(r.Host); host != "" && host != hostOnly(own) && known(host) {
 			to = host

@@ -151,7 +151,7 @@ func TestOneBrowserIsAContactsDeviceAndAVisitors(t *testing.T) {
 			ok(t, db.SaveUser(ctx, auth.User{ID: "u3", Name: "u3"}))
 			both(t, db, "u3", 5)
 			save(t, db, deviceOf("u3", 6))
-			ok(t, db.DeleteUser(ctx, "u3"))
+			ok(t, db.DeleteUser(ctx, "u3", nil))
 			holds(t, 5, "", "main")
 			same(t, "row", stored(t, db, 6), nil)
 		})

@@ -364,7 +364,7 @@ func TestALinkEndsWithTheUserThatItWasMadeFor(t *testing.T) {
 			{"nobody's stays nobody's", "", "", nil, true},
 			{"somebody else's", "u1", "u2", nil, false},
 			{"nobody's", "u1", "", nil, false},
-			{"a deleted user's", "u1", "", func() error { return db.DeleteUser(ctx, "u1") }, false},
+			{"a deleted user's", "u1", "", func() error { return db.DeleteUser(ctx, "u1", nil) }, false},
 		} {
 			ok(t, db.SaveContact(ctx, contact.Contact{ID: "c1", Name: "ann"}))
 			c.UserID = step.user

@@ -73,8 +73,8 @@ func TestPeople(t *testing.T) {
 
 		c := contact.Contact{ID: "c1", Name: "ann", UserID: "u1", HostOptions: "d,r"}
 		ok(t, db.SaveContact(ctx, c))
-		ok(t, db.DeleteUser(ctx, "u1"))
-		wants(t, db.DeleteUser(ctx, "u1"), fault.ErrNotFound)
+		ok(t, db.DeleteUser(ctx, "u1", nil))
+		wants(t, db.DeleteUser(ctx, "u1", nil), fault.ErrNotFound)
 		_, err = db.Session(ctx, "t1")
 		wants(t, err, fault.ErrNotFound)
 		c, err = db.Contact(ctx, "c1")

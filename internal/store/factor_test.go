@@ -88,7 +88,7 @@ func TestWaysIn(t *testing.T) {
 		same(t, "accounts", len(ids), 2)
 		wants(t, db.DeleteIdentity(ctx, "u2", i.Issuer, i.Subject), fault.ErrNotFound)
 		ok(t, db.DeleteIdentity(ctx, "u1", i.Issuer, i.Subject))
-		ok(t, db.DeleteUser(ctx, "u2"))
+		ok(t, db.DeleteUser(ctx, "u2", nil))
 		_, err = db.Identity(ctx, i.Issuer, "4712")
 		wants(t, err, fault.ErrNotFound)
 

@@ -342,7 +342,7 @@ func TestDevices(t *testing.T) {
 			}
 		})
 		t.Run("they go with their user", func(t *testing.T) {
-			ok(t, db.DeleteUser(ctx, "u1"))
+			ok(t, db.DeleteUser(ctx, "u1", nil))
 			list, err := db.Devices(ctx, "")
 			ok(t, err)
 			same(t, "devices", len(list), 1)

@@ -56,6 +56,9 @@ const (
 	Liar          Misbehaviour = "a discovery document of another issuer"
 	Unsafe        Misbehaviour = "a token endpoint that is no address"
 	Hangs         Misbehaviour = "a token endpoint that does not answer"
+	HangsFirst    Misbehaviour = "a discovery document that does not come"
+	HangsKeys     Misbehaviour = "keys that do not come"
+	HangsLast     Misbehaviour = "a userinfo endpoint that does not answer"
 	Redirects     Misbehaviour = "a token endpoint elsewhere"
 	Garbage       Misbehaviour = "an answer that is no JSON and holds a secret"
 	Denies        Misbehaviour = "access denied"
@@ -80,6 +83,7 @@ type Provider struct {
 	n        int
 	Asked    []url.Values // what browsers came with
 	released chan struct{}
+	hung     chan Misbehaviour
 }
 
 type grant struct {
@@ -90,7 +94,7 @@ type grant struct {
 // New starts a provider that knows one client.
 func New(t *testing.T, client, secret string) *Provider {
 	t.Helper()
-	p := &Provider{client: client, secret: secret, codes: map[string]grant{}, tokens: map[string]Person{}, released: make(chan struct{})}
+	p := &Provider{client: client, secret: secret, codes: map[string]grant{}, tokens: map[string]Person{}, released: make(chan struct{}), hung: make(chan Misbehaviour, 100)}
 	p.Rotate()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.discovery)
@@ -131,7 +135,29 @@ func (p *Provider) say(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
+// hang waits, where it is told to, until whoever asks gives up, or the test ends.
+func (p *Provider) hang(m Misbehaviour, r *http.Request) bool {
+	p.mu.Lock()
+	wrong := p.wrong
+	p.mu.Unlock()
+	if wrong != m {
+		return false
+	}
+	p.hung <- m
+	select {
+	case <-p.released:
+	case <-r.Context().Done():
+	}
+	return true
+}
+
+// Hung is told of each request that is not answered.
+func (p *Provider) Hung() <-chan Misbehaviour { return p.hung }
+
+func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) {
+	if p.hang(HangsFirst, r) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	doc := map[string]any{
@@ -151,7 +177,10 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
 	p.say(w, doc)
 }
 
-func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {
+func (p *Provider) keys(w http.ResponseWriter, r *http.Request) {
+	if p.hang(HangsKeys, r) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := big.NewInt(int64(p.key.E)).Bytes()
@@ -187,16 +216,13 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	if p.hang(Hangs, r) {
+		return
+	}
 	p.mu.Lock()
 	wrong := p.wrong
 	p.mu.Unlock()
 	switch wrong {
-	case Hangs:
-		select {
-		case <-p.released:
-		case <-r.Context().Done():
-		}
-		return
 	case Redirects:
 		http.Redirect(w, r, p.srv.URL+"/elsewhere", http.StatusTemporaryRedirect)
 		return
@@ -306,6 +332,9 @@ func (p *Provider) sign(claims map[string]any) string {
 }
 
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
+	if p.hang(HangsLast, r) {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	who, ok := p.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]

@@ -72,6 +72,8 @@ type Config struct {
 	// Empty: groups are not asked for.
 	Claim string
 	Now   func() time.Time // nil: time.Now
+	// Within is for how long the provider may take; zero: Within.
+	Within time.Duration
 	// Transport is what requests go by; nil: http.DefaultTransport without a proxy.
 	Transport http.RoundTripper
 }
@@ -81,8 +83,20 @@ type Provider struct {
 	c      Config
 	client *http.Client
 
-	mu   sync.Mutex
-	have *found
+	life context.Context // until Close
+	end  context.CancelFunc
+	busy sync.WaitGroup
+
+	mu     sync.Mutex
+	have   *found
+	asking *asking // nil: nobody asks just now
+}
+
+// asking is discovery under way, for all who wait for it.
+type asking struct {
+	done  chan struct{} // closed when the others are set
+	found *found
+	err   error
 }
 
 // found is what discovery said.
@@ -105,14 +119,23 @@ func New(c Config) *Provider {
 		t.Proxy = nil
 		c.Transport = t
 	}
-	return &Provider{c: c, client: &http.Client{
-		Timeout: Within, Transport: bounded{c.Transport},
+	if c.Within == 0 {
+		c.Within = Within
+	}
+	p := &Provider{c: c, client: &http.Client{
+		Timeout: c.Within, Transport: bounded{c.Transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	p.life, p.end = context.WithCancel(context.Background())
+	return p
 }
 
-// Close lets go of connections that are kept.
-func (p *Provider) Close() { p.client.CloseIdleConnections() }
+// Close ends what is asked just now, and lets go of connections that are kept.
+func (p *Provider) Close() {
+	p.end()
+	p.busy.Wait()
+	p.client.CloseIdleConnections()
+}
 
 // bounded cuts answers that are longer than any provider's.
 type bounded struct{ next http.RoundTripper }
@@ -150,16 +173,46 @@ func (b bounded) CloseIdleConnections() {
 }
 
 // discover answers what the provider says of itself, asked at most once an hour. An
-// answer that was refused is asked for anew.
+// answer that was refused is asked for anew. However many want it at one moment, it is
+// asked for once, and each waits as long as its own request lasts, at most: strangers
+// who begin sign-ins at a provider that hangs keep nobody waiting behind them.
 func (p *Provider) discover(ctx context.Context) (*found, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.have != nil && p.c.Now().Sub(p.have.at) < fresh {
-		return p.have, nil
+	if have := p.have; have != nil && p.c.Now().Sub(have.at) < fresh {
+		p.mu.Unlock()
+		return have, nil
 	}
-	// Whoever waits for the answer too is served by it, though who asked goes away.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Within)
+	a := p.asking
+	if a == nil {
+		a = &asking{done: make(chan struct{})}
+		p.asking = a
+		// Whoever waits for the answer is served by it, though who asked goes away.
+		p.busy.Go(func() { p.answer(a) })
+	}
+	p.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.found, a.err
+	case <-ctx.Done():
+		return nil, &Error{Problem: "The sign-in provider does not answer as one.", Mend: "Try again in a moment. The hub’s log says more.", Cause: ctx.Err(), Away: true}
+	}
+}
+
+// answer asks, for all who wait.
+func (p *Provider) answer(a *asking) {
+	ctx, cancel := context.WithTimeout(p.life, p.c.Within)
 	defer cancel()
+	a.found, a.err = p.ask(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asking = nil; a.err == nil {
+		p.have = a.found
+	}
+	close(a.done)
+}
+
+// ask asks the provider what it says of itself.
+func (p *Provider) ask(ctx context.Context) (*found, error) {
 	got, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.c.Issuer)
 	var other *oidc.IssuerMismatchError
 	switch {
@@ -201,7 +254,6 @@ func (p *Provider) discover(ctx context.Context) (*found, error) {
 	if !p.allowed(f.end) {
 		f.end = ""
 	}
-	p.have = f
 	return f, nil
 }
 
@@ -259,7 +311,7 @@ func (p *Provider) Finish(ctx context.Context, ask Ask, query url.Values) (Who, 
 	if code := query.Get("error"); code != "" {
 		return Who{}, denied(code)
 	}
-	ctx, cancel := context.WithTimeout(ctx, Within)
+	ctx, cancel := context.WithTimeout(ctx, p.c.Within)
 	defer cancel()
 	ctx = oidc.ClientContext(ctx, p.client)
 	token, err := f.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(ask.Verifier))
@@ -295,7 +347,7 @@ func (p *Provider) Finish(ctx context.Context, ask Ask, query url.Values) (Who, 
 	if party, there := claims["azp"].(string); (len(id.Audience) > 1 || there) && party != p.c.ClientID {
 		return Who{}, unbelieved(errors.New("it was made for another client"))
 	}
-	if err := p.ask(ctx, f, token, id.Subject, claims); err != nil {
+	if err := p.more(ctx, f, token, id.Subject, claims); err != nil {
 		return Who{}, err
 	}
 	return Who{
@@ -305,9 +357,9 @@ func (p *Provider) Finish(ctx context.Context, ask Ask, query url.Values) (Who, 
 	}, nil
 }
 
-// ask adds what only the userinfo endpoint says: many providers leave groups, and
+// more adds what only the userinfo endpoint says: many providers leave groups, and
 // names, out of the ID token. What the token says stays.
-func (p *Provider) ask(ctx context.Context, f *found, token *oauth2.Token, subject string, claims map[string]any) error {
+func (p *Provider) more(ctx context.Context, f *found, token *oauth2.Token, subject string, claims map[string]any) error {
 	_, named := claims["preferred_username"]
 	if (p.c.Claim == "" || within(claims, p.c.Claim) != nil) && named || f.UserInfoEndpoint() == "" || !p.allowed(f.UserInfoEndpoint()) {
 		return nil
