@@ -50,6 +50,13 @@ func routes() map[string]auth.Scope {
 		out["GET /"+many], out["GET /"+many+"/{id}"], out["POST /"+many], out["DELETE /"+many+"/{id}"] = auth.Administer, auth.Administer, auth.Administer, auth.Administer
 	}
 	out["PUT /users/{id}"] = auth.Administer
+	for _, route := range []string{"GET /me/sessions", "DELETE /me/sessions", "DELETE /me/sessions/{id}", "GET /me/passkeys", "PUT /me/passkeys/{id}", "DELETE /me/passkeys/{id}"} {
+		out[route] = "session"
+	}
+	for _, route := range []string{"GET /users/{id}/sessions", "DELETE /users/{id}/sessions", "DELETE /users/{id}/sessions/{session}",
+		"GET /users/{id}/passkeys", "DELETE /users/{id}/passkeys", "DELETE /users/{id}/passkeys/{passkey}"} {
+		out[route] = auth.Administer
+	}
 	for _, many := range []string{"pages", "groups", "components", "series", "templates"} {
 		many = "/status/" + many
 		out["GET "+many], out["GET "+many+"/{id}"] = auth.ReadConfig, auth.ReadConfig

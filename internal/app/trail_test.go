@@ -67,12 +67,15 @@ func story() []step {
 func elsewhere() map[string]string {
 	nothing, visitor, desk := "changes nothing that is set", "what visitors do for themselves is not in the trail", "goes through the desk, as the others of public pages"
 	own := "changes the maker's own; tested where that is"
+	ways := "needs a session or a passkey that is there: TestWaysInByAPI looks at its line"
 	return map[string]string{
 		"POST /simulate": nothing, "POST /sources/{id}/probe": nothing, "POST /email/test": nothing, "POST /mattermost/rooms/{id}/test": nothing,
 		"POST /webhooks/{id}/test": nothing, "POST /push/devices/{id}/test": nothing, "POST /live/test": nothing, "POST /live/receipts": nothing, "POST /push/receipts": nothing,
 		"POST /sources/{name}/heartbeat": "an engine says that it is alive",
 		"POST /email/bounces":            "a mail server says what came back", "POST /push/subscription/lookup": visitor, "PUT /push/subscription": visitor,
 		"POST /push/subscription/delete": visitor, "POST /push/change": visitor, "POST /push/act": "a button: its line is written by dispatch",
+		"DELETE /me/sessions": ways, "DELETE /me/sessions/{id}": ways, "PUT /me/passkeys/{id}": ways, "DELETE /me/passkeys/{id}": ways,
+		"DELETE /users/{id}/sessions": ways, "DELETE /users/{id}/sessions/{session}": ways, "DELETE /users/{id}/passkeys": ways, "DELETE /users/{id}/passkeys/{passkey}": ways,
 		"PUT /push/devices": own, "DELETE /push/devices/{id}": own, "POST /mattermost/link": own, "DELETE /mattermost/people/{id}": own,
 		"POST /alerts/{id}/downtime": "asks for an engine; its line is written as that of a comment", "DELETE /alerts/{id}/downtime": "as scheduling",
 		"DELETE /status/components/{id}/state": desk, "PUT /status/pages/{id}/logo": desk, "DELETE /status/pages/{id}/logo": desk, "PUT /status/pages/{id}/order": desk,

@@ -228,6 +228,7 @@ func (a *API) routes() {
 	a.sourceRoutes()
 	a.userRoutes()
 	a.keyRoutes()
+	a.wayRoutes()
 	a.systemRoutes()
 	a.auditRoutes()
 	a.liveRoutes()
