@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -222,13 +223,13 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 		return errors.Join(fmt.Errorf("%s is no file: a backup is read twice, once to look whether it is whole", path), err)
 	}
 	fmt.Fprintln(c.err, "looking whether the backup is whole")
-	m, sum, err := backup.Verify(file)
+	m, sum, err := backup.Verify(until{ctx, file})
 	if err != nil {
 		return fmt.Errorf("%s: %w; nothing was changed", path, err)
 	}
 	answer := restored{Rows: sum.Rows, Tables: sum.Tables, Made: m.Made, Schema: m.Schema, From: m.Engine, Program: m.Program, SecretKeyID: m.SecretKeyID}
 	text := fmt.Sprintf("%s is whole: made %s by Tocsin %s from %s, schema %d, with %d rows of %d tables.",
-		path, m.Made.UTC().Format("2006-01-02 15:04 MST"), m.Program, engineTitle(m.Engine), m.Schema, sum.Rows, sum.Tables)
+		path, m.Made.UTC().Format("2006-01-02 15:04 MST"), shown(m.Program), engineTitle(m.Engine), m.Schema, sum.Rows, sum.Tables)
 	if o.check {
 		return c.answer(answer, text+keyNeeded(cfg, m))
 	}
@@ -257,6 +258,35 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 		text += fmt.Sprintf("\n%s, and not told any more: see the list of deliveries.", health.Count(int(done.Ended), "message waited in the backup", "messages waited in the backup"))
 	}
 	return c.answer(answer, text+keyNeeded(cfg, m))
+}
+
+// until reads until somebody ends the command: a large file takes minutes.
+type until struct {
+	ctx context.Context //nolint:containedctx // io.Reader has no other way to it
+	r   io.Reader
+}
+
+// Read reads, if that has not happened.
+func (u until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, fmt.Errorf("stopped: %w", err)
+	}
+	return u.r.Read(p) //nolint:wrapcheck // a reader's io.EOF is no error to be told
+}
+
+// shown is a text out of a file that somebody else may have written, for a terminal.
+func shown(text string) string {
+	const most = 60
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "…"
+	}
+	return text
 }
 
 func engineTitle(name string) string {
@@ -297,8 +327,11 @@ func keepKey(cfg config.Config, m backup.Manifest) error {
 	if err != nil || k.ID() != m.SecretKeyID {
 		return fmt.Errorf("the key in the backup is not the one that it names, and was left alone: %w", errors.Join(err, backup.ErrDamaged))
 	}
-	if err := vault.WriteFile(from.File, k, false); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := vault.WriteFile(from.File, k, false); errors.Is(err, fs.ErrExist) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("put the key that came with the backup into %s: %w", from.File, err)
 	}
+	backup.Adopt(from.File)
 	return nil
 }

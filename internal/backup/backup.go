@@ -12,8 +12,8 @@
 //
 // A file from elsewhere may be hostile. Nothing in it names a path; tables and
 // columns are only ever compared with those that the reader has; lines have a
-// bound, and so has what a file may grow to. Whoever reads keeps one row at a
-// time.
+// bound. Whoever reads keeps one row at a time. How tightly a file is packed says
+// nothing: checks that say one character over and over shrink to a thousandth.
 package backup
 
 import (
@@ -32,11 +32,6 @@ const (
 	// maxLine bounds a line in bytes. The longest rows are those with an image of a
 	// public page, and what one publication says.
 	maxLine = 32 << 20
-
-	// What is packed more tightly than usual is a bomb: rows of this program shrink
-	// to a tenth, a hundredth where they are alike. It is looked at from freeSize on.
-	maxRatio = 400
-	freeSize = 64 << 20
 
 	maxTables  = 1000
 	maxColumns = 200

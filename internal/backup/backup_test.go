@@ -102,6 +102,36 @@ func TestTextIsMadeFitForBothEngines(t *testing.T) {
 	}
 }
 
+// A check may say what it likes, also one character over and over.
+func TestHoweverTightlyItIsPackedItIsRead(t *testing.T) {
+	var out bytes.Buffer
+	w, err := backup.NewWriter(&out, backup.Manifest{Schema: 6})
+	ok(t, err)
+	ok(t, w.Table(things))
+	output := strings.Repeat(`"`, 64<<10)
+	for n := range int64(1000) {
+		ok(t, w.Row([]any{output, n, nil, nil}))
+	}
+	sum, err := w.Close()
+	ok(t, err)
+	size := int64(out.Len())
+	if _, read, err := backup.Verify(&out); err != nil || read != sum {
+		t.Errorf("%d bytes of %d: %+v and not %+v, %v", size, sum.Bytes, read, sum, err)
+	}
+}
+
+// A disk that cannot be read, or who stops the command, says nothing of the file.
+func TestWhoCannotReadDoesNotCallItDamaged(t *testing.T) {
+	whole := written(t)
+	for _, n := range []int{0, 5, len(whole) / 2, len(whole) - 1} {
+		broken := errors.New("the disk is broken")
+		_, _, err := backup.Verify(io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(broken)))
+		if !errors.Is(err, broken) || errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("after %d of %d bytes: %v", n, len(whole), err)
+		}
+	}
+}
+
 // packed is a file of these lines, whatever they say.
 func packed(t *testing.T, lines ...string) []byte {
 	t.Helper()
@@ -165,7 +195,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"nothing":                   {nil, "no file that `tocsin backup` wrote"},
 		"another file":              {[]byte("SQLite format 3\x00"), "no file that `tocsin backup` wrote"},
 		"another file, packed":      {packed(t, "hello"), "no file that `tocsin backup` wrote"},
-		"a newer format":            {packed(t, `{"format":"tocsin-backup","version":2,"program":"v9"}`), "a newer version of Tocsin (v9"},
+		"a newer format":            {packed(t, `{"format":"tocsin-backup","version":2,"program":"v9"}`), "a newer version of Tocsin (\"v9\""},
 		"no end":                    {packed(t, head, table, `["a",1]`), "ends in the middle"},
 		"a wrong checksum":          {packed(t, head, `{"tables":0,"rows":0,"sha256":"00"}`), "its checksum is another one"},
 		"no checksum":               {packed(t, head, `{"tables":0,"rows":0}`), "belongs to no table"},
@@ -176,7 +206,6 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"garbage in a table":        {packed(t, head, table, "x"), "a line that is no row"},
 		"null in a table":           {packed(t, head, table, "null"), "a line that is no row"},
 		"a bomb of one line":        {packed(t, head, table, `["`+strings.Repeat("a", 40<<20)+`",1]`), "more than 32 MiB"},
-		"a bomb of many lines":      {packed(t, head, table, strings.Repeat(`["`+strings.Repeat("a", 1<<20)+"\",1]\n", 100)), "no backup does"},
 		"a row with too few values": {packed(t, head, table, `["a"]`), "row 1"},
 		"a row with too many":       {packed(t, head, table, `["a",1,2]`), "row 1"},
 		"a row of another kind":     {packed(t, head, table, `[1,"a"]`), "row 1"},

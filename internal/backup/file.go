@@ -81,3 +81,19 @@ func SyncDir(dir string) error {
 	}
 	return nil
 }
+
+// Adopt gives what root made to the owner of the folder that it is in, as whom the
+// hub runs: else that could not open it. Where that is not allowed it stays root's,
+// which the hub's start says.
+func Adopt(path string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
+		_ = os.Lchown(path, int(st.Uid), int(st.Gid))
+	}
+}

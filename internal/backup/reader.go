@@ -3,6 +3,7 @@ package backup
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -22,36 +23,24 @@ import (
 type Reader struct {
 	Manifest Manifest
 
-	packed *counted
-	file   *bufio.Reader // over packed
-	in     *bufio.Reader // what it unpacks to
-	sum    hash.Hash
-	line   []byte
-	now    *Table
-	rows   int64
-	all    Summary
-	done   bool
-}
-
-// counted counts what was read of the file.
-type counted struct {
-	r io.Reader
-	n int64
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
+	file *bufio.Reader
+	in   *bufio.Reader // what it unpacks to
+	sum  hash.Hash
+	line []byte
+	now  *Table
+	rows int64
+	all  Summary
+	done bool
 }
 
 // NewReader begins to read. Its errors are ErrDamaged, or sentences of their own
 // for a backup that a later version wrote.
 func NewReader(r io.Reader) (*Reader, error) {
-	b := &Reader{packed: &counted{r: r}, sum: sha256.New()}
-	b.file = bufio.NewReader(b.packed)
+	b := &Reader{file: bufio.NewReader(r), sum: sha256.New()}
 	zip, err := gzip.NewReader(b.file)
-	if err != nil {
+	if err != nil && !errors.Is(err, gzip.ErrHeader) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read the backup: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: it is no file that `tocsin backup` wrote (%w)", ErrDamaged, err)
 	}
 	zip.Multistream(false)
@@ -64,7 +53,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, damaged("it is no file that `tocsin backup` wrote")
 	}
 	if v := b.Manifest.Version; v > Version {
-		return nil, fmt.Errorf("the backup was written by a newer version of Tocsin (%s; its format is %d, this program knows %d): "+
+		return nil, fmt.Errorf("the backup was written by a newer version of Tocsin (%.60q; its format is %d, this program knows %d): "+
 			"restore it with that version", b.Manifest.Program, v, Version)
 	} else if v < 1 {
 		return nil, damaged("its format is %d", v)
@@ -82,9 +71,6 @@ func (b *Reader) next() ([]byte, error) {
 		if len(b.line) > maxLine {
 			return nil, damaged("a line of it has more than %d MiB", maxLine>>20)
 		}
-		if b.all.Bytes > freeSize && b.all.Bytes/maxRatio > b.packed.n {
-			return nil, damaged("it unpacks to more than %d times its size, which no backup does", maxRatio)
-		}
 		switch {
 		case err == nil:
 			b.sum.Write(b.line)
@@ -92,8 +78,10 @@ func (b *Reader) next() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, damaged("it ends in the middle")
-		default:
+		case errors.As(err, new(flate.CorruptInputError)), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		default:
+			return nil, fmt.Errorf("read the backup: %w", err)
 		}
 	}
 }

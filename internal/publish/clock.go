@@ -120,7 +120,7 @@ func (t *Timetable) due(now time.Time) (due bool, next time.Time) {
 	}
 	yesterday, midnight := lastDay(now, zone)
 	soonest(midnight)
-	return due || t.Closed < yesterday && t.Page.Created.In(zone).Format(status.DateFormat) <= yesterday, next
+	return due || t.Closed > yesterday || t.Closed < yesterday && t.Page.Created.In(zone).Format(status.DateFormat) <= yesterday, next
 }
 
 // lastDay is the date of the last day that is over, and when the next one will be.
@@ -259,11 +259,16 @@ const mostDays = 31
 
 // closeDays writes down the days that are over. The page's version stays, as
 // visitors see what they saw, unless there are several: they may have been closed
-// before, by another zone. more says that some are left.
+// before, by another zone. more says that some are left. Days that were closed while
+// the clock was ahead are opened again: what is still to come cannot be known.
 func (j *job) closeDays() (more bool, err error) {
 	last, _ := lastDay(j.now, j.zone)
-	if last == "" || j.closed >= last {
+	switch {
+	case last == "" || j.closed == last:
 		return false, nil
+	case j.closed > last:
+		j.raised = true
+		return false, j.tx.Close(j.ctx, last)
 	}
 	from := dayOf(j.page.Created, j.zone)
 	if j.closed != "" {

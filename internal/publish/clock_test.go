@@ -260,6 +260,51 @@ func TestDaysAreClosedOnceAndStayAsTheyWere(t *testing.T) {
 	})
 }
 
+func TestDaysThatWereClosedByAClockThatWasAheadAreOpenedAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		api := r.component("API")
+		other := r.component("Shop")
+		days := func() []status.Day {
+			found, err := r.db.StatusDays(ctx, r.page.ID, "2026-01-01", "2029-12-31")
+			must(t, err)
+			return found[api.ID]
+		}
+		r.pass(3 * 24 * time.Hour)
+		r.tick()
+		same(t, "days", len(days()), 3)
+		_, err := r.desk.SetComponent(ctx, mira, other.ID, status.Partial, true)
+		must(t, err)
+
+		r.pass(300 * 24 * time.Hour) // somebody sets the clock ahead
+		r.tick()
+		same(t, "days, by a clock that is ahead", len(days()) > 290, true)
+		v := r.version()
+		r.pass(-300*24*time.Hour + time.Hour) // and back
+		r.tick()
+		same(t, "days, when it is set right", len(days()), 3)
+		same(t, "visitors see it", r.version() > v, true)
+		_, err = r.desk.SetComponent(ctx, mira, api.ID, status.Major, true)
+		must(t, err)
+		r.pass(time.Hour)
+		_, err = r.desk.SetComponent(ctx, mira, api.ID, status.Operational, true)
+		must(t, err)
+		r.pass(24 * time.Hour)
+		r.tick()
+		list := days()
+		same(t, "days, a day later", len(list), 4)
+		same(t, "down", list[3].Seconds[status.Major], 3600)
+		berlin, err := time.LoadLocation("Europe/Berlin")
+		must(t, err)
+		shown := status.Take(r.record(), berlin, *r.clock)
+		for _, c := range shown.Groups[0].Components {
+			if c.ID == api.ID && (!c.Known || c.Uptime > 9999) {
+				t.Errorf("its uptime is %v", c.Uptime)
+			}
+		}
+	})
+}
+
 func TestWhatIsWrittenDownLaterCountsInDaysThatAreClosed(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		ctx := t.Context()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,11 +156,42 @@ func (t *pageTx) touchDays(ctx context.Context) error {
 	return nil
 }
 
+// Close notes the last day that is closed. Days after it are forgotten: they are
+// closed anew when they are over.
 func (t *pageTx) Close(ctx context.Context, date string) error {
+	if date < t.held.closed {
+		if err := t.dropDays(ctx, date); err != nil {
+			return fmt.Errorf("open days of page %s again: %w", t.held.Slug, err)
+		}
+	}
 	t.held.closed = date
 	_, err := t.exec(ctx, "UPDATE page SET closed = $2, days = days + 1 WHERE id = $1", t.held.ID, date)
 	if err != nil {
 		return fmt.Errorf("close the days of page %s: %w", t.held.Slug, err)
+	}
+	return nil
+}
+
+// dropDays forgets the days after a date.
+func (t *pageTx) dropDays(ctx context.Context, after string) error {
+	month := after[:min(len("2006-01"), len(after))]
+	if _, err := t.exec(ctx, "DELETE FROM component_days WHERE page_id = $1 AND month > $2", t.held.ID, month); err != nil {
+		return err
+	}
+	found, err := readDays(ctx, t, t.held.ID, month, month)
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		var text []byte
+		for i := range found[id] {
+			if d := &found[id][i]; d.Date <= after {
+				text = appendDay(text, d)
+			}
+		}
+		if _, err := t.exec(ctx, "UPDATE component_days SET days = $3 WHERE component_id = $1 AND month = $2", id, month, string(text)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

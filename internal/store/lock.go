@@ -3,8 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
+
+	"tocsin/internal/backup"
 )
 
 // errLocked says that another process holds the lock.
@@ -17,7 +20,7 @@ type fileLock struct{ f *os.File }
 // lockFile takes the lock of the file, which it makes if need be. Without wait
 // it answers errLocked when another holds it.
 func lockFile(path string, wait bool) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openOwn(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock file: %w", err)
 	}
@@ -45,4 +48,17 @@ func (l *fileLock) release() {
 	if l != nil {
 		_ = l.f.Close()
 	}
+}
+
+// openOwn opens a file, and makes it for its owner alone if need be. What root makes,
+// by a command beside the hub, is the hub's user's.
+func openOwn(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	}
+	if err == nil {
+		backup.Adopt(path)
+	}
+	return f, err
 }

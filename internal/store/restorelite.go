@@ -169,7 +169,7 @@ func checkLite(ctx context.Context, pool *sql.DB) error {
 // putInPlace gives the new file its name. At every moment there is either the
 // database of before or the new one.
 func putInPlace(ctx context.Context, fresh, path, aside string) error {
-	like(fresh, filepath.Dir(path))
+	backup.Adopt(fresh)
 	if aside != "" {
 		if err := moveAside(ctx, path, aside); err != nil {
 			return err
@@ -232,17 +232,4 @@ func alone(ctx context.Context, path string) (bool, error) {
 	}
 	info, err := os.Lstat(path + "-wal")
 	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0, nil
-}
-
-// like gives what root made to the owner of the folder that it is in, as whom the hub
-// runs.
-func like(path, dir string) {
-	if os.Geteuid() != 0 {
-		return
-	}
-	if info, err := os.Stat(dir); err == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 {
-			_ = os.Lchown(path, int(st.Uid), int(st.Gid)) // else it stays root's, which the hub's start says
-		}
-	}
 }

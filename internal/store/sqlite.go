@@ -76,7 +76,7 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 // tokens and passwords of engines and of Mattermost. SQLite takes an empty file
 // for a new database, and gives the files beside it the same mode.
 func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := openOwn(path)
 	if err != nil {
 		return fmt.Errorf("make the database %s: %w", path, err)
 	}
