@@ -76,14 +76,21 @@ func (b *Reader) next() ([]byte, error) {
 			b.sum.Write(b.line)
 			return b.line, nil
 		case errors.Is(err, bufio.ErrBufferFull):
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, damaged("it ends in the middle")
-		case errors.As(err, new(flate.CorruptInputError)), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 		default:
-			return nil, fmt.Errorf("read the backup: %w", err)
+			return nil, unread(err)
 		}
 	}
+}
+
+// unread says what it is that no more of a file is read: the file's fault, or another.
+func unread(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return damaged("it ends in the middle")
+	case errors.As(err, new(flate.CorruptInputError)), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("read the backup: %w", err)
 }
 
 // Next answers the next table, whose rows Row then gives, or io.EOF when the
@@ -137,11 +144,12 @@ func (b *Reader) end(line []byte, sum string) error {
 		return damaged("it says that it has %d rows in %d tables, and has %d in %d", e.Rows, e.Tables, b.all.Rows, b.all.Tables)
 	}
 	// gzip's own checksum is looked at when its end is read.
-	if _, err := b.in.ReadByte(); !errors.Is(err, io.EOF) {
-		return damaged("there is something behind its end")
-	}
-	if _, err := b.file.ReadByte(); !errors.Is(err, io.EOF) {
-		return damaged("there is something behind its end")
+	for _, in := range []*bufio.Reader{b.in, b.file} {
+		if _, err := in.ReadByte(); err == nil {
+			return damaged("there is something behind its end")
+		} else if !errors.Is(err, io.EOF) {
+			return unread(err)
+		}
 	}
 	b.done = true
 	return io.EOF
