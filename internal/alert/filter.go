@@ -12,7 +12,7 @@ type Filter struct {
 	ContactID string // alerts with a delivery, not a skipped one, to this contact
 	Storm     string // alerts that messages of this storm tell of, see delivery.Delivery
 	Search    string // part of host, service, display names or output, without regard to case
-	Older     bool   // search the output of resolved alerts that are not recent too, which takes longer
+	Older     bool   // look until the page is full or there is no more, however long it takes
 	Since     time.Time
 	Cursor    string // next of the page before
 	Limit     int    // 1 to 500

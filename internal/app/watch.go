@@ -124,18 +124,25 @@ func (a *App) logHealth(r health.Report) {
 // How long the live log is kept: a tab that was away longer loads its page anew.
 const keepLive = 48 * time.Hour
 
-// upkeep deletes what is past its time, now and then, a little at a time.
+// upkeep deletes what is past its time, now and then, a little at a time, and keeps the
+// list of alerts in order.
 func (a *App) upkeep(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Minute)
+	tick, order := time.NewTicker(10*time.Minute), time.NewTicker(catalogueEvery)
 	defer tick.Stop()
+	defer order.Stop()
 	for {
 		if err := a.tidy(ctx); err != nil && ctx.Err() == nil {
 			a.log.Warn("upkeep not finished", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		for due := false; !due; {
+			a.catalogue(ctx)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+				due = true
+			case <-order.C:
+			}
 		}
 	}
 }

@@ -30,6 +30,7 @@ type tables struct {
 	cancelCollected, storms, stormAlerts          bulk
 	escalation, endEscalation                     bulk
 	traces                                        bulk
+	block, sign                                   bulk
 }
 
 // keepAlert is given as an object's alert_id by a write that says nothing of it.
@@ -53,7 +54,7 @@ func newTables(d dialect) tables {
 		alert: newInsert(d, "alert", `id, object_id, status, rank, state, worst, output, long, search,
 			since, updated, resolved, ack, ack_until, repeats, marks, snoozed, room`, ` ON CONFLICT (id) DO UPDATE SET
 			status = excluded.status, rank = excluded.rank, state = excluded.state, worst = excluded.worst,
-			output = excluded.output, long = excluded.long, search = excluded.search, since = excluded.since,
+			output = excluded.output, long = excluded.long, search = excluded.search, block = 0,
 			updated = excluded.updated, resolved = excluded.resolved, ack = excluded.ack,
 			ack_until = excluded.ack_until, repeats = excluded.repeats, marks = excluded.marks, snoozed = excluded.snoozed, room = ''`),
 		event: newInsert(d, "event", `id, call_id, source_id, alert_id, object_id, type, state, output, long, author,
@@ -135,6 +136,9 @@ func newTables(d dialect) tables {
 			policy_id = excluded.policy_id, body = excluded.body, due = excluded.due`),
 		endEscalation: newLookup(d, "DELETE FROM escalation WHERE %s", "alert_id"),
 		traces:        newLookup(d, "SELECT event_id, parent FROM trace WHERE %s", "event_id"),
+		block: newInsert(d, "alert_block", blockColumns, ` ON CONFLICT (number) DO UPDATE SET last_since = excluded.last_since,
+			last_id = excluded.last_id, alerts = excluded.alerts, signs = excluded.signs`),
+		sign: newInsert(d, "alert_sign", "page, shelf, bits", " ON CONFLICT (page, shelf) DO UPDATE SET bits = excluded.bits"),
 	}
 }
 

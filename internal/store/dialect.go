@@ -69,6 +69,14 @@ func (d dialect) list(placeholder string) string {
 	return "SELECT value FROM json_each(" + placeholder + ")"
 }
 
+// numbers is list for a JSON array of whole numbers.
+func (d dialect) numbers(placeholder string) string {
+	if d.engine == enginePostgres {
+		return "SELECT CAST(jsonb_array_elements_text(CAST(" + placeholder + " AS jsonb)) AS BIGINT)"
+	}
+	return "SELECT value FROM json_each(" + placeholder + ")"
+}
+
 // clock is the time in milliseconds in a statement, where the placeholder holds
 // what DB.clock answers.
 func (d dialect) clock(placeholder string) string {

@@ -75,59 +75,21 @@ func in[T ~string](c *conditions, d dialect, column string, list []T) {
 
 // Alerts lists alerts: firing ones first, then acknowledged ones, then
 // resolved ones, each with the newest first. A page goes on where the one
-// before ended, whatever came in meanwhile. fault.ErrCursor for a cursor that
-// is not of this list.
+// before ended, whatever came in meanwhile. With a filter that few fit a page may
+// end before it is full: next is then where it stopped looking, and only without
+// next nothing more is to be found. fault.ErrCursor for a cursor that is not of
+// this list.
 func (db *DB) Alerts(ctx context.Context, f alert.Filter) (items []alert.Alert, next string, err error) {
-	var c conditions
-	// Statuses as ranks, by which the list is ordered and indexed.
-	if len(f.Status) > 0 {
-		var ranks []string
-		for _, s := range f.Status {
-			ranks = append(ranks, strconv.FormatInt(rank(s), 10))
-		}
-		c.add("a.rank IN (" + strings.Join(ranks, ", ") + ")")
-	}
-	in(&c, db.d, "a.state", f.States)
-	in(&c, db.d, "o.source_id", f.SourceIDs)
-	switch f.Kind {
-	case alert.Host:
-		c.add("o.service = ''")
-	case alert.Service:
-		c.add("o.service <> ''")
-	}
-	if f.ObjectID != "" {
-		c.add("a.object_id = " + c.arg(f.ObjectID))
-	}
-	if f.ContactID != "" {
-		c.add("EXISTS (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.state <> 'skipped' AND d.contact_id = " +
-			c.arg(f.ContactID) + ")")
-	}
-	if f.Storm != "" {
-		c.add(db.d.among("a.id", "SELECT alert_id FROM delivery WHERE storm <> '' AND storm = "+c.arg(f.Storm)+" AND notice <> 'digest'"))
-	}
-	if !f.Since.IsZero() {
-		c.add("a.since >= " + c.arg(millis(f.Since)))
-	}
+	l := alertList{db: db, f: f, limit: pageLimit(f.Limit)}
 	if f.Cursor != "" {
 		at, err := parseCursor("alerts", f.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
-		c.add("(a.rank, a.since, a.id) < (" + c.arg(at.Rank) + ", " + c.arg(at.At) + ", " + c.arg(at.ID) + ")")
+		l.after = &at
 	}
-	limit := pageLimit(f.Limit)
-	if f.Search != "" {
-		items, err = db.searchAlerts(ctx, f, c, limit+1)
-	} else {
-		items, err = db.listAlerts(ctx, c, limit+1)
-	}
-	if err != nil {
+	if items, next, err = l.page(ctx); err != nil {
 		return nil, "", fmt.Errorf("list alerts: %w", err)
-	}
-	if len(items) > limit {
-		items = items[:limit]
-		last := &items[limit-1]
-		next = cursor{List: "alerts", Rank: rank(last.Status), At: millis(last.Since), ID: last.ID}.String()
 	}
 	return items, next, nil
 }

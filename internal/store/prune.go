@@ -39,6 +39,11 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, erro
 		if total > 0 {
 			db.recall.forget() // the latest event of an object may be among them
 		}
+		if len(alerts) < limit {
+			if err := w.pruneBlocks(ctx, limit); err != nil {
+				return err
+			}
+		}
 		if _, err = w.exec(ctx, "DELETE FROM event_call WHERE taken < $1", millis(before)); err != nil {
 			return err
 		}

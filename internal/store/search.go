@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,72 +10,363 @@ import (
 )
 
 const (
-	// recentOutputs is how many of the newest resolved alerts have their output looked
-	// through. Names are few and are looked for in all there is; outputs are one for each
-	// alert, and a million of them take seconds.
-	recentOutputs = 5000
+	// lookAt is how many resolved alerts are looked at for one page, those that are known
+	// not to fit aside. A page that is not full by then ends there.
+	lookAt = 10_000
 
-	// fewObjects is up to how many objects of a name their alerts are read and sorted.
-	// More of them are met often enough in the order of the list.
-	fewObjects = 200
+	// fewObjects is up to how many objects of a name their alerts are looked up. More of
+	// them are met often enough in the order of the list.
+	fewObjects = 1000
 )
 
-const alertsFrom = "SELECT " + objectColumns + ", " + alertColumns + " FROM alert a JOIN object o ON o.id = a.object_id"
+// CROSS JOIN: SQLite is not to begin with the objects.
+const alertsFrom = "SELECT " + objectColumns + ", " + alertColumns + " FROM alert a CROSS JOIN object o"
 
-// listAlerts answers up to limit alerts in the order of the list.
-func (db *DB) listAlerts(ctx context.Context, c conditions, limit int) ([]alert.Alert, error) {
-	return collect(ctx, db.reads, scanAlert, alertsFrom+c.String()+" ORDER BY a.rank DESC, a.since DESC, a.id DESC LIMIT "+c.arg(int64(limit)), c.args...)
+// latestFirst is the order of resolved alerts.
+const latestFirst = " ORDER BY a.since DESC, a.id DESC LIMIT "
+
+// alertList makes one page of a list of alerts. What is open is few, and is read as it
+// is. Resolved alerts are very many: those that fit a filter are looked for only where
+// they may be, in the blocks that Catalogue made, among the few that are in no block, and
+// by the objects whose name fits.
+type alertList struct {
+	db    *DB
+	f     alert.Filter
+	limit int
+	after *cursor
 }
 
-// searchAlerts is listAlerts for those with a text in a name, or in the output: of all
-// that are open, and of resolved ones that are recent, unless older ones are asked for too.
-func (db *DB) searchAlerts(ctx context.Context, f alert.Filter, c conditions, limit int) ([]alert.Alert, error) {
-	pattern := likeEscaped(strings.ToLower(f.Search))
-	named, err := db.namedAlerts(ctx, pattern, c.copied(), limit)
-	if err != nil {
-		return nil, err
+// page answers the alerts of the page and where the next one begins.
+func (l *alertList) page(ctx context.Context) (items []alert.Alert, next string, err error) {
+	if items, err = l.open(ctx); err != nil {
+		return nil, "", err
 	}
-	if !f.Older {
-		since, err := collect(ctx, db.reads, func(s scanner) (ms int64, err error) {
-			err = s.Scan(&ms)
-			return ms, err
-		}, "SELECT since FROM alert WHERE rank = 0 ORDER BY since DESC, id DESC LIMIT 1 OFFSET $1", int64(recentOutputs))
+	var stopped *spot
+	if len(items) <= l.limit && l.wants(0) {
+		resolved, at, err := l.resolved(ctx, l.limit+1-len(items))
 		if err != nil {
-			return nil, fmt.Errorf("find what is recent: %w", err)
+			return nil, "", err
 		}
-		if len(since) > 0 {
-			c.add("(a.rank, a.since) >= (0, " + c.arg(since[0]) + ")")
+		items, stopped = append(items, resolved...), at
+	}
+	items = slices.CompactFunc(items, func(a, b alert.Alert) bool { return a.ID == b.ID })
+	switch {
+	case len(items) > l.limit:
+		items = items[:l.limit]
+		last := &items[l.limit-1]
+		next = cursor{List: "alerts", Rank: rank(last.Status), At: millis(last.Since), ID: last.ID}.String()
+	case stopped != nil:
+		next = cursor{List: "alerts", At: stopped.since, ID: stopped.id}.String()
+	}
+	return items, next, nil
+}
+
+// wants says whether the list has alerts of a rank.
+func (l *alertList) wants(r int64) bool {
+	if l.after != nil && l.after.Rank < r {
+		return false
+	}
+	return len(l.f.Status) == 0 || slices.ContainsFunc(l.f.Status, func(s alert.Status) bool { return rank(s) == r })
+}
+
+// conditions are those of the filter, the text and the place in the list aside.
+func (l *alertList) conditions() *conditions {
+	c, d, f := &conditions{}, l.db.d, &l.f
+	c.add("o.id = a.object_id")
+	in(c, d, "a.state", f.States)
+	in(c, d, "o.source_id", f.SourceIDs)
+	switch f.Kind {
+	case alert.Host:
+		c.add("o.service = ''")
+	case alert.Service:
+		c.add("o.service <> ''")
+	}
+	if f.ObjectID != "" {
+		c.add("a.object_id = " + c.arg(f.ObjectID))
+	}
+	if f.ContactID != "" {
+		c.add("EXISTS (SELECT 1 FROM delivery d WHERE d.alert_id = a.id AND d.state <> 'skipped' AND d.contact_id = " + c.arg(f.ContactID) + ")")
+	}
+	if f.Storm != "" {
+		c.add(d.among("a.id", "SELECT alert_id FROM delivery WHERE storm <> '' AND storm = "+c.arg(f.Storm)+" AND notice <> 'digest'"))
+	}
+	if !f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(f.Since)))
+	}
+	return c
+}
+
+// text is what is searched for, in lower case.
+func (l *alertList) text() string { return strings.ToLower(l.f.Search) }
+
+const (
+	named  = 1 << iota // the text is in a name
+	stated             // the text is in the output
+)
+
+// says adds that the text is there.
+func (l *alertList) says(c *conditions, where int) {
+	if l.f.Search == "" {
+		return
+	}
+	pattern := c.arg(likeEscaped(l.text()))
+	var terms []string
+	if where&named != 0 {
+		terms = append(terms, "o.search LIKE "+pattern+` ESCAPE '\'`)
+	}
+	if where&stated != 0 {
+		terms = append(terms, "a.search LIKE "+pattern+` ESCAPE '\'`)
+	}
+	c.add("(" + strings.Join(terms, " OR ") + ")")
+}
+
+// read answers the alerts that conditions hold for, in the order given.
+func (l *alertList) read(ctx context.Context, c *conditions, order string, limit int) ([]alert.Alert, error) {
+	return collect(ctx, l.db.reads, scanAlert, alertsFrom+c.String()+order+c.arg(int64(limit)), c.args...)
+}
+
+// open are the firing and acknowledged ones.
+func (l *alertList) open(ctx context.Context) ([]alert.Alert, error) {
+	var ranks []string
+	for _, r := range []int64{2, 1} {
+		if l.wants(r) {
+			ranks = append(ranks, fmt.Sprint(r))
 		}
 	}
-	c.add("a.search LIKE " + c.arg(pattern) + ` ESCAPE '\'`)
-	said, err := db.listAlerts(ctx, c, limit)
+	if ranks == nil {
+		return nil, nil
+	}
+	c := l.conditions()
+	c.add("a.rank IN (" + strings.Join(ranks, ", ") + ")")
+	l.says(c, named|stated)
+	if l.after != nil {
+		c.add("(a.rank, a.since, a.id) < (" + c.arg(l.after.Rank) + ", " + c.arg(l.after.At) + ", " + c.arg(l.after.ID) + ")")
+	}
+	return l.read(ctx, c, " ORDER BY a.rank DESC, a.since DESC, a.id DESC LIMIT ", l.limit+1)
+}
+
+// resolvedFrom is where the resolved ones of this page begin; nil: with the newest.
+func (l *alertList) resolvedFrom() *spot {
+	if l.after == nil || l.after.Rank > 0 {
+		return nil
+	}
+	return &spot{l.after.At, l.after.ID}
+}
+
+// before adds that an alert stands behind a spot in the list, which is before it in time.
+func before(c *conditions, at *spot) {
+	if at != nil {
+		c.add("a.since <= " + c.arg(at.since))
+		c.add("(a.since, a.id) < (" + c.arg(at.since) + ", " + c.arg(at.id) + ")")
+	}
+}
+
+// from adds that an alert stands at a spot or is newer.
+func from(c *conditions, at *spot) {
+	if at != nil {
+		c.add("a.since >= " + c.arg(at.since))
+		c.add("(a.since, a.id) >= (" + c.arg(at.since) + ", " + c.arg(at.id) + ")")
+	}
+}
+
+// resolved answers up to n resolved alerts, and where it stopped looking if it did.
+func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, error) {
+	f := &l.f
+	if f.ObjectID != "" || f.Storm != "" || f.Search == "" && f.ContactID == "" && f.Kind == "" && len(f.States)+len(f.SourceIDs) == 0 {
+		c := l.conditions()
+		l.says(c, named|stated)
+		before(c, l.resolvedFrom())
+		if f.ObjectID != "" || f.Storm != "" {
+			c.add("+a.rank = 0") // their own index serves, not that of the list
+		} else {
+			c.add("a.rank = 0")
+		}
+		items, err := l.read(ctx, c, latestFirst, n)
+		return items, nil, err
+	}
+	where := stated
+	var byName []alert.Alert
+	if f.Search != "" {
+		objects, err := l.objects(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(objects) > fewObjects {
+			where |= named
+		} else if byName, err = l.ofObjects(ctx, objects, n); err != nil {
+			return nil, nil, err
+		}
+	}
+	loose, looseEnd, err := l.loose(ctx, where, n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all := append(named, said...)
-	slices.SortFunc(all, func(a, b alert.Alert) int {
-		return cmp.Or(cmp.Compare(rank(b.Status), rank(a.Status)), cmp.Compare(millis(b.Since), millis(a.Since)), strings.Compare(b.ID, a.ID))
-	})
+	blocks, blocksEnd, err := l.blocks(ctx, where, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := slices.Concat(byName, loose, blocks)
+	slices.SortFunc(all, func(a, b alert.Alert) int { return spotOf(&b).compare(spotOf(&a)) })
 	all = slices.CompactFunc(all, func(a, b alert.Alert) bool { return a.ID == b.ID })
-	return all[:min(limit, len(all))], nil
+	// What stands behind the spot where looking stopped comes when it goes on there.
+	end := looseEnd
+	if end == nil || blocksEnd != nil && blocksEnd.compare(*end) > 0 {
+		end = blocksEnd
+	}
+	if end != nil {
+		all = slices.DeleteFunc(all, func(a alert.Alert) bool { return spotOf(&a).compare(*end) < 0 })
+	}
+	return all[:min(n, len(all))], end, nil
 }
 
-// namedAlerts are those of objects with the text in a name.
-func (db *DB) namedAlerts(ctx context.Context, pattern string, c conditions, limit int) ([]alert.Alert, error) {
-	objects, err := collect(ctx, db.reads, scanText, `SELECT id FROM object WHERE search LIKE $1 ESCAPE '\' LIMIT $2`, pattern, int64(fewObjects+1))
-	if err != nil || len(objects) == 0 {
-		return nil, err
+func spotOf(a *alert.Alert) spot { return spot{millis(a.Since), a.ID} }
+
+// objects are those with the text in a name, of which the filter wants alerts: up to one
+// more than are few.
+func (l *alertList) objects(ctx context.Context) ([]string, error) {
+	c := &conditions{}
+	l.says(c, named)
+	in(c, l.db.d, "o.source_id", l.f.SourceIDs)
+	switch l.f.Kind {
+	case alert.Host:
+		c.add("o.service = ''")
+	case alert.Service:
+		c.add("o.service <> ''")
 	}
-	if len(objects) > fewObjects {
-		c.add("o.search LIKE " + c.arg(pattern) + ` ESCAPE '\'`)
-		return db.listAlerts(ctx, c, limit)
-	}
-	c.add(db.d.among("a.object_id", db.d.list(c.arg(encodeList(objects)))))
-	// With + in front no index serves the order, so the objects' is taken.
-	return collect(ctx, db.reads, scanAlert, alertsFrom+c.String()+" ORDER BY +a.rank DESC, a.since DESC, a.id DESC LIMIT "+c.arg(int64(limit)), c.args...)
+	return collect(ctx, l.db.reads, scanText, "SELECT o.id FROM object o"+c.String()+" LIMIT "+c.arg(int64(fewObjects+1)), c.args...)
 }
 
-// copied may be added to by itself.
-func (c *conditions) copied() conditions {
-	return conditions{terms: slices.Clone(c.terms), args: slices.Clone(c.args)}
+// ofObjects answers the newest resolved alerts of some objects.
+func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) ([]alert.Alert, error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	// The index alone says which these are; only of those the rest is read. Where more is
+	// asked of an alert, each of them is.
+	if len(l.f.States) > 0 || l.f.ContactID != "" {
+		c := l.conditions()
+		c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
+		c.add("+a.rank = 0")
+		before(c, l.resolvedFrom())
+		return l.read(ctx, c, latestFirst, n)
+	}
+	c := &conditions{}
+	list := l.db.d.list(c.arg(encodeList(objects)))
+	c.add(l.db.d.among("a.object_id", list))
+	c.add("a.id NOT IN (SELECT alert_id FROM object WHERE " + l.db.d.among("id", list) + ")") // those are open
+	if !l.f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
+	before(c, l.resolvedFrom())
+	ids := "SELECT a.id FROM alert a" + c.String() + latestFirst + c.arg(int64(n))
+	return collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND a.rank = 0 AND "+l.db.d.among("a.id", ids)+
+		" ORDER BY +a.since DESC, a.id DESC", c.args...)
+}
+
+// loose answers those that are in no block, of the newest of which it looks at some.
+func (l *alertList) loose(ctx context.Context, where, n int) ([]alert.Alert, *spot, error) {
+	const those = "a.block = 0 AND +a.rank = 0" // so that the index of these is taken
+	var end *spot
+	if !l.f.Older {
+		c := &conditions{}
+		c.add(those)
+		before(c, l.resolvedFrom())
+		ends, err := collect(ctx, l.db.reads, func(s scanner) (p spot, err error) {
+			err = s.Scan(&p.since, &p.id)
+			return p, err
+		}, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(ends) > 0 {
+			end = &ends[0]
+		}
+	}
+	c := l.conditions()
+	c.add(those)
+	l.says(c, where)
+	before(c, l.resolvedFrom())
+	from(c, end)
+	items, err := l.read(ctx, c, latestFirst, n)
+	return items, end, err
+}
+
+// blocksAtOnce is how many blocks are read about at a time, and of how many the alerts.
+const (
+	blocksAtOnce = 1024
+	blocksInRun  = 8
+)
+
+// blocks answers those that are in blocks.
+func (l *alertList) blocks(ctx context.Context, where, n int) (items []alert.Alert, end *spot, err error) {
+	all := wantedOf(l.f)
+	if l.f.Search != "" && where&named == 0 {
+		for _, sign := range textSigns(l.text()) {
+			all = append(all, wanted{sign})
+		}
+	}
+	may, err := l.db.lookUp(ctx, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	var run stretch
+	to := l.resolvedFrom() // what stands behind it is wanted
+	looked := int64(0)
+	read := func() error {
+		if run.alerts == 0 {
+			return nil
+		}
+		c := l.conditions()
+		c.add("a.rank = 0")
+		l.says(c, where)
+		before(c, run.to)
+		from(c, &run.from)
+		more, err := l.read(ctx, c, latestFirst, n-len(items))
+		items, looked, run = append(items, more...), looked+run.alerts, stretch{}
+		return err
+	}
+	for size := 64; ; size = blocksAtOnce {
+		next, err := l.nextBlocks(ctx, to, size)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, b := range next {
+			if may.may(b.number) {
+				if run.alerts == 0 {
+					run.to = to
+				}
+				run.from, run.alerts, run.blocks = b.first, run.alerts+b.alerts, run.blocks+1
+			}
+			to = &b.first
+			if run.blocks == blocksInRun || run.blocks > 0 && !may.may(b.number) {
+				if err := read(); err != nil || len(items) >= n {
+					return items, nil, err
+				}
+				if looked >= lookAt && !l.f.Older {
+					return items, to, nil
+				}
+			}
+			if b.first.since < millis(l.f.Since) {
+				return items, nil, read()
+			}
+		}
+		if len(next) < size {
+			return items, nil, read()
+		}
+	}
+}
+
+// stretch is a part of the list, from a spot up to just before another one.
+type stretch struct {
+	from   spot
+	to     *spot // nil: to the newest
+	alerts int64
+	blocks int
+}
+
+// nextBlocks are those that begin before a spot, the newest first.
+func (l *alertList) nextBlocks(ctx context.Context, to *spot, n int) ([]block, error) {
+	c := &conditions{}
+	before(c, to)
+	return collect(ctx, l.db.reads, scanBlock, "SELECT a.number, a.since, a.id, a.last_since, a.last_id, a.alerts, a.signs FROM alert_block a"+c.String()+latestFirst+c.arg(int64(n)), c.args...)
 }

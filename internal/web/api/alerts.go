@@ -111,8 +111,8 @@ type alertsIn struct {
 	Object  string   `query:"object_id" doc:"Only of this object"`
 	Contact string   `query:"contact_id" doc:"Only those this contact was told of"`
 	Storm   string   `query:"storm" maxLength:"100" doc:"Only those that the messages of this storm tell of"`
-	Search  string   `query:"q" maxLength:"200" doc:"Part of a name, or of the output of open alerts and of the newest 5,000 resolved ones"`
-	Older   bool     `query:"older" doc:"Search the output of all others too, which takes longer"`
+	Search  string   `query:"q" maxLength:"200" doc:"Part of a name or of the output, without regard to case"`
+	Older   bool     `query:"older" doc:"Look until the page is full or there is no more, however long that takes; without it a page that few alerts fit may end before, and next goes on there"`
 	Since   string   `query:"since" format:"date-time" doc:"Only those updated since"`
 }
 

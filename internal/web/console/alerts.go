@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ type alertsView struct {
 	Status  string
 	Rows    []alertRow
 	Older   string // address of the next page
-	Further string // address of the search through older outputs, where they were left out
+	Further string // address of a page that looks through all, where this one stopped before
 	First   string // address of the first page, when this is a later one
 	Narrow  bool   // a filter besides the status is set
 	Plain   string // address without the filter
@@ -128,7 +129,7 @@ func readAlertQuery(q url.Values, contactID string) alertQuery {
 		a.filter.Search = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
 		a.values.Set("q", s)
 	}
-	if a.filter.Search != "" && q.Get("older") == "yes" {
+	if q.Get("older") == "yes" {
 		a.filter.Older = true
 		a.values.Set("older", "yes")
 	}
@@ -245,8 +246,11 @@ func (c *console) alerts(w http.ResponseWriter, v *visit) error {
 	if next != "" {
 		view.Older = q.with("cursor", next)
 	}
-	if resolved := q.filter.Status == nil || slices.Contains(q.filter.Status, alert.Resolved); q.filter.Search != "" && !q.filter.Older && resolved && next == "" {
-		view.Further = q.with("older", "yes")
+	if next != "" && len(items) < alertsPerPage {
+		all := q
+		all.values = maps.Clone(q.values)
+		all.values.Set("older", "yes")
+		view.Further = all.with("cursor", q.filter.Cursor)
 	}
 	if q.filter.Cursor != "" {
 		view.First = q.with("", "")
