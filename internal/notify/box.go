@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -107,12 +108,23 @@ func openDir(dir, root string, target map[string]string) (*box, error) {
 		if err := os.WriteFile(note, append(text, '\n'), 0o600); err == nil {
 			adopt(note, root)
 		}
+		if err := syncDir(root); err != nil { // else a power cut takes the box with all that is in it
+			return nil, fmt.Errorf("make the spool: %w", err)
+		}
 		f, err = os.Open(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the spool: %w; make it writable for the engine's user, or set TOCSIN_SPOOL", err)
 	}
 	return &box{dir: dir, f: f}, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(d.Sync(), d.Close())
 }
 
 // spoolDir is the folder of all boxes.
@@ -313,6 +325,20 @@ func (b *box) read(name string) ([]byte, error) {
 	return body, nil
 }
 
+// readPlain reads a file that is known not to be large, and waits for nothing that
+// lies there instead of one.
+func readPlain(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, errCorrupt)
+	}
+	return io.ReadAll(io.LimitReader(f, 2*maxEventBytes))
+}
+
 // remove takes out an event that the hub has.
 func (b *box) remove(name string) error {
 	if err := os.Remove(b.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -325,18 +351,25 @@ func (b *box) remove(name string) error {
 // or corrupt/.
 func (b *box) setAside(kind, name string, body []byte) error {
 	dir := b.path(kind)
-	if err := os.Mkdir(dir, 0o700); err == nil {
-		adopt(dir, b.dir)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		// What else has that name is moved out of the way, too.
+		_ = os.Rename(dir, fmt.Sprintf("%s-%d", dir, time.Now().UnixNano())) // as a rule there is nothing
+		if os.Mkdir(dir, 0o700) == nil {
+			adopt(dir, b.dir)
+		}
 	}
 	if body != nil {
 		// The reason first, the event out of the spool last: killed between the
 		// two, the event is tried and refused once more.
-		if err := os.WriteFile(b.asidePath(kind, name), body, 0o600); err != nil {
-			return fmt.Errorf("set a refused event aside: %w", err)
+		err := os.WriteFile(b.asidePath(kind, name), body, 0o600)
+		if err == nil {
+			adopt(b.asidePath(kind, name), b.dir)
+			err = b.remove(name)
+		} else if os.Rename(b.path(name), b.asidePath(kind, name)) == nil {
+			err = nil // a full disk: the reason is said on stderr, and the others are not to wait
 		}
-		adopt(b.asidePath(kind, name), b.dir)
-		if err := b.remove(name); err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("set a refused event aside: %w", err)
 		}
 	} else if err := os.Rename(b.path(name), b.asidePath(kind, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("set a broken file of the spool aside: %w", err)
@@ -382,12 +415,12 @@ func (b *box) reject(name string, body []byte, r *refusal) error {
 
 // refused says whether an event was set aside, and why.
 func (b *box) refused(name string) (string, bool) {
-	body, err := os.ReadFile(b.asidePath(rejectedDir, name))
+	body, err := readPlain(b.asidePath(rejectedDir, name))
 	if err != nil {
 		return "", false
 	}
 	var r rejection
-	if json.Unmarshal(body, &r) != nil {
+	if json.Unmarshal(body, &r) != nil || r.Reason == "" {
 		return "see that file", true
 	}
 	return r.Reason, true
@@ -426,7 +459,7 @@ func (b *box) lock() (unlock func(), ok bool, err error) {
 
 // down reads the hint that the hub kept a call waiting in vain a moment ago.
 func (b *box) down(now time.Time) (why string, ok bool) {
-	body, err := os.ReadFile(b.path("down"))
+	body, err := readPlain(b.path("down"))
 	if err != nil {
 		return "", false
 	}

@@ -107,6 +107,7 @@ func parse(args []string) (*line, error) {
 type parser struct {
 	known map[string]flag
 	given map[string]bool
+	one   bool // a flag was given with one hyphen, as openITCOCKPIT's newer command takes them
 	line  line
 }
 
@@ -124,9 +125,10 @@ func (p *parser) split(arg, last string) (name, value string, inline bool, err e
 		name, value, inline = strings.Cut(arg[2:], "=")
 	case strings.HasPrefix(arg, "-") && len(arg) > 1:
 		name, value, inline = strings.Cut(arg[1:], "=")
-		if _, ok := p.known[name]; ok {
+		if f, ok := p.known[name]; ok && !f.engine {
 			return "", "", false, usageError("there is no flag %s: write --%s", short(arg), name)
 		}
+		p.one = true
 	default:
 		return "", "", false, usageError("%s belongs to no flag: if it is part of a value, put that in quotes, as in --%s=\"…\"", short(arg), last)
 	}
@@ -147,10 +149,14 @@ func (p *parser) dropped(f flag, next string) bool {
 	if next == "-t" {
 		next = "--type"
 	}
-	if !strings.HasPrefix(next, "--") {
-		return false
+	name, two := strings.CutPrefix(next, "--")
+	if !two {
+		var hyphen bool
+		if name, hyphen = strings.CutPrefix(next, "-"); !hyphen || !p.one {
+			return false
+		}
 	}
-	n, ok := p.known[next[2:]]
+	n, ok := p.known[name]
 	if !ok {
 		return false
 	}
