@@ -159,13 +159,13 @@ func (r *Report) database(f Facts) {
 	}
 	r.Add(p)
 	if !d.Full.IsZero() {
-		r.Warn("database", fmt.Sprintf("The disk of the database is full, for %s: nothing can be written. Events are answered with 503, so that they wait where they come from; what there is can be read.", Age(f.Now.Sub(d.Full))),
+		r.Fail("database", fmt.Sprintf("The disk of the database is full, for %s: nothing can be written. Events are answered with 503, so that they wait where they come from; what there is can be read.", Age(f.Now.Sub(d.Full))),
 			"Make room on the disk of the database; Tocsin goes on by itself within seconds.")
 	}
 	switch {
 	case d.Err != nil:
 		r.Ready = false
-		r.Warn("database", "The database does not answer: "+d.Err.Error()+".", "Look whether it runs and whether its disk is full; Tocsin goes on by itself when it is back.")
+		r.Fail("database", "The database does not answer: "+d.Err.Error()+".", "Look whether it runs and whether its disk is full; Tocsin goes on by itself when it is back.")
 	case d.Latency > slowDatabase:
 		r.Warn("database", "The database took "+Took(d.Latency)+" to answer.", "Look at the load of its machine and of its disk.")
 	}
@@ -202,12 +202,12 @@ func (r *Report) worker(f Facts, w Worker) {
 	switch {
 	case w.Stopped:
 		r.Ready = false
-		r.Warn(w.Name, w.Title+" has stopped.", "Start Tocsin again; its log says why it stopped.")
+		r.Fail(w.Name, w.Title+" has stopped.", "Start Tocsin again; its log says why it stopped.")
 	case stuck:
 		r.Ready = false
-		r.Warn(w.Name, w.Title+" has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
+		r.Fail(w.Name, w.Title+" has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
 	case w.Err != nil:
-		r.Warn(w.Name, w.Title+" cannot do its work: "+w.Err.Error()+".", "Tocsin tries again by itself; its log has more.")
+		r.Fail(w.Name, w.Title+" cannot do its work: "+w.Err.Error()+".", "Tocsin tries again by itself; its log has more.")
 	}
 }
 
@@ -236,12 +236,12 @@ func (r *Report) queue(f Facts) {
 	r.Add(p)
 	switch {
 	case q.Err != nil:
-		r.Warn("queue", "The figures of the deliveries cannot be read: "+q.Err.Error()+".", "Look at the database.")
+		r.Fail("queue", "The figures of the deliveries cannot be read: "+q.Err.Error()+".", "Look at the database.")
 	case !q.Ends.IsZero() && f.Now.Sub(q.Ends) > expiryLag:
 		// That a delivery waits for its contact to open a tab, or for a device to
 		// be reached, is no fault; that it waits past its end is. Each channel has
 		// its own, and a reminder one of its own.
-		r.Warn("queue", "A delivery still waits whose time ran out "+Age(f.Now.Sub(q.Ends))+" ago.", "Look at the delivery worker here, and at the clock of this machine.")
+		r.Fail("queue", "A delivery still waits whose time ran out "+Age(f.Now.Sub(q.Ends))+" ago.", "Look at the delivery worker here, and at the clock of this machine.")
 	}
 	if q.DeadDay > 0 {
 		r.Warn("queue", Count(q.DeadDay, "delivery", "deliveries")+" of the last 24 hours could not be delivered.", "The list of deliveries says which, and why.")

@@ -25,6 +25,10 @@ type Warning struct {
 	Part    string // name of the part
 	Problem string // one sentence
 	Mend    string // one sentence: what to do
+	// Vital says that the hub itself does not take, store or tell. An engine, a mail
+	// server or a chat that is away, and what people have yet to do, is not: while only
+	// that is amiss, nobody needs to be woken for Tocsin.
+	Vital bool
 }
 
 // Part is one thing that works, or does not.
@@ -51,9 +55,19 @@ func (r *Report) Add(p Part) *Part {
 
 // Warn notes that the part of this name is not well.
 func (r *Report) Warn(part, problem, mend string) {
-	r.Warnings = append(r.Warnings, Warning{Part: part, Problem: problem, Mend: mend})
+	r.warn(Warning{Part: part, Problem: problem, Mend: mend})
+}
+
+// Fail notes that for the part of this name the hub does not do its work: the warning is
+// vital.
+func (r *Report) Fail(part, problem, mend string) {
+	r.warn(Warning{Part: part, Problem: problem, Mend: mend, Vital: true})
+}
+
+func (r *Report) warn(w Warning) {
+	r.Warnings = append(r.Warnings, w)
 	r.OK = false
-	if i := slices.IndexFunc(r.Parts, func(p Part) bool { return p.Name == part }); i >= 0 {
+	if i := slices.IndexFunc(r.Parts, func(p Part) bool { return p.Name == w.Part }); i >= 0 {
 		r.Parts[i].OK = false
 	}
 }

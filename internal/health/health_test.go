@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,9 @@ func TestAssess(t *testing.T) {
 			t.Errorf("live %+v", p)
 		}
 	})
+	// Vital is that the hub does not take, store or tell; nothing that others have to mend.
+	vital := []string{"database away", "no room in the database", "committer stopped", "commits fail", "delivery worker stuck", "live channel never looked",
+		"a delivery past its end", "fan-out stopped", "fan-out stuck", "fan-out met an error", "visitors wait"}
 	for name, row := range map[string]struct {
 		change func(*health.Facts)
 		part   string
@@ -83,6 +87,9 @@ func TestAssess(t *testing.T) {
 				t.Fatalf("ok %v, ready %v, warnings %+v", r.OK, r.Ready, r.Warnings)
 			}
 			w := r.Warnings[0]
+			if w.Vital != slices.Contains(vital, name) {
+				t.Errorf("vital is %v", w.Vital)
+			}
 			if w.Part != row.part || !strings.Contains(w.Problem, row.says) || strings.Contains(w.Problem, "..") || w.Mend == "" {
 				t.Errorf("warning %+v", w)
 			}
@@ -204,4 +211,36 @@ func TestEnginesAndMattermost(t *testing.T) {
 			t.Errorf("%d warnings, the last %+v", n, r.Warnings[n-1])
 		}
 	})
+}
+
+func TestWhichCertificateIsVital(t *testing.T) {
+	for name, row := range map[string]struct {
+		acme  bool
+		c     health.Certificate
+		vital bool
+	}{
+		"the hub's own is over":              {true, health.Certificate{Name: "alerts.example.com"}, true},
+		"a status page's is over":            {true, health.Certificate{Name: "status.example.com", Hosts: []string{"status.example.com"}}, false},
+		"one of several names, over":         {true, health.Certificate{Name: "status.example.com", Hosts: []string{"status.example.com", "alerts.example.com"}}, true},
+		"the files' is over":                 {false, health.Certificate{Name: "/etc/ssl/t.pem"}, true},
+		"the hub's own is over, not renewed": {true, health.Certificate{Name: "alerts.example.com", Problem: "the CA does not answer"}, true},
+		"the hub's own is missing":           {true, health.Certificate{Name: "alerts.example.com", Problem: "alerts.example.com: the CA does not answer"}, true},
+		"a status page's is missing":         {true, health.Certificate{Name: "status.example.com", Problem: "status.example.com: the name leads nowhere"}, false},
+		"the hub's own ends soon, unrenewed": {true, health.Certificate{Name: "alerts.example.com", Problem: "the CA does not answer"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := well()
+			switch {
+			case strings.Contains(name, "over"):
+				row.c.Since, row.c.Until = f.Now.Add(-90*24*time.Hour), f.Now.Add(-time.Hour)
+			case strings.Contains(name, "soon"):
+				row.c.Since, row.c.Until = f.Now.Add(-80*24*time.Hour), f.Now.Add(10*24*time.Hour)
+			}
+			f.HTTPS = &health.HTTPS{Own: "alerts.example.com", Spoken: true, Secure: true, ACME: row.acme, Certificates: []health.Certificate{row.c}}
+			r := health.Assess(f)
+			if len(r.Warnings) != 1 || r.Warnings[0].Vital != row.vital {
+				t.Errorf("warns %+v", r.Warnings)
+			}
+		})
+	}
 }

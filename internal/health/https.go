@@ -102,13 +102,13 @@ func (r *Report) certificate(now time.Time, h *HTTPS, c Certificate) {
 	switch {
 	case c.Problem != "" && c.Until.IsZero():
 		r.Part("https").Detail = "a certificate is missing"
-		r.Warn("https", "There is no certificate for "+c.Problem+again, c.Mend)
+		r.warn(Warning{Part: "https", Problem: "There is no certificate for " + c.Problem + again, Mend: c.Mend, Vital: h.ours(c)})
 	case c.Problem != "":
-		r.Warn("https", fmt.Sprintf("The certificate of %s, which %s, is not renewed: %s%s", c.Name, ends(left), sentence(c.Problem), again), c.Mend)
+		r.warn(Warning{Part: "https", Problem: fmt.Sprintf("The certificate of %s, which %s, is not renewed: %s%s", c.Name, ends(left), sentence(c.Problem), again), Mend: c.Mend, Vital: left <= 0 && h.ours(c)})
 	case c.Until.IsZero():
 		r.Part("https").Detail = "a certificate is on its way"
 	case left <= 0:
-		r.Warn("https", fmt.Sprintf("The certificate of %s %s: browsers refuse it.", c.Name, ends(left)), renewWords(h))
+		r.warn(Warning{Part: "https", Problem: fmt.Sprintf("The certificate of %s %s: browsers refuse it.", c.Name, ends(left)), Mend: renewWords(h), Vital: h.ours(c)})
 	case now.Before(c.Since):
 		r.Warn("https", "The certificate of "+c.Name+" is not valid before "+c.Since.UTC().Format(time.DateTime)+" UTC.", "Look at this machine's clock.")
 	case !h.ACME && left < c.Until.Sub(c.Since)/lateShare && left < 21*24*time.Hour:
@@ -123,6 +123,12 @@ func (r *Report) certificate(now time.Time, h *HTTPS, c Certificate) {
 	if len(missing) > 0 {
 		r.Warn("https", "The certificate of "+c.Name+" is not for "+strings.Join(missing, ", ")+".", "Have one made with these names too, or let Tocsin get them: TOCSIN_DOMAIN instead of TOCSIN_TLS_CERT.")
 	}
+}
+
+// ours says whether a certificate is that of the hub's own name: without it no engine
+// gets in. A status page may have a name of its own.
+func (h *HTTPS) ours(c Certificate) bool {
+	return !h.ACME || c.Name == h.Own || slices.Contains(c.Hosts, h.Own)
 }
 
 func ends(left time.Duration) string {

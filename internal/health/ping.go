@@ -37,7 +37,7 @@ func (r *Report) ping(f Facts) {
 	}
 	told := "all is well"
 	if !g.Well {
-		told = "something is not well"
+		told = "the hub does not do its work"
 	}
 	switch {
 	case g.Other:

@@ -17,7 +17,7 @@ func TestThePingToTheOutside(t *testing.T) {
 		warns  string
 	}{
 		"taken":          {nil, "told that all is well 20 seconds ago", ""},
-		"not well":       {func(p *health.Ping) { p.Well = false }, "told that something is not well", ""},
+		"not well":       {func(p *health.Ping) { p.Well = false }, "told that the hub does not do its work", ""},
 		"another node's": {func(p *health.Ping) { *p = health.Ping{Host: p.Host, Other: true} }, "another node does it", ""},
 		"not yet":        {func(p *health.Ping) { *p = health.Ping{Host: p.Host} }, "begins in a moment", ""},
 		"lost once":      {func(p *health.Ping) { p.Failing, p.Problem = now.Add(-time.Minute), "no answer came in time" }, "is not taken for 60 seconds", ""},

@@ -86,14 +86,14 @@ func (r *Report) pushWorker(f Facts, p *Push) {
 	switch {
 	case p.Stopped:
 		r.Part("push").Detail = "stopped"
-		r.Warn("push", "The worker that tells visitors has stopped.", "Start Tocsin again; its log says why it stopped.")
+		r.Fail("push", "The worker that tells visitors has stopped.", "Start Tocsin again; its log says why it stopped.")
 	case f.Now.Sub(last) > stuckAfter:
 		r.Part("push").Detail = "no sign of life for " + Age(f.Now.Sub(last))
-		r.Warn("push", "The worker that tells visitors has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
+		r.Fail("push", "The worker that tells visitors has not shown a sign of life for "+Age(f.Now.Sub(last))+".", "Look at the database first, then start Tocsin again.")
 	case p.Err != "" && f.Now.Sub(p.ErrAt) < stuckAfter:
-		r.Warn("push", "The worker that tells visitors met an error: "+sentence(p.Err), "Tocsin tries again by itself; its log has more.")
+		r.Fail("push", "The worker that tells visitors met an error: "+sentence(p.Err), "Tocsin tries again by itself; its log has more.")
 	case p.Enabled && !p.Overdue.IsZero() && f.Now.Sub(p.Overdue) > pushLag:
-		r.Warn("push", "Messages to visitors have been due for "+Age(f.Now.Sub(p.Overdue))+".", "Look at the load of this machine and of the database.")
+		r.Fail("push", "Messages to visitors have been due for "+Age(f.Now.Sub(p.Overdue))+".", "Look at the load of this machine and of the database.")
 	}
 }
 

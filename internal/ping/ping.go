@@ -1,5 +1,7 @@
 // Package ping tells an address outside that all is well, over and over: what is not
-// told any more has somebody look who would else never hear of a hub that is dead.
+// told any more has somebody look who would else never hear of a hub that is dead. Well
+// is a hub that takes, stores and tells: whoever is woken by it is to find the hub broken,
+// and not a mail server that was away for a minute.
 //
 //	p := ping.New(ping.Options{Where: …, Health: …, Turn: …})
 //	err := p.Run(ctx)
@@ -40,13 +42,10 @@ type Options struct {
 	Proxy   func() *url.URL // the outgoing proxy; nil, or answering nil: none
 	Timeout time.Duration   // of one ping; 10 s
 	First   time.Duration   // until the first one; 5 s, for all to have begun
+	Again   time.Duration   // what is not well is looked at again after so long, before it is told; 30 s
 	Agent   string
 	Log     *slog.Logger
 }
-
-// Part is the name of its part in System health. What goes wrong with pinging is no
-// reason to tell outside that something is not well.
-const Part = "ping"
 
 // mostWords is how many bytes of what is not well are told.
 const mostWords = 4 << 10
@@ -55,6 +54,8 @@ const mostWords = 4 << 10
 type Pinger struct {
 	o      Options
 	client *http.Client
+
+	doubt bool // it was not well when it was last looked at; of Run alone
 
 	mu sync.Mutex
 	s  State
@@ -81,6 +82,9 @@ func New(o Options) *Pinger {
 	}
 	if o.First <= 0 {
 		o.First = 5 * time.Second
+	}
+	if o.Again <= 0 {
+		o.Again = 30 * time.Second
 	}
 	if o.Proxy == nil {
 		o.Proxy = func() *url.URL { return nil }
@@ -168,7 +172,15 @@ func (p *Pinger) once(ctx context.Context) time.Duration {
 		p.mu.Unlock()
 		return min(every, idle)
 	}
-	p.Ping(ctx, address)
+	words := Words(p.o.Health(ctx))
+	if words != "" && !p.doubt {
+		// A database that changes over to its standby is back before anybody is up, and
+		// services like these call people at once.
+		p.doubt = true
+		return min(every, p.o.Again)
+	}
+	p.doubt = words != ""
+	p.tell(ctx, address, words)
 	return every
 }
 
@@ -182,7 +194,10 @@ func (p *Pinger) note(s State) {
 
 // Ping tells an address once how it is.
 func (p *Pinger) Ping(ctx context.Context, address string) State {
-	words := Words(p.o.Health(ctx))
+	return p.tell(ctx, address, Words(p.o.Health(ctx)))
+}
+
+func (p *Pinger) tell(ctx context.Context, address, words string) State {
 	status, err := p.send(ctx, address, words)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -210,15 +225,16 @@ func Host(address string) string {
 	return u.Host
 }
 
-// Words are what is not well, a line for each thing; empty when all is well.
+// Words are what is not well with the hub itself, a line for each thing; empty when it
+// does its work, whatever else System health warns of.
 func Words(r health.Report) string {
 	var b strings.Builder
 	for _, w := range r.Warnings {
-		if w.Part == Part {
+		if !w.Vital {
 			continue
 		}
 		if b.Len() == 0 {
-			fmt.Fprintf(&b, "Tocsin on %s is not well:\n", r.Node)
+			fmt.Fprintf(&b, "Tocsin on %s does not do its work:\n", r.Node)
 		}
 		b.WriteString(w.Problem + " " + w.Mend + "\n")
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,7 +58,7 @@ func (o *outside) last(t *testing.T) string {
 var well = health.Report{Node: "a", OK: true}
 
 var ill = health.Report{Node: "a", Warnings: []health.Warning{
-	{Part: "disk", Problem: "The disk is full.", Mend: "Make room."}, {Part: ping.Part, Problem: "The ping was not taken.", Mend: "Look there."},
+	{Part: "database", Problem: "The disk is full.", Mend: "Make room.", Vital: true}, {Part: "queue", Problem: "1 delivery could not be delivered.", Mend: "Look there."},
 }}
 
 func pinger(report *health.Report, log io.Writer) *ping.Pinger {
@@ -69,18 +70,18 @@ func pinger(report *health.Report, log io.Writer) *ping.Pinger {
 
 func TestWhatIsTold(t *testing.T) {
 	o := newOutside(t)
-	onlyPing := health.Report{Node: "a", Warnings: ill.Warnings[1:]}
+	worried := health.Report{Node: "a", Warnings: ill.Warnings[1:]}
 	for name, row := range map[string]struct {
 		address string
 		report  health.Report
 		want    string
 	}{
-		"well":                       {o.URL + secret, well, "GET " + secret},
-		"not well":                   {o.URL + secret, ill, "POST " + secret + "/fail Tocsin on a is not well:\nThe disk is full. Make room."},
-		"with a query":               {o.URL + secret + "?rid=1", ill, "POST " + secret + "/fail?rid=1 Tocsin on a is not well:\nThe disk is full. Make room."},
-		"a word for it":              {o.URL + secret + "?status={status}", well, "GET " + secret + "?status=up"},
-		"a word for it, not well":    {o.URL + secret + "?status={status}", ill, "GET " + secret + "?status=down"},
-		"its own trouble is nothing": {o.URL + secret, onlyPing, "GET " + secret},
+		"well":                      {o.URL + secret, well, "GET " + secret},
+		"not well":                  {o.URL + secret, ill, "POST " + secret + "/fail Tocsin on a does not do its work:\nThe disk is full. Make room."},
+		"with a query":              {o.URL + secret + "?rid=1", ill, "POST " + secret + "/fail?rid=1 Tocsin on a does not do its work:\nThe disk is full. Make room."},
+		"a word for it":             {o.URL + secret + "?status={status}", well, "GET " + secret + "?status=up"},
+		"a word for it, not well":   {o.URL + secret + "?status={status}", ill, "GET " + secret + "?status=down"},
+		"what is not the hub's own": {o.URL + secret, worried, "GET " + secret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := row.report
@@ -179,6 +180,52 @@ func TestOneNodeOfSeveralPings(t *testing.T) {
 			}
 			if s := p.State(); (s.Taken == 1) != row.pings || s.Other == row.pings {
 				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestWhatLastsAMomentIsNotTold(t *testing.T) {
+	t.Parallel()
+	down := "POST " + secret + "/fail Tocsin on a does not do its work:\nThe disk is full. Make room."
+	for name, row := range map[string]struct {
+		reports []health.Report // the last one stays
+		want    []string
+	}{
+		"a moment":        {[]health.Report{ill, well}, []string{"GET " + secret}},
+		"it lasts":        {[]health.Report{ill}, []string{down, down}},
+		"one and another": {[]health.Report{well, ill, well, ill, well}, []string{"GET " + secret, "GET " + secret, "GET " + secret}},
+		"it lasts, later": {[]health.Report{well, ill, ill, well}, []string{"GET " + secret, down, "GET " + secret}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOutside(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			looked := 0
+			p := ping.New(ping.Options{
+				Where: func(context.Context) (string, time.Duration, error) { return o.URL + secret, time.Millisecond, nil },
+				Health: func(context.Context) health.Report {
+					looked++
+					return row.reports[min(looked, len(row.reports))-1]
+				},
+				Turn:    func(context.Context, time.Duration) (bool, error) { return true, nil },
+				Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, First: time.Millisecond, Again: time.Millisecond,
+			})
+			done := make(chan error, 1)
+			go func() { done <- p.Run(ctx) }()
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for p.State().Taken < int64(len(row.want)) {
+				<-tick.C
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if got := o.got[:len(row.want)]; !slices.Equal(got, row.want) {
+				t.Errorf("called %q, want %q", got, row.want)
 			}
 		})
 	}

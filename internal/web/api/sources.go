@@ -139,7 +139,7 @@ func (a *API) sourceRoutes() {
 		return a.saveWithToken(ctx, s)
 	})
 	del := route("sources", http.MethodDelete, "/sources/{id}", "delete-source", "Remove a source")
-	del.Description = "409 while it has open alerts."
+	del.Description = "409 while it has open alerts. That of its silence ends with it."
 	del.Errors = []int{http.StatusNotFound, http.StatusConflict}
 	register(a, administer(), del, func(ctx context.Context, in *byID) (*struct{}, error) {
 		s, err := a.source(ctx, in.ID)

@@ -172,6 +172,7 @@ type WarningOut struct {
 	Part    string `json:"part" example:"database"`
 	Problem string `json:"problem"`
 	Mend    string `json:"mend" doc:"What to do"`
+	Vital   bool   `json:"vital" doc:"The hub itself does not take, store or tell; the ping to the outside says so"`
 }
 
 // PartOut is one thing that works in Tocsin, or does not.
