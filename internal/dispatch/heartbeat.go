@@ -123,7 +123,7 @@ func (s *Service) Heartbeats(ctx context.Context, st HeartbeatStore) time.Durati
 			}
 			continue
 		}
-		_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.heartbeat(h.SourceID, listening) }})
+		_, err := s.call(ctx, &request{aside: true, act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.heartbeat(h.SourceID, listening, false) }})
 		if err != nil && !errors.Is(err, fault.ErrNotFound) {
 			if ctx.Err() != nil {
 				return heartbeatPoll
@@ -140,6 +140,12 @@ func (s *Service) Heartbeats(ctx context.Context, st HeartbeatStore) time.Durati
 	return wait
 }
 
+// EndSilence ends what is alerted of a source's silence: it is about to be removed.
+func (s *Service) EndSilence(ctx context.Context, sourceID string) error {
+	_, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return alert.Alert{}, w.heartbeat(sourceID, time.Time{}, true) }})
+	return err
+}
+
 // turns says whether something is to be told of it.
 func (h Heartbeat) turns(listening, now time.Time) bool {
 	if h.Silent.IsZero() {
@@ -148,8 +154,9 @@ func (h Heartbeat) turns(listening, now time.Time) bool {
 	return !h.Watched() || !h.heard().Equal(h.Silent)
 }
 
-// heartbeat opens or closes the alert of a source, if there is reason to still.
-func (w *work) heartbeat(sourceID string, listening time.Time) error {
+// heartbeat opens or closes the alert of a source, if there is reason to still. It closes
+// that of one that goes away in any case.
+func (w *work) heartbeat(sourceID string, listening time.Time, goes bool) error {
 	id := alert.HeartbeatID(sourceID)
 	if err := w.load(nil, []string{id}); err != nil {
 		return err
@@ -162,7 +169,7 @@ func (w *work) heartbeat(sourceID string, listening time.Time) error {
 	if rec == nil {
 		return fmt.Errorf("object %s: the store answered no record", id)
 	}
-	if !h.turns(listening, w.now) {
+	if goes && h.Silent.IsZero() || !goes && !h.turns(listening, w.now) {
 		return nil // another node was first, or it was heard a moment ago
 	}
 	e := &alert.Event{SourceID: sourceID, Object: alert.HeartbeatOf(sourceID, h.Name), Origin: alert.FromDetection, Received: w.now, Time: w.now}
@@ -175,6 +182,9 @@ func (w *work) heartbeat(sourceID string, listening time.Time) error {
 		e.Type, e.State, e.Output = alert.Problem, alert.Critical, h.silence(w.now)
 	} else {
 		e.Type, e.State, e.Output = alert.Recovery, alert.OK, h.back(w.now)
+		if goes {
+			e.Output = "The source " + h.Name + " was removed."
+		}
 	}
 	w.changes.Silent = map[string]time.Time{sourceID: silent}
 	if h.Silent.IsZero() == (rec.Alert != nil) { // opened before, or closed by somebody

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/delivery"
 	"tocsin/internal/dispatch"
+	"tocsin/internal/fault"
 	"tocsin/internal/route"
 	"tocsin/internal/source"
 	"tocsin/internal/store"
@@ -142,6 +144,23 @@ func TestNoEngineHearsOfItsOwnSilence(t *testing.T) {
 		if len(ds) == 0 {
 			t.Error("nobody was told")
 		}
+	})
+}
+
+func TestASilentSourceCanBeRemoved(t *testing.T) {
+	onEach(t, func(t *testing.T, db *store.DB) {
+		r := beating(t, db)
+		must(t, r.s.EndSilence(t.Context(), sourceID))
+		r.last(t, 0, "") // there is none yet
+		r.after(t, 11*time.Minute)
+		if err := db.DeleteSource(t.Context(), sourceID); !errors.Is(err, fault.ErrInUse) {
+			t.Errorf("removed with an open alert: %v", err)
+		}
+		must(t, r.s.EndSilence(t.Context(), sourceID))
+		r.last(t, 2, "RECOVERY resolved: The source nagios was removed.")
+		must(t, db.DeleteSource(t.Context(), sourceID))
+		r.after(t, time.Hour)
+		r.last(t, 2, "")
 	})
 }
 
