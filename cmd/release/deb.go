@@ -26,7 +26,7 @@ func debVersion(version string, date time.Time) string {
 	if regexp.MustCompile(`^\d+(\.\d+)+(\+[A-Za-z0-9.]+)?$`).MatchString(v) {
 		return v
 	}
-	return "0~git" + date.Format("20060102") + "." + regexp.MustCompile(`[^A-Za-z0-9.+]`).ReplaceAllString(v, ".")
+	return "0~git" + date.UTC().Format("20060102.150405") + "." + regexp.MustCompile(`[^A-Za-z0-9.+]`).ReplaceAllString(v, ".")
 }
 
 // scripts are run by dpkg.

@@ -4,6 +4,9 @@
 // bytes, whatever folder they run in.
 //
 //	go run ./cmd/release -out dist
+//	go run ./cmd/release -licences FILE
+//
+// The second writes nothing but the licences of what is linked into the program.
 //
 // It runs in the program's folder, with the Go that go.mod asks for. The date in
 // everything is SOURCE_DATE_EPOCH, or the commit's.
@@ -12,10 +15,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -31,12 +36,23 @@ func main() {
 	defer stop()
 	var r release
 	arches := flag.String("arch", "amd64,arm64", "machines to build for, with commas")
-	flag.StringVar(&r.out, "out", "dist", "folder to write to; it is emptied before")
+	flag.StringVar(&r.out, "out", "dist", "folder to write to; what an earlier run has put there goes")
 	flag.StringVar(&r.version, "version", "", "version; of git when empty")
 	flag.StringVar(&r.commit, "commit", "", "commit; of git when empty")
+	licences := flag.String("licences", "", "write only the licences of what is linked, to this file")
 	flag.Parse()
 	r.arches = strings.Split(*arches, ",")
-	if err := r.run(ctx); err != nil {
+	run := r.run
+	if *licences != "" {
+		run = func(ctx context.Context) error {
+			text, err := r.licences(ctx)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(*licences, text, 0o644) //nolint:gosec,wrapcheck // for everybody; it names the file
+		}
+	}
+	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "release: "+err.Error())
 		os.Exit(1)
 	}
@@ -55,8 +71,8 @@ func (r *release) run(ctx context.Context) (err error) {
 	if err := r.identify(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil { //nolint:gosec // for everybody
-		return fmt.Errorf("empty the folder: %w", err)
+	if err := empty(r.out); err != nil {
+		return err
 	}
 	if r.work, err = os.MkdirTemp("", "tocsin-release-"); err != nil {
 		return fmt.Errorf("make a folder to work in: %w", err)
@@ -65,12 +81,37 @@ func (r *release) run(ctx context.Context) (err error) {
 	if err := r.pages(ctx); err != nil {
 		return err
 	}
+	text, err := r.licences(ctx)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(r.work, "licences"), text, 0o600); err != nil {
+		return fmt.Errorf("keep the licences: %w", err)
+	}
 	for _, arch := range r.arches {
 		if err := r.machine(ctx, arch); err != nil {
 			return fmt.Errorf("%s: %w", arch, err)
 		}
 	}
 	return r.sums()
+}
+
+// empty makes the folder, or takes away what an earlier run has put there. It touches no
+// folder that has anything else in it.
+func empty(dir string) error {
+	old, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the folder: %w", err)
+	}
+	for _, f := range old {
+		if !f.Type().IsRegular() || f.Name() != "SHA256SUMS" && !strings.HasPrefix(f.Name(), "tocsin_") {
+			return fmt.Errorf("%s has %s in it, which is not from here: name another folder with -out", dir, f.Name())
+		}
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil { //nolint:gosec // for everybody
+		return fmt.Errorf("empty the folder: %w", err)
+	}
+	return nil
 }
 
 // identify finds out what is built.
@@ -125,13 +166,33 @@ func (r *release) build(ctx context.Context, arch, to string) error {
 	return nil
 }
 
+// static looks whether a program is for a kind of machine, and needs no library and no
+// loader there.
+func static(program, arch string) error {
+	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+	f, err := elf.Open(program)
+	if err != nil {
+		return fmt.Errorf("read the program: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	if want, known := machines[arch]; !known || f.Machine != want {
+		return fmt.Errorf("the program is for %s", f.Machine)
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			return fmt.Errorf("the program has %s: it is linked dynamically", p.Type)
+		}
+	}
+	return nil
+}
+
 // machine builds all for one kind of machine.
 func (r *release) machine(ctx context.Context, arch string) error {
 	program := filepath.Join(r.work, arch, "tocsin")
 	if err := os.MkdirAll(filepath.Dir(program), 0o750); err != nil {
 		return fmt.Errorf("make a folder: %w", err)
 	}
-	if err := r.build(ctx, arch, program); err != nil {
+	if err := errors.Join(r.build(ctx, arch, program), static(program, arch)); err != nil {
 		return err
 	}
 	name := func(end string) string {
