@@ -48,13 +48,23 @@ func TestMovingStories(t *testing.T) {
 	cachet.HandleFunc("GET /api/v1/components/groups", list(`{"id":1,"name":"Services","order":1,"collapsed":0}`))
 	cachet.HandleFunc("GET /api/v1/incidents", list(`{"id":1,"component_id":1,"name":"Slow","status":4,"visible":1,"message":"It is slow","occurred_at":"2024-02-01 10:00:00","created_at":"2024-02-01 10:00:00","updated_at":"2024-02-01 12:00:00","updates":[]}`))
 	cachet.HandleFunc("GET /api/v1/schedules", list(`{"id":1,"name":"Disks","message":"New ones","status":2,"scheduled_at":"2024-03-01 22:00:00","completed_at":"2024-03-01 23:00:00","created_at":"2024-02-10 10:00:00","components":[{"component_id":2}]}`))
+	at := http.NewServeMux()
+	answer := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, body)
+		}
+	}
+	at.HandleFunc("GET /api/public/status/shop/components", answer(`{"components":[{"id":"comp_1","name":"API","description":"Core API services","status":"operational","group":"Infrastructure","order":1},{"id":"comp_2","name":"Website","status":"degraded","group":"Infrastructure","order":2}],"groups":[{"id":"grp_1","name":"Infrastructure","order":1}]}`))
+	at.HandleFunc("GET /api/public/status/shop/incidents", answer(`{"incidents":[{"id":"inc_1","title":"API Performance Degradation","status":"resolved","impact":"minor","createdAt":"2024-01-14T10:00:00Z","resolvedAt":"2024-01-14T12:30:00Z","updates":[{"status":"resolved","message":"The issue has been resolved.","createdAt":"2024-01-14T12:30:00Z"}]}]}`))
+	at.HandleFunc("GET /api/public/status/shop/maintenance", answer(`{"maintenance":[{"id":"maint_1","title":"Database Migration","status":"completed","scheduledStart":"2024-01-20T02:00:00Z","scheduledEnd":"2024-01-20T04:00:00Z","affectedComponents":["comp_1","comp_2"]}]}`))
 	away := http.NewServeMux()
 	away.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://login.example.com/", http.StatusFound)
 	})
 
 	testscript.Run(t, testscript.Params{Dir: "testdata/moving", Setup: func(e *testscript.Env) error {
-		for name, h := range map[string]http.Handler{"STATUSPAGE": sp, "KUMA": kuma, "CACHET": cachet, "AWAY": away} {
+		for name, h := range map[string]http.Handler{"STATUSPAGE": sp, "KUMA": kuma, "CACHET": cachet, "ATSTATUS": at, "AWAY": away} {
 			s := httptest.NewServer(h)
 			e.Defer(s.Close)
 			e.Setenv(name, s.URL)

@@ -63,13 +63,16 @@ func (c *cli) imports() *cobra.Command {
 	cachet := from("cachet FILE|URL", "From Cachet 1 or 2",
 		"Import a Cachet 1 or 2: its address, or one file with components, groups, incidents and schedules, each\nas /api/v1 answers it. Cachet writes times without their zone: --zone says which it is.",
 		"  tocsin import cachet https://status.example.com --zone Europe/Berlin", m.cachet)
-	for _, cmd := range []*cobra.Command{kuma, cachet} {
+	at := from("atstatus FILE|URL…", "From ATStatus",
+		"Import a page of ATStatus: its address with the slug of the page behind it, or files with the JSON of\n/api/public/status/SLUG/components and, where there are, incidents and maintenance.",
+		"  tocsin import atstatus https://status.example.com/shop --zone Europe/Berlin --dry-run\n  tocsin import atstatus components.json incidents.json maintenance.json --page main", m.atstatus)
+	for _, cmd := range []*cobra.Command{kuma, cachet, at} {
 		cmd.Flags().StringVar(&m.zone, "zone", "UTC", "time zone of the page, for Cachet also that of its times, such as Europe/Berlin")
 	}
 	own := from("tocsin FILE", "From a file that tocsin export wrote",
 		"Import a file that tocsin export --json wrote: all pages in it, or with --page the one into that page.\nWhat happened here since the file was written stays. Passwords of pages are in no file: set new ones.",
 		"  tocsin export --json pages.json\n  tocsin import tocsin pages.json --dry-run", m.own)
-	root.AddCommand(sp, kuma, cachet, own)
+	root.AddCommand(sp, kuma, cachet, at, own)
 	return root
 }
 
@@ -205,6 +208,31 @@ func (m *moving) cachet(ctx context.Context, db *store.DB, args []string) (*tran
 	}
 	defer get.Close()
 	p, notes, err := transfer.FetchCachet(ctx, get.Get, args[0], zone, time.Now())
+	return one(p), notes, err
+}
+
+func (m *moving) atstatus(ctx context.Context, db *store.DB, args []string) (*transfer.Document, []string, error) {
+	zone, err := m.location()
+	if err != nil {
+		return nil, nil, err
+	}
+	var p transfer.Page
+	var notes []string
+	if address(args) {
+		var get *fetch.Client
+		if get, err = m.get(ctx, db, args); err != nil {
+			return nil, nil, err
+		}
+		defer get.Close()
+		p, notes, err = transfer.FetchATStatus(ctx, get.Get, args[0], time.Now())
+	} else {
+		var bodies [][]byte
+		if bodies, err = m.files(args); err != nil {
+			return nil, nil, err
+		}
+		p, notes, err = transfer.ATStatus(m.page, time.Now(), bodies...)
+	}
+	p.Zone = zone.String()
 	return one(p), notes, err
 }
 

@@ -32,6 +32,7 @@ const (
 	FromStatuspage = "statuspage"
 	FromUptimeKuma = "uptime-kuma"
 	FromCachet     = "cachet"
+	FromATStatus   = "atstatus"
 )
 
 // Document is an export: everything of all pages, or of one.

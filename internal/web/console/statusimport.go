@@ -81,7 +81,7 @@ func (c *console) showImport(w http.ResponseWriter, v *visit, code int, view imp
 	view.shell = c.shell(w, v, statusPagesPath, "Import and export")
 	view.Pages, view.Most = mainFirst(pages), mostImport>>20
 	for _, o := range []option{{Value: "tocsin", Title: "Tocsin (a file that was exported here or elsewhere)"}, {Value: transfer.FromStatuspage, Title: "Statuspage"},
-		{Value: transfer.FromUptimeKuma, Title: "Uptime Kuma"}, {Value: transfer.FromCachet, Title: "Cachet 1 or 2"}} {
+		{Value: transfer.FromUptimeKuma, Title: "Uptime Kuma"}, {Value: transfer.FromCachet, Title: "Cachet 1 or 2"}, {Value: transfer.FromATStatus, Title: "ATStatus"}} {
 		o.Selected = o.Value == view.Form.From
 		view.Froms = append(view.Froms, o)
 	}
@@ -166,6 +166,9 @@ func (c *console) importFiles(v *visit, view *importView, files [][]byte) (repor
 		doc.Pages[0].Zone = zone.String()
 	case transfer.FromCachet:
 		doc.Pages[0], notes, err = transfer.Cachet(zone, now, files[0])
+	case transfer.FromATStatus:
+		doc.Pages[0], notes, err = transfer.ATStatus(in.Slug, now, files...)
+		doc.Pages[0].Zone = zone.String()
 	default:
 		err = &status.FieldError{Field: "from", Problem: "is none of these", Mend: "choose where the page is from"}
 	}
