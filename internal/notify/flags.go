@@ -14,43 +14,63 @@ type flag struct {
 	// dropped an empty macro between them.
 	engine bool
 	help   string
+	// A setting is in the environment and the file by its key; usual is in force without.
+	key, usual string
+}
+
+// Flag is one flag of the command, for the documentation.
+type Flag struct {
+	Name       string // without hyphens
+	Arg        string // what its value is called; empty for a switch
+	Engine     bool   // it carries what the engine's macros say
+	Help       string
+	Key, Usual string // of a setting: in the environment and the file; and without
+}
+
+// Flags are all of them, in the order of the help.
+func Flags() []Flag {
+	var out []Flag
+	for _, f := range flags() {
+		out = append(out, Flag{f.name, f.arg, f.engine, strings.ReplaceAll(f.help, "\n", " "), f.key, f.usual})
+	}
+	return out
 }
 
 // flags are all of them in the order of the help.
 func flags() []flag {
 	return []flag{
-		{"type", "Host|Service", true, "what the event is about; also -t"},
-		{"notificationtype", "TYPE", true, "PROBLEM, RECOVERY, ACKNOWLEDGEMENT, FLAPPINGSTART, FLAPPINGSTOP,\nDOWNTIMESTART, DOWNTIMEEND, DOWNTIMECANCELLED, CUSTOM"},
-		{"hostname", "NAME", true, "the host, as the engine names it"},
-		{"hostuuid", "UUID", true, "the host's UUID (openITCOCKPIT)"},
-		{"hostdisplayname", "NAME", true, "the host's name for people"},
-		{"service", "NAME", true, "the service, as the engine names it"},
-		{"serviceuuid", "UUID", true, "the service's UUID (openITCOCKPIT)"},
-		{"servicedisplayname", "NAME", true, "the service's name for people"},
-		{"state", "STATE", true, "0 to 2 for a host, 0 to 3 for a service, or the word;\nempty means Unreachable or Unknown"},
-		{"output", "TEXT", true, "the check's output"},
-		{"longoutput", "TEXT", true, "its further lines; \\n is a line break, as Nagios writes it"},
-		{"ackauthor", "NAME", true, "who acknowledged, or set the downtime"},
-		{"ackcomment", "TEXT", true, "and what they wrote"},
-		{"contact", "NAME", true, "whom the engine tells; may be repeated"},
-		{"user-id", "ID", true, "whom it tells, by the id of its user (openITCOCKPIT)"},
-		{"time", "TIME", true, "Unix seconds or RFC 3339; default: now"},
-		{"link", "URL", true, "the engine's page of the host or service"},
-		{"label", "KEY=VALUE", true, "a label for the hub's rules; may be repeated"},
-		{"problemid", "ID", true, "accepted and ignored"},
-		{"id", "ID", true, "this call's own id; one id is taken once (default: a new one)"},
-		{"no-emoji", "", true, "no emoji in the posts of this alert"},
+		{"type", "Host|Service", true, "what the event is about; also -t", "", ""},
+		{"notificationtype", "TYPE", true, "PROBLEM, RECOVERY, ACKNOWLEDGEMENT, FLAPPINGSTART, FLAPPINGSTOP,\nDOWNTIMESTART, DOWNTIMEEND, DOWNTIMECANCELLED, CUSTOM", "", ""},
+		{"hostname", "NAME", true, "the host, as the engine names it", "", ""},
+		{"hostuuid", "UUID", true, "the host's UUID (openITCOCKPIT)", "", ""},
+		{"hostdisplayname", "NAME", true, "the host's name for people", "", ""},
+		{"service", "NAME", true, "the service, as the engine names it", "", ""},
+		{"serviceuuid", "UUID", true, "the service's UUID (openITCOCKPIT)", "", ""},
+		{"servicedisplayname", "NAME", true, "the service's name for people", "", ""},
+		{"state", "STATE", true, "0 to 2 for a host, 0 to 3 for a service, or the word;\nempty means Unreachable or Unknown", "", ""},
+		{"output", "TEXT", true, "the check's output", "", ""},
+		{"longoutput", "TEXT", true, "its further lines; \\n is a line break, as Nagios writes it", "", ""},
+		{"ackauthor", "NAME", true, "who acknowledged, or set the downtime", "", ""},
+		{"ackcomment", "TEXT", true, "and what they wrote", "", ""},
+		{"contact", "NAME", true, "whom the engine tells; may be repeated", "", ""},
+		{"user-id", "ID", true, "whom it tells, by the id of its user (openITCOCKPIT)", "", ""},
+		{"time", "TIME", true, "Unix seconds or RFC 3339; default: now", "", ""},
+		{"link", "URL", true, "the engine's page of the host or service", "", ""},
+		{"label", "KEY=VALUE", true, "a label for the hub's rules; may be repeated", "", ""},
+		{"problemid", "ID", true, "accepted and ignored", "", ""},
+		{"id", "ID", true, "this call's own id; one id is taken once (default: a new one)", "", ""},
+		{"no-emoji", "", true, "no emoji in the posts of this alert", "", ""},
 
-		{"url", "URL", false, "the hub [TOCSIN_URL, default http://127.0.0.1:8080]"},
-		{"token-file", "FILE", false, "file with the source's token, - for stdin [TOCSIN_TOKEN_FILE]"},
-		{"token", "TOKEN", false, "the token itself; others see it in ps [TOCSIN_TOKEN]"},
-		{"source", "NAME", false, "the source [TOCSIN_SOURCE, default: the token's]"},
-		{"spool", "DIR", false, "where events wait for the hub [TOCSIN_SPOOL]"},
-		{"timeout", "TIME", false, "longest run, such as 2s [TOCSIN_TIMEOUT, default 2s; 60s with --flush]"},
-		{"config", "FILE", false, "file with those settings [TOCSIN_NOTIFY_CONFIG,\ndefault /etc/tocsin/notify.env if there]"},
-		{"flush", "", false, "hand in what waits in the spool, and nothing else"},
-		{"json", "", false, "print what happened as JSON"},
-		{"help", "", false, "this text; also -h"},
+		{"url", "URL", false, "the hub", "TOCSIN_URL", defaultURL},
+		{"token-file", "FILE", false, "file with the source's token, - for stdin", "TOCSIN_TOKEN_FILE", ""},
+		{"token", "TOKEN", false, "the token itself; others see it in ps", "TOCSIN_TOKEN", ""},
+		{"source", "NAME", false, "the source", "TOCSIN_SOURCE", "the token's"},
+		{"spool", "DIR", false, "where events wait for the hub", "TOCSIN_SPOOL", ""},
+		{"timeout", "TIME", false, "longest run, such as 2s", "TOCSIN_TIMEOUT", "2s; 60s with --flush"},
+		{"config", "FILE", false, "file with those settings", "TOCSIN_NOTIFY_CONFIG", defaultConfig + " if there"},
+		{"flush", "", false, "hand in what waits in the spool, and nothing else", "", ""},
+		{"json", "", false, "print what happened as JSON", "", ""},
+		{"help", "", false, "this text; also -h", "", ""},
 	}
 }
 
