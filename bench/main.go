@@ -1,8 +1,9 @@
 // Command bench measures the program on this machine, prints tables, and
 // writes them to docs/benchmarks.md with the machine named.
 //
-//	make bench                      everything
-//	go run ./bench -parts ingest    one part; the file is left as it is
+//	make bench                            everything
+//	go run ./bench -parts ingest          one part; the file is left as it is
+//	go run ./bench -parts ingest -write   and its section is put into the file
 package main
 
 import (
@@ -84,6 +85,7 @@ func main() {
 func run(ctx context.Context) error {
 	b := &bench{}
 	names := flag.String("parts", "", "which to measure, with commas: ingest, notify, streams, kill, nodes, mixed, many, push, mattermost, page, storm, simulate, route; empty: all but mixed, and write the file")
+	write := flag.Bool("write", false, "put the sections of these parts into the file, each as soon as it is measured; the others stay as they are")
 	file := flag.String("out", "docs/benchmarks.md", "where the tables are written")
 	flag.StringVar(&b.bin, "bin", "bin/tocsin", "the built program")
 	flag.IntVar(&b.rounds, "rounds", 3, "runs of each figure of ingest, push and page; the median counts")
@@ -114,16 +116,29 @@ func run(ctx context.Context) error {
 	if err := b.head(ctx, w); err != nil {
 		return err
 	}
+	var titles []string
+	for _, p := range b.parts() {
+		titles = append(titles, p.title)
+	}
 	for _, p := range b.parts() {
 		// What takes half an hour is done where it is asked for.
 		if *names == "" && p.name == "mixed" || *names != "" && !strings.Contains(","+*names+",", ","+p.name+",") {
 			continue
 		}
+		from := text.Len()
 		fmt.Fprintf(w, "## %s\n\n", p.title)
+		if *names != "" {
+			fmt.Fprintf(w, "Measured by `go run ./bench -parts %s` in a run of its own, on %s.\n\n", p.name, time.Now().UTC().Format("2 January 2006"))
+		}
 		if err := p.run(ctx, w); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		fmt.Fprintln(w)
+		if *names != "" && *write {
+			if err := putSection(*file, p.title, text.String()[from:], titles); err != nil {
+				return err
+			}
+		}
 	}
 	if *names != "" {
 		return nil

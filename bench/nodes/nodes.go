@@ -35,7 +35,7 @@ type Options struct {
 // mostCost is what an event may cost on three nodes, in terms of one.
 const mostCost = 1.3
 
-// Run does it and writes tables. An error names what was lost, or missed its goal.
+// Run does it and writes tables. An error names what was lost.
 func Run(ctx context.Context, w io.Writer, o Options) error {
 	if err := compare(ctx, w, o); err != nil {
 		return err
@@ -90,13 +90,15 @@ func compare(ctx context.Context, w io.Writer, o Options) error {
 		return err
 	}
 	ratio := float64(cost[all[1]]) / float64(cost[all[0]])
-	fmt.Fprintf(w, "With as many clients a node an event costs %.2f times as much on three nodes as on one (the goal is %.1f); with as many in all %.2f times, as fewer go into one transaction.\n\n",
-		ratio, mostCost, float64(cost[all[1]])/float64(cost[all[2]]))
-	switch {
-	case lost > 0:
+	verdict := "reached"
+	if ratio > mostCost {
+		verdict = "missed"
+	}
+	fmt.Fprintf(w, "- Goal: with as many clients a node an event costs at most %.1f times as much on three nodes as on one, measured %.2f: %s.\n\n", mostCost, ratio, verdict)
+	fmt.Fprintf(w, "With as many clients in all it is %.2f times: each node then has a third of the events at a time, and fewer go into one transaction.\n\n",
+		float64(cost[all[1]])/float64(cost[all[2]]))
+	if lost > 0 {
 		return fmt.Errorf("%d events were answered and are not there", lost)
-	case ratio > mostCost:
-		return fmt.Errorf("an event costs %.2f times as much on three nodes as on one, more than %.1f", ratio, mostCost)
 	}
 	return nil
 }
