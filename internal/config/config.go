@@ -93,81 +93,69 @@ func (c Config) Postgres() bool {
 	return strings.HasPrefix(c.DatabaseURL, "postgres:") || strings.HasPrefix(c.DatabaseURL, "postgresql:")
 }
 
-// value is one setting and where it was found.
-type value struct {
-	text  string
-	where string
-}
-
 // fill makes a Config of the values that were found.
-func fill(v map[string]value) (Config, error) {
-	get := func(key, otherwise string) value {
-		if x, ok := v[key]; ok && x.text != "" {
-			return x
-		}
-		return value{otherwise, "default"}
-	}
+func fill(f found) (Config, error) {
 	c := Config{
-		Node:            get("TOCSIN_NODE", "").text,
-		VAPIDPublicKey:  get("VAPID_PUBLIC_KEY", "").text,
-		VAPIDPrivateKey: get("VAPID_PRIVATE_KEY", "").text,
-		VAPIDSubject:    get("VAPID_SUBJECT", "").text,
+		Node:            f.get("TOCSIN_NODE").text,
+		VAPIDPublicKey:  f.get("VAPID_PUBLIC_KEY").text,
+		VAPIDPrivateKey: f.get("VAPID_PRIVATE_KEY").text,
+		VAPIDSubject:    f.get("VAPID_SUBJECT").text,
 	}
-	listen := get("TOCSIN_LISTEN", "127.0.0.1:8080")
+	listen := f.get("TOCSIN_LISTEN")
 	c.Listen = listen.text
-	if err := readTLS(&c, get); err != nil {
+	if err := readTLS(&c, f); err != nil {
 		return c, err
 	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || port == "" {
 		return c, &Error{listen.where, "TOCSIN_LISTEN", fmt.Sprintf("%q is no address", c.Listen), "write host:port, for example 127.0.0.1:8080 or :8080"}
 	}
-	dir := get("TOCSIN_DATA", "data")
+	dir := f.get("TOCSIN_DATA")
 	if c.DataDir, err = filepath.Abs(dir.text); err != nil {
 		return c, &Error{dir.where, "TOCSIN_DATA", fmt.Sprintf("%q is no folder: %v", dir.text, err), "write the path of a folder"}
 	}
-	if c.DatabaseURL, err = databaseURL(get("TOCSIN_DATABASE_URL", ""), c.DataDir); err != nil {
+	if c.DatabaseURL, err = databaseURL(f.get("TOCSIN_DATABASE_URL"), c.DataDir); err != nil {
 		return c, err
 	}
 	base := baseURL
 	if c.Encrypted() {
 		base = c.ownURL
 	}
-	if c.BaseURL, err = base(get("TOCSIN_BASE_URL", ""), host, port); err != nil {
+	if c.BaseURL, err = base(f.get("TOCSIN_BASE_URL"), host, port); err != nil {
 		return c, err
 	}
-	if err = readPlain(&c, get); err != nil {
+	if err = readPlain(&c, f); err != nil {
 		return c, err
 	}
-	level := get("TOCSIN_LOG_LEVEL", "info")
+	level := f.get("TOCSIN_LOG_LEVEL")
 	if err := c.LogLevel.UnmarshalText([]byte(level.text)); err != nil {
 		return c, &Error{level.where, "TOCSIN_LOG_LEVEL", fmt.Sprintf("%q is no level", level.text), "take debug, info, warn or error"}
 	}
-	if c.TrustedProxies, err = networks("TOCSIN_TRUSTED_PROXIES", get("TOCSIN_TRUSTED_PROXIES", "")); err != nil {
+	if c.TrustedProxies, err = networks("TOCSIN_TRUSTED_PROXIES", f.get("TOCSIN_TRUSTED_PROXIES")); err != nil {
 		return c, err
 	}
-	if c.Observe, err = observe(get); err != nil {
+	if c.Observe, err = observe(f); err != nil {
 		return c, err
 	}
-	if c.Secrets, err = secrets(get); err != nil {
+	if c.Secrets, err = secrets(f); err != nil {
 		return c, err
 	}
-	if c.PushPrivate, err = networks("TOCSIN_PUSH_PRIVATE", get("TOCSIN_PUSH_PRIVATE", "")); err != nil {
+	if c.PushPrivate, err = networks("TOCSIN_PUSH_PRIVATE", f.get("TOCSIN_PUSH_PRIVATE")); err != nil {
 		return c, err
 	}
-	if c.WebhookPrivate, err = networks("TOCSIN_WEBHOOK_PRIVATE", get("TOCSIN_WEBHOOK_PRIVATE", "")); err != nil {
+	if c.WebhookPrivate, err = networks("TOCSIN_WEBHOOK_PRIVATE", f.get("TOCSIN_WEBHOOK_PRIVATE")); err != nil {
 		return c, err
 	}
-	if c.Drain, err = drain(get("TOCSIN_DRAIN", ""), c.Postgres()); err != nil {
+	if c.Drain, err = drain(f, c.Postgres()); err != nil {
 		return c, err
 	}
-	if c.PushProxy, err = pushProxy(get("TOCSIN_PUSH_PROXY", "")); err != nil {
+	if c.PushProxy, err = pushProxy(f.get("TOCSIN_PUSH_PROXY")); err != nil {
 		return c, err
 	}
-	if c.OIDC, err = oidc(get); err != nil {
+	if c.OIDC, err = oidc(f); err != nil {
 		return c, err
 	}
-	return c, vapid(get("VAPID_PUBLIC_KEY", ""), get("VAPID_PRIVATE_KEY", ""), get("VAPID_SUBJECT", ""))
+	return c, vapid(f.get("VAPID_PUBLIC_KEY"), f.get("VAPID_PRIVATE_KEY"), f.get("VAPID_SUBJECT"))
 }
 
 func databaseURL(v value, dataDir string) (string, error) {

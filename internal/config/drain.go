@@ -13,13 +13,11 @@ const (
 )
 
 // drain reads a time such as 500ms or 10s.
-func drain(v value, several bool) (time.Duration, error) {
-	if v.text == "" {
-		if several {
-			return usualDrain, nil
-		}
-		return 0, nil
+func drain(f found, several bool) (time.Duration, error) {
+	if several && !f.given("TOCSIN_DRAIN") {
+		return usualDrain, nil
 	}
+	v := f.get("TOCSIN_DRAIN")
 	d, err := time.ParseDuration(v.text)
 	if err != nil || d < 0 || d > longestDrain {
 		return 0, &Error{v.where, "TOCSIN_DRAIN", fmt.Sprintf("%q is no time from 0s to 5m", v.text), "write for example 5s: a little longer than the balancer takes to notice that /readyz says no"}

@@ -14,34 +14,6 @@ import (
 // SystemFile is read when no other file is named.
 const SystemFile = "/etc/tocsin/tocsin.env"
 
-// fileKeys may also be given as KEY_FILE: secrets, and what is made together
-// with one.
-func fileKeys() []string {
-	return []string{"TOCSIN_DATABASE_URL", "TOCSIN_PUSH_PROXY", "TOCSIN_SECRET_KEY", "VAPID_PUBLIC_KEY", "VAPID_PRIVATE_KEY", "VAPID_SUBJECT", "TOCSIN_OIDC_CLIENT_SECRET",
-		"TOCSIN_PING_URL", otelHeaders}
-}
-
-// Keys are the keys of serve and the other commands that work on the database.
-func Keys() []string {
-	return []string{
-		"TOCSIN_LISTEN", "TOCSIN_DATA", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_URL_FILE", "TOCSIN_BASE_URL",
-		"TOCSIN_DOMAIN", "TOCSIN_TLS_CERT", "TOCSIN_TLS_KEY", "TOCSIN_LISTEN_HTTP", "TOCSIN_PLAIN_HTTP", "TOCSIN_ACME_EMAIL", "TOCSIN_ACME_DIRECTORY", "TOCSIN_ACME_CA",
-		"TOCSIN_OIDC_ISSUER", "TOCSIN_OIDC_CLIENT_ID", "TOCSIN_OIDC_CLIENT_SECRET", "TOCSIN_OIDC_CLIENT_SECRET_FILE",
-		"TOCSIN_OIDC_NAME", "TOCSIN_OIDC_SCOPES", "TOCSIN_OIDC_ROLE_CLAIM", "TOCSIN_OIDC_ADMIN_GROUPS", "TOCSIN_OIDC_OPERATOR_GROUPS",
-		"TOCSIN_OIDC_RESPONDER_GROUPS", "TOCSIN_OIDC_VIEWER_GROUPS", "TOCSIN_OIDC_DEFAULT_ROLE",
-		"TOCSIN_LOG_LEVEL", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_NODE", "TOCSIN_DRAIN",
-		"TOCSIN_LOG_FORMAT", "TOCSIN_PING_URL", "TOCSIN_PING_URL_FILE", "TOCSIN_PING_PRIVATE",
-		otelEndpoint, otelTraces, otelHeaders, otelHeaders + "_FILE", otelService, otelRatio,
-		"TOCSIN_SECRET_KEY", "TOCSIN_SECRET_KEY_FILE", "TOCSIN_PUSH_PROXY", "TOCSIN_PUSH_PROXY_FILE", "TOCSIN_PUSH_PRIVATE", "TOCSIN_WEBHOOK_PRIVATE",
-		"VAPID_PUBLIC_KEY", "VAPID_PUBLIC_KEY_FILE", "VAPID_PRIVATE_KEY", "VAPID_PRIVATE_KEY_FILE", "VAPID_SUBJECT", "VAPID_SUBJECT_FILE",
-	}
-}
-
-// notifyKeys belong to `tocsin notify` and may stand beside the others.
-func notifyKeys() []string {
-	return []string{"TOCSIN_URL", "TOCSIN_TOKEN", "TOCSIN_TOKEN_FILE", "TOCSIN_SOURCE", "TOCSIN_SPOOL", "TOCSIN_TIMEOUT", "TOCSIN_NOTIFY_CONFIG"}
-}
-
 // Sources are where Load looks.
 type Sources struct {
 	Flags   map[string]string // key to value, of the flags that were given
@@ -52,17 +24,26 @@ type Sources struct {
 
 // Load reads the configuration. Its errors are *Error and name where.
 func Load(s Sources) (Config, error) {
-	all := map[string]value{}
+	all, err := gather(s)
+	if err != nil {
+		return Config{}, err
+	}
+	return fill(all)
+}
+
+// gather finds what is given, wherever that is.
+func gather(s Sources) (found, error) {
+	all := found{}
 	for _, kv := range s.Environ {
 		key, text, _ := strings.Cut(kv, "=")
 		if err := known(key, "environment", false); err != nil {
 			if kubernetes(key) {
 				continue
 			}
-			return Config{}, err
+			return nil, err
 		}
 		if ours(key) {
-			all[key] = value{text, "environment"}
+			all[key] = value{text: text, where: "environment"}
 		}
 	}
 	files := []struct {
@@ -75,22 +56,26 @@ func Load(s Sources) (Config, error) {
 			continue
 		}
 		if err := readFile(f.path, f.must, f.strict, all); err != nil {
-			return Config{}, err
+			return nil, err
 		}
 	}
 	for key, text := range s.Flags {
-		all[key] = value{text, "flag --" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(key, "TOCSIN_")), "_", "-")}
+		k, _ := ByName(key)
+		all[key] = value{text: text, where: "flag " + k.Flag}
 	}
-	for _, key := range fileKeys() {
-		if err := fromFile(key, all); err != nil {
-			return Config{}, err
+	for _, k := range Table() {
+		if !k.File {
+			continue
+		}
+		if err := fromFile(k.Name, all); err != nil {
+			return nil, err
 		}
 	}
-	return fill(all)
+	return all, nil
 }
 
 // readFile adds what the file has and nobody said before.
-func readFile(path string, must, strict bool, all map[string]value) error {
+func readFile(path string, must, strict bool, all found) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
 		return nil
@@ -125,7 +110,7 @@ func readFile(path string, must, strict bool, all map[string]value) error {
 		_, have := all[key]
 		nearer, haveOther := all[other]
 		if !have && (!haveOther || strings.HasPrefix(nearer.where, path+" line")) {
-			all[key] = value{text, where}
+			all[key] = value{text: text, where: where}
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -178,7 +163,7 @@ func parseLine(line string) (key, text string, ok bool, err error) {
 }
 
 // fromFile reads KEY_FILE into KEY.
-func fromFile(key string, all map[string]value) error {
+func fromFile(key string, all found) error {
 	named, ok := all[key+"_FILE"]
 	if !ok || named.text == "" {
 		return nil
@@ -197,7 +182,7 @@ func fromFile(key string, all map[string]value) error {
 	if text == "" {
 		return &Error{named.where, key + "_FILE", fmt.Sprintf("%q is empty", named.text), "put the value into it"}
 	}
-	all[key] = value{text, named.text}
+	all[key] = value{text: text, where: named.text, via: named.where}
 	return nil
 }
 
@@ -207,13 +192,17 @@ func ours(key string) bool {
 
 // known refuses a key of ours that there is not; with strict any that is not ours.
 func known(key, where string, strict bool) error {
-	if strings.HasPrefix(key, "TOCSIN_TEST_") || slices.Contains(Keys(), key) || slices.Contains(notifyKeys(), key) {
+	if strings.HasPrefix(key, "TOCSIN_TEST_") || slices.Contains(Keys(), key) || slices.Contains(OtherKeys(), key) {
 		return nil
 	}
 	// Other programs have VAPID_ keys of their own; only in our own file is one wrong.
 	if !strict && !strings.HasPrefix(key, "TOCSIN_") {
 		return nil
 	}
+	return unknown(key, where)
+}
+
+func unknown(key, where string) *Error {
 	e := &Error{Where: where, Key: key, Problem: "is not known"}
 	if near := nearest(key); near != "" {
 		e.Mend = "did you mean " + near + "?"
@@ -233,7 +222,7 @@ func kubernetes(key string) bool {
 // nearest is the known key with the fewest letters changed, empty if none is near.
 func nearest(key string) string {
 	best, least := "", 4
-	for _, k := range slices.Concat(Keys(), notifyKeys()) {
+	for _, k := range slices.Concat(Keys(), OtherKeys()) {
 		if d := distance(strings.ToUpper(key), k); d < least {
 			best, least = k, d
 		}

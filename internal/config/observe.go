@@ -34,23 +34,23 @@ type Observe struct {
 	TraceRatio   float64
 }
 
-func observe(get func(key, otherwise string) value) (o Observe, err error) {
-	switch format := get("TOCSIN_LOG_FORMAT", "text"); format.text {
+func observe(f found) (o Observe, err error) {
+	switch format := f.get("TOCSIN_LOG_FORMAT"); format.text {
 	case "text":
 	case "json":
 		o.LogJSON = true
 	default:
 		return o, &Error{format.where, "TOCSIN_LOG_FORMAT", fmt.Sprintf("%q is no format", format.text), "take text or json"}
 	}
-	ping := get("TOCSIN_PING_URL", "")
+	ping := f.get("TOCSIN_PING_URL")
 	if err := CheckPingURL(ping.text); err != nil {
 		return o, &Error{ping.where, "TOCSIN_PING_URL", err.Problem, err.Mend}
 	}
 	o.PingURL = ping.text
-	if o.PingPrivate, err = networks("TOCSIN_PING_PRIVATE", get("TOCSIN_PING_PRIVATE", "")); err != nil {
+	if o.PingPrivate, err = networks("TOCSIN_PING_PRIVATE", f.get("TOCSIN_PING_PRIVATE")); err != nil {
 		return o, err
 	}
-	return o, o.traces(get)
+	return o, o.traces(f)
 }
 
 // PingStatus stands in a ping's address for up or down.
@@ -69,8 +69,8 @@ func CheckPingURL(text string) *FieldError {
 	return nil
 }
 
-func (o *Observe) traces(get func(key, otherwise string) value) error {
-	base, whole := get(otelEndpoint, ""), get(otelTraces, "")
+func (o *Observe) traces(f found) error {
+	base, whole := f.get(otelEndpoint), f.get(otelTraces)
 	from, key := whole, otelTraces
 	if whole.text == "" && base.text != "" {
 		from, key = base, otelEndpoint
@@ -82,8 +82,8 @@ func (o *Observe) traces(get func(key, otherwise string) value) error {
 			return &Error{from.where, key, "is no address of a collector", "write for example http://localhost:4318; the HTTP port, not gRPC's"}
 		}
 	}
-	o.TraceURL, o.TraceService = from.text, get(otelService, "tocsin").text
-	headers := get(otelHeaders, "")
+	o.TraceURL, o.TraceService = from.text, f.get(otelService).text
+	headers := f.get(otelHeaders)
 	for pair := range strings.SplitSeq(headers.text, ",") {
 		if pair = strings.TrimSpace(pair); pair == "" {
 			continue
@@ -95,7 +95,7 @@ func (o *Observe) traces(get func(key, otherwise string) value) error {
 		}
 		o.TraceHeaders = append(o.TraceHeaders, [2]string{name, text})
 	}
-	ratio := get(otelRatio, "1")
+	ratio := f.get(otelRatio)
 	var err error
 	if o.TraceRatio, err = strconv.ParseFloat(ratio.text, 64); err != nil || o.TraceRatio < 0 || o.TraceRatio > 1 {
 		return &Error{ratio.where, otelRatio, fmt.Sprintf("%q is no share", ratio.text), "write a number from 0 to 1; 0.1 keeps every tenth trace"}

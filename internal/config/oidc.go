@@ -53,17 +53,17 @@ func (o OIDC) Role(groups []string) string {
 func oidcRoles() []string { return []string{"admin", "operator", "responder", "viewer"} }
 
 // oidc reads the keys of the provider.
-func oidc(get func(key, otherwise string) value) (OIDC, error) {
-	issuer := get("TOCSIN_OIDC_ISSUER", "")
+func oidc(f found) (OIDC, error) {
+	issuer := f.get("TOCSIN_OIDC_ISSUER")
 	o := OIDC{
-		Issuer: issuer.text, ClientID: get("TOCSIN_OIDC_CLIENT_ID", "").text, ClientSecret: get("TOCSIN_OIDC_CLIENT_SECRET", "").text,
-		Name: get("TOCSIN_OIDC_NAME", "single sign-on").text, Scopes: strings.Fields(strings.ReplaceAll(get("TOCSIN_OIDC_SCOPES", "profile email").text, ",", " ")),
-		RoleClaim: get("TOCSIN_OIDC_ROLE_CLAIM", "groups").text, Groups: map[string][]string{},
+		Issuer: issuer.text, ClientID: f.get("TOCSIN_OIDC_CLIENT_ID").text, ClientSecret: f.get("TOCSIN_OIDC_CLIENT_SECRET").text,
+		Name: f.get("TOCSIN_OIDC_NAME").text, Scopes: strings.Fields(strings.ReplaceAll(f.get("TOCSIN_OIDC_SCOPES").text, ",", " ")),
+		RoleClaim: f.get("TOCSIN_OIDC_ROLE_CLAIM").text, Groups: map[string][]string{},
 	}
 	if o.Issuer == "" {
 		for _, key := range Keys() {
-			if v := get(key, ""); v.text != "" && strings.HasPrefix(key, "TOCSIN_OIDC_") {
-				return o, &Error{v.where, key, "is given without TOCSIN_OIDC_ISSUER", "name the provider, or leave all of them out"}
+			if strings.HasPrefix(key, "TOCSIN_OIDC_") && f.given(key) {
+				return o, &Error{f[key].where, key, "is given without TOCSIN_OIDC_ISSUER", "name the provider, or leave all of them out"}
 			}
 		}
 		return OIDC{}, nil
@@ -75,13 +75,13 @@ func oidc(get func(key, otherwise string) value) (OIDC, error) {
 	if o.ClientID == "" {
 		return o, &Error{issuer.where, "TOCSIN_OIDC_CLIENT_ID", "is not given", "register this hub at the provider and give the id that it gets there"}
 	}
-	if name := get("TOCSIN_OIDC_NAME", ""); len([]rune(name.text)) > 60 {
+	if name := f.get("TOCSIN_OIDC_NAME"); len([]rune(name.text)) > 60 {
 		return o, &Error{name.where, "TOCSIN_OIDC_NAME", "is too long", "shorten it to 60 characters; it stands on a button"}
 	}
 	for _, role := range oidcRoles() {
-		o.Groups[role] = groupList(get("TOCSIN_OIDC_"+strings.ToUpper(role)+"_GROUPS", "").text)
+		o.Groups[role] = groupList(f.get("TOCSIN_OIDC_" + strings.ToUpper(role) + "_GROUPS").text)
 	}
-	role := get("TOCSIN_OIDC_DEFAULT_ROLE", "none")
+	role := f.get("TOCSIN_OIDC_DEFAULT_ROLE")
 	if o.DefaultRole = role.text; o.DefaultRole == "none" {
 		o.DefaultRole = ""
 	}

@@ -122,10 +122,7 @@ func (s Settings) validatePush() error {
 			return &FieldError{fmt.Sprintf("push_hosts[%d]", i), e.Problem, e.Mend}
 		}
 	}
-	if err := within("push_ttl_minutes", s.PushTTL, 1, push.LongestMinutes, fmt.Sprintf("1 to %d minutes (28 days, the most that all push services take)", push.LongestMinutes)); err != nil {
-		return err
-	}
-	return within("push_ready_max", s.PushReady, 0, MaxPushReady, fmt.Sprintf("0 to %d devices; 0 prepares none", MaxPushReady))
+	return nil
 }
 
 // MaxPushReady is the most devices that a message may be prepared for: it takes

@@ -36,8 +36,8 @@ func loopback(host string) bool {
 
 // readTLS reads how https is spoken. It comes before the base URL, of which it may be
 // the default.
-func readTLS(c *Config, get func(key, otherwise string) value) error {
-	domain := get("TOCSIN_DOMAIN", "")
+func readTLS(c *Config, f found) error {
+	domain := f.get("TOCSIN_DOMAIN")
 	for name := range strings.FieldsFuncSeq(domain.text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		name = strings.ToLower(strings.TrimSuffix(name, "."))
 		_, err := netip.ParseAddr(name)
@@ -46,7 +46,7 @@ func readTLS(c *Config, get func(key, otherwise string) value) error {
 		}
 		c.Domains = append(c.Domains, name)
 	}
-	cert, key := get("TOCSIN_TLS_CERT", ""), get("TOCSIN_TLS_KEY", "")
+	cert, key := f.get("TOCSIN_TLS_CERT"), f.get("TOCSIN_TLS_KEY")
 	switch {
 	case cert.text != "" && key.text == "":
 		return &Error{cert.where, "TOCSIN_TLS_CERT", "is given without TOCSIN_TLS_KEY", "give both, the certificate's file and its key's"}
@@ -56,14 +56,14 @@ func readTLS(c *Config, get func(key, otherwise string) value) error {
 		return &Error{cert.where, "TOCSIN_TLS_CERT", "is given as well as TOCSIN_DOMAIN", "keep one of them: files, or certificates by themselves"}
 	}
 	c.TLSCert, c.TLSKey = cert.text, key.text
-	if c.Encrypted() {
-		c.Listen = get("TOCSIN_LISTEN", ":443").text
+	if c.Encrypted() && !f.given("TOCSIN_LISTEN") {
+		c.Listen = ":443"
 	}
-	return readACME(c, get)
+	return readACME(c, f)
 }
 
-func readACME(c *Config, get func(key, otherwise string) value) error {
-	email, directory, ca := get("TOCSIN_ACME_EMAIL", ""), get("TOCSIN_ACME_DIRECTORY", ""), get("TOCSIN_ACME_CA", "")
+func readACME(c *Config, f found) error {
+	email, directory, ca := f.get("TOCSIN_ACME_EMAIL"), f.get("TOCSIN_ACME_DIRECTORY"), f.get("TOCSIN_ACME_CA")
 	for name, v := range map[string]value{"TOCSIN_ACME_EMAIL": email, "TOCSIN_ACME_DIRECTORY": directory, "TOCSIN_ACME_CA": ca} {
 		if v.text != "" && len(c.Domains) == 0 {
 			return &Error{v.where, name, "is given without TOCSIN_DOMAIN", "name the host that gets a certificate, or leave it out"}
@@ -86,8 +86,8 @@ func readACME(c *Config, get func(key, otherwise string) value) error {
 
 // readPlain reads where plain HTTP is spoken: where browsers are sent to https from,
 // and which networks may do without https.
-func readPlain(c *Config, get func(key, otherwise string) value) error {
-	v := get("TOCSIN_LISTEN_HTTP", "")
+func readPlain(c *Config, f found) error {
+	v := f.get("TOCSIN_LISTEN_HTTP")
 	host, port, _ := net.SplitHostPort(c.Listen) // looked at before
 	switch {
 	case v.text == "off":
@@ -103,7 +103,7 @@ func readPlain(c *Config, get func(key, otherwise string) value) error {
 		c.ListenHTTP = net.JoinHostPort(host, "80")
 	}
 	var err error
-	c.PlainHTTP, err = networks("TOCSIN_PLAIN_HTTP", get("TOCSIN_PLAIN_HTTP", ""))
+	c.PlainHTTP, err = networks("TOCSIN_PLAIN_HTTP", f.get("TOCSIN_PLAIN_HTTP"))
 	return err
 }
 

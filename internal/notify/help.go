@@ -27,7 +27,7 @@ The event (from the engine's macros; a value may be empty):
 		if f.arg != "" {
 			left += " " + f.arg
 		}
-		for i, text := range strings.Split(f.help, "\n") {
+		for i, text := range strings.Split(f.help+f.origin(), "\n") {
 			if i > 0 {
 				left = ""
 			}
@@ -44,4 +44,20 @@ Exit codes:
   2  wrong flags (with --flush: or settings); nothing was sent or spooled
 `)
 	return b.String()
+}
+
+// origin says where a setting may also stand, and what is in force without it.
+func (f flag) origin() string {
+	if f.key == "" {
+		return ""
+	}
+	text := " [" + f.key
+	if f.usual != "" {
+		if len(f.help)+len(f.key)+len(f.usual) > 70 {
+			text += ",\ndefault " + f.usual
+		} else {
+			text += ", default " + f.usual
+		}
+	}
+	return text + "]"
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -225,9 +226,7 @@ func readConfig(path string) (map[string]string, error) {
 			wrong = cmp.Or(wrong, usageError("%s line %d: %s is no setting: write KEY=VALUE, or # before a comment", path, i+1, short(row)))
 			continue
 		}
-		switch key {
-		case "TOCSIN_URL", "TOCSIN_TOKEN", "TOCSIN_TOKEN_FILE", "TOCSIN_SOURCE", "TOCSIN_SPOOL", "TOCSIN_TIMEOUT":
-		default:
+		if key == "TOCSIN_NOTIFY_CONFIG" || !slices.ContainsFunc(flags(), func(f flag) bool { return f.key != "" && f.key == key }) {
 			wrong = cmp.Or(wrong, usageError("%s line %d: the key %s is unknown: write TOCSIN_URL, TOCSIN_TOKEN_FILE, TOCSIN_TOKEN, TOCSIN_SOURCE, TOCSIN_SPOOL or TOCSIN_TIMEOUT", path, i+1, short(key)))
 			continue
 		}
