@@ -341,7 +341,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.hub.OnReach(a.worker.Wake)
 
 	a.api = api.New(api.Deps{
-		Store: a.db, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
+		Store: shelf{a.db, a}, Dispatch: ingest{a.dispatch, a}, Streams: a.hub, Auth: a.auth, Kinds: Kinds(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, TestRoom: a.chat.test,
 		Health: a.Health, Pending: a.pending, Test: a.test, Push: a.push.forAPI(), Mail: a.db, TestMail: a.visitors.testMail, TestHook: a.hooks.test,
 		Windows: a.planning.windows, Simulator: a.planning.simulator,

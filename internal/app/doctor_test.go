@@ -125,6 +125,8 @@ func TestTheDoctorBesideAHubThatServes(t *testing.T) {
 			finds(t, r, "source:refused", doctor.Warning, "body.host", "token")
 			finds(t, r, "source:off", doctor.OK, "disabled")
 			finds(t, r, "source:told", doctor.OK, "last event")
+			finds(t, r, "source:job", doctor.OK, "last heartbeat came")
+			finds(t, r, "source:late", doctor.Warning, "last event came 2 hours ago, and it is to be heard of every 30 minutes")
 			finds(t, r, "engine:told", doctor.Failed, "127.0.0.1:1")
 			finds(t, r, "mattermost", doctor.OK, "@tocsin")
 			finds(t, r, "room:Ops", doctor.OK)
@@ -166,9 +168,12 @@ func furnish(t *testing.T, h *hub) []string {
 		{ID: "s2", Name: "off", Kind: "nagios", CreatedAt: now, Disabled: true},
 		{ID: "s3", Name: "told", Kind: "icinga2", CreatedAt: now, LastEventAt: now.Add(-time.Minute),
 			WriteBack: source.WriteBack{Kind: "icinga2", URL: "https://127.0.0.1:1", User: "tocsin", Secret: "geheim-of-icinga"}},
+		{ID: "s4", Name: "job", Kind: "generic", CreatedAt: now},
+		{ID: "s5", Name: "late", Kind: "generic", CreatedAt: now, LastEventAt: now.Add(-2 * time.Hour), QuietMinutes: 30},
 	} {
 		errs = append(errs, db.SaveSource(t.Context(), s))
 	}
+	errs = append(errs, db.SourceAlive(t.Context(), "s4"))
 	mm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/api/v4/users/me":

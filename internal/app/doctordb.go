@@ -102,6 +102,8 @@ func sqliteFault(s *store.Sight, err error) doctor.Verdict {
 		code = le.Code() & 0xff
 	}
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return doctor.Bad(s.Where+" does not answer in time", "look at the load of this machine and of its disk, and whether a program keeps the file locked: fuser "+s.Where)
 	case errors.Is(err, fs.ErrPermission), code == sqlite3.SQLITE_CANTOPEN, code == sqlite3.SQLITE_READONLY, code == sqlite3.SQLITE_PERM:
 		return doctor.Bad(s.Where+" cannot be opened by this user", "run this as the user of the hub: sudo -u tocsin tocsin doctor; and give the file to that user: chown -R tocsin: "+folderOf(s.Where))
 	case code == sqlite3.SQLITE_NOTADB, code == sqlite3.SQLITE_CORRUPT:

@@ -160,9 +160,14 @@ func more(what, group string, n int) []doctor.Check {
 	return []doctor.Check{doctor.Known("more-"+what, group, "More "+what, doctor.Unseen(fmt.Sprintf("%d more, of which only the first %d are looked at", n-mostParts, mostParts)))}
 }
 
-// events judges what a source last said.
+// events judges what a source last said. It looks at the times itself: a hub that does
+// not run alerts of no silence.
 func events(s *source.Source, quiet time.Duration, now time.Time) doctor.Verdict {
+	heard, may := s.Heard(), time.Duration(s.QuietMinutes)*time.Minute
 	last := "its last event came " + health.Age(now.Sub(s.LastEventAt)) + " ago"
+	if heard.After(s.LastEventAt) {
+		last = "its last heartbeat came " + health.Age(now.Sub(heard)) + " ago"
+	}
 	switch {
 	case s.Disabled:
 		return doctor.Good("disabled")
@@ -170,14 +175,16 @@ func events(s *source.Source, quiet time.Duration, now time.Time) doctor.Verdict
 		return doctor.Worry(fmt.Sprintf("its last call was refused %s ago: %s", health.Age(now.Sub(s.LastErrorAt)), strings.TrimRight(s.LastError, ". ")),
 			"compare the notification command's token and arguments with the source's page")
 	case !s.SilentSince.IsZero():
-		return doctor.Worry("nothing has been heard of it for "+health.Age(now.Sub(s.SilentSince)), "look whether the engine runs, and whether its heartbeat still does")
-	case s.LastEventAt.IsZero() && s.LastError != "":
+		return doctor.Worry("nothing has been heard of it for "+health.Age(now.Sub(s.SilentSince))+", and there is an alert of that", "look whether the engine runs, and whether its heartbeat still does")
+	case may > 0 && !heard.IsZero() && now.Sub(heard) > may:
+		return doctor.Worry(last+", and it is to be heard of every "+health.Age(may), "look whether the engine runs, and whether its heartbeat still does; the hub alerts of it once it has listened for that long")
+	case heard.IsZero() && s.LastError != "":
 		return doctor.Worry("it has sent nothing yet, and a call with a wrong token was refused "+health.Age(now.Sub(s.LastErrorAt))+" ago", "make a new token on the source's page, and write it into the engine's configuration")
-	case s.LastEventAt.IsZero():
+	case heard.IsZero():
 		return doctor.Worry("no event has come yet", "the source's page says what to write into the engine's configuration, and how to send a test from there")
 	case s.Spooled > 0:
 		return doctor.Worry(health.Count(s.Spooled, "event waits", "events wait")+" in its spool; "+last, "run tocsin notify --flush on the engine's machine; the next notification hands them in as well")
-	case quiet > 0 && now.Sub(s.LastEventAt) > quiet:
+	case quiet > 0 && now.Sub(heard) > quiet:
 		return doctor.Worry(last, "look whether the engine runs and whether its notifications are enabled")
 	}
 	return doctor.Good("%s", last)
@@ -318,6 +325,11 @@ func (p *patient) room(ctx context.Context, s *chat.Settings, r chat.Room) docto
 // knock connects, and judges the certificate.
 func knock(ctx context.Context, w *doctor.Way, u *url.URL) (v doctor.Verdict, well bool) {
 	expires, err := w.Knock(ctx, u)
+	return reached(u, expires, err)
+}
+
+// reached judges what knocking came to.
+func reached(u *url.URL, expires time.Time, err error) (v doctor.Verdict, well bool) {
 	if err != nil {
 		return doctor.Bad(u.Host+" cannot be reached: "+err.Error(), doctor.MendOf(err)), false
 	}

@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/cert"
 	"tocsin/internal/config"
 	"tocsin/internal/doctor"
+	"tocsin/internal/guard"
 	"tocsin/internal/web/console"
 )
 
@@ -88,12 +89,14 @@ func (p *patient) outside(ctx context.Context) doctor.Verdict {
 	if address = cmp.Or(address, p.cfg.Observe.PingURL); address == "" {
 		return doctor.Good("nobody outside is told that all is well; see docs/heartbeat.md")
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(strings.ReplaceAll(address, config.PingStatus, "up"))
 	if err != nil || u.Host == "" {
 		return doctor.Bad("its address is none", "enter it anew in the settings, or as TOCSIN_PING_URL")
 	}
 	w := doctor.Way{Guarded: true, Allow: p.cfg.Observe.PingPrivate, Proxy: p.push.proxy()}
-	if v, ok := knock(ctx, &w, u); !ok {
+	if expires, err := w.Knock(ctx, u); errors.Is(err, guard.ErrForbidden) {
+		return doctor.Bad(u.Host+" is no public address", "name its network in TOCSIN_PING_PRIVATE")
+	} else if v, ok := reached(u, expires, err); !ok {
 		return v
 	}
 	return doctor.Good("%s can be reached", u.Host)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"tocsin/internal/channel/mattermost"
+	"tocsin/internal/store"
 	"tocsin/internal/web"
 )
 
@@ -34,3 +36,14 @@ func (a *App) MendWindowsOnTwoNodes(ctx context.Context) error {
 
 // NewLog is the program's log, to another place.
 var NewLog = newLog
+
+// listened is a hub that has listened for a day.
+type listened struct{ *store.DB }
+
+func (listened) Listening(context.Context, string, string, time.Duration) (since, now time.Time, err error) {
+	now = time.Now()
+	return now.AddDate(0, 0, -1), now, nil
+}
+
+// LookForSilence looks for silent sources as a hub does that has listened for a day.
+func (a *App) LookForSilence(ctx context.Context) { a.dispatch.Heartbeats(ctx, listened{a.db}) }

@@ -3,11 +3,14 @@ package app_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/source"
+	"tocsin/test/database"
 )
 
 func TestASourceSaysThatItIsAlive(t *testing.T) {
@@ -108,5 +111,37 @@ func TestTheOutsideIsToldThatAllIsWell(t *testing.T) {
 	}
 	if got := h.call("GET", "/metrics", nil, ""); strings.Contains(got.body, "secret-word") {
 		t.Error("the address is in the figures")
+	}
+}
+
+func TestASourceThatIsSilentCanBeRemoved(t *testing.T) {
+	t.Parallel()
+	dir := database.Folder(t)
+	h := startHub(t, "TOCSIN_DATA="+dir)
+	admin := h.key(auth.Administer, auth.ReadAlerts)
+	for _, s := range []source.Source{
+		{ID: "s1", Name: "dead", Kind: "nagios", TokenHash: "h1", CreatedAt: time.Now().Add(-time.Hour), LastEventAt: time.Now().Add(-time.Hour), QuietMinutes: 5},
+		{ID: "s2", Name: "busy", Kind: "nagios", TokenHash: "h2", CreatedAt: time.Now().Add(-time.Hour), QuietMinutes: 5},
+	} {
+		if err := h.app.Store().SaveSource(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter(t, filepath.Join(dir, "tocsin.db"), "UPDATE source SET quiet_since = created")
+	h.app.LookForSilence(t.Context())
+	open := h.call("GET", "/api/v1/alerts?status=firing", admin, "")
+	if n := strings.Count(open.body, `"service":"heartbeat"`); n != 2 {
+		t.Fatalf("%d are alerted of: %s", n, open.body)
+	}
+	if got := h.call("DELETE", "/api/v1/sources/dead", admin, ""); got.status != 204 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	// With an alert of something else besides it stays, and so does that of its silence.
+	token := h.call("POST", "/api/v1/sources/busy/token", admin, "").field(t, "token")
+	if got := h.call("POST", "/api/v1/sources/busy/events", token, problem); got.status != 200 {
+		t.Fatal(got.body)
+	}
+	if got := h.call("DELETE", "/api/v1/sources/busy", admin, ""); got.status != 409 {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }

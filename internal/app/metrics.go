@@ -3,12 +3,15 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +20,7 @@ import (
 
 	"tocsin/internal/auth"
 	"tocsin/internal/channel/webpush"
+	"tocsin/internal/delivery"
 )
 
 // metrics are the figures for Prometheus. What the workers count themselves is
@@ -27,10 +31,14 @@ type metrics struct {
 	commits  prometheus.Histogram
 	calls    *prometheus.CounterVec
 	events   prometheus.Counter
+
+	mu   sync.Mutex
+	good map[string]time.Time // hashes of API keys that may read the figures, and when that was known last
 }
 
 func newMetrics(a *App) *metrics {
 	m := &metrics{
+		good:     map[string]time.Time{},
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tocsin_http_request_duration_seconds", Help: "Time to answer, by area; streams left out.",
@@ -59,6 +67,31 @@ func (m *metrics) ingested(status, events int) {
 	}
 }
 
+// keyAway is for how long a key that was good is taken while the database cannot be
+// asked about it: that is when somebody looks at the figures.
+const keyAway = time.Hour
+
+// may says whether a token may read the figures. Its error is the database's.
+func (m *metrics) may(ctx context.Context, a *App, token, remote string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	hash, now := auth.Hash(token), time.Now()
+	p, err := a.auth.Key(ctx, token, remote)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err == nil && p.May(auth.ReadConfig):
+		maps.DeleteFunc(m.good, func(_ string, at time.Time) bool { return now.Sub(at) > keyAway })
+		m.good[hash] = now
+		return true, nil
+	case err == nil || errors.Is(err, auth.ErrSignIn):
+		delete(m.good, hash)
+		return false, nil
+	}
+	at, known := m.good[hash]
+	return known && now.Sub(at) <= keyAway, err
+}
+
 // handler serves /metrics to this machine where no proxy is likely, and else
 // with an API key of the scope config:read: figures tell much about a company.
 func (m *metrics) handler(a *App) http.Handler {
@@ -67,8 +100,16 @@ func (m *metrics) handler(a *App) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !alone || !local(r) {
 			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			p, err := a.auth.Key(r.Context(), strings.TrimSpace(token), r.RemoteAddr)
-			if !strings.EqualFold(scheme, "Bearer") || err != nil || !p.May(auth.ReadConfig) {
+			ok, err := false, error(nil)
+			if strings.EqualFold(scheme, "Bearer") {
+				ok, err = m.may(r.Context(), a, strings.TrimSpace(token), r.RemoteAddr)
+			}
+			if !ok && err != nil {
+				w.Header().Set("Retry-After", "5")
+				http.Error(w, "The database does not answer, so it is not known whether this API key may read the figures.", http.StatusServiceUnavailable)
+				return
+			}
+			if !ok {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="Tocsin"`)
 				http.Error(w, "/metrics asks for an API key with the scope config:read, unless it is called from this machine, through no proxy, and TOCSIN_BASE_URL is http on localhost.", http.StatusUnauthorized)
 				return
@@ -135,8 +176,10 @@ func (f *figures) Collect(out chan<- prometheus.Metric) {
 	w := f.a.worker.Stats()
 	count("tocsin_deliveries_swept_total", "Deliveries whose time ran out before they were tried.", float64(w.Swept))
 	for _, ch := range w.Channels {
-		for state, n := range ch.Ended {
-			count("tocsin_delivery_attempts_total", "Attempts, by what became of the delivery.", float64(n), "channel", ch.Name, "state", string(state))
+		// Each is there from the start: Prometheus sees no increase of what begins with 1,
+		// and would alert of the second message that is lost, and not of the first.
+		for _, state := range []delivery.State{delivery.Sent, delivery.Handed, delivery.Waiting, delivery.Expired, delivery.Cancelled, delivery.Dead} {
+			count("tocsin_delivery_attempts_total", "Attempts, by what became of the delivery.", float64(ch.Ended[state]), "channel", ch.Name, "state", string(state))
 		}
 	}
 	h := f.a.hub.Stats()

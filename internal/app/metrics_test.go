@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,9 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"tocsin/internal/auth"
+	"tocsin/test/database"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/metrics.md anew")
@@ -171,6 +175,9 @@ func TestMetricsAreInGoodForm(t *testing.T) {
 	for _, p := range found {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
+	if want := `tocsin_delivery_attempts_total{channel="webhook",state="dead"} 0`; !strings.Contains(got.body, want+"\n") {
+		t.Errorf("there is no %s: the first one would be no increase", want)
+	}
 	known := metricsOfTheCode(t)
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (tocsin_\w+)`).FindAllStringSubmatch(got.body, -1) {
 		if known[m[1]] == nil {
@@ -204,4 +211,33 @@ func TestDashboardAndRulesNameMetricsThatThereAre(t *testing.T) {
 			t.Errorf("%s names nothing", path)
 		}
 	}
+}
+
+// While the database is away figures are wanted most: whoever might read them then may.
+func TestFiguresWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	dir := database.Folder(t)
+	h := startHub(t, "TOCSIN_DATA="+dir)
+	good, late := h.key(auth.ReadConfig), h.key(auth.ReadConfig, auth.ReadAlerts)
+	other := h.key(auth.ReadAlerts)
+	is := func(key string, want int) {
+		t.Helper()
+		if got := h.call("GET", "/metrics", key, "", "X-Forwarded-For", "192.0.2.1"); got.status != want {
+			t.Errorf("%d, want %d: %.200s", got.status, want, got.body)
+		}
+	}
+	is(good, http.StatusOK)
+	is(other, http.StatusUnauthorized)
+	path := filepath.Join(dir, "tocsin.db")
+	alter(t, path, "ALTER TABLE api_key RENAME TO away")
+	is(good, http.StatusOK)
+	is(late, http.StatusServiceUnavailable) // it was never asked about
+	is(other, http.StatusServiceUnavailable)
+	is("nonsense", http.StatusUnauthorized)
+	alter(t, path, "ALTER TABLE away RENAME TO api_key")
+	alter(t, path, "UPDATE api_key SET revoked = 1")
+	is(good, http.StatusUnauthorized)
+	alter(t, path, "ALTER TABLE api_key RENAME TO away")
+	is(good, http.StatusServiceUnavailable) // it is no longer taken as good
+	alter(t, path, "ALTER TABLE away RENAME TO api_key")
 }

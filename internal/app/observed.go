@@ -9,6 +9,10 @@ import (
 // more than ten.
 const mostSourceLabels = 200
 
+// mostCertificateLabels is the same for certificates: each name of a status page may
+// have one.
+const mostCertificateLabels = 100
+
 // observed collects how sources, the ping and traces fare.
 func (f *figures) observed(ctx context.Context, count, gauge func(name, help string, v float64, kv ...string)) {
 	gauge("tocsin_build_info", "1; its labels are the version of the program and of Go.", 1, "version", Version, "goversion", runtime.Version())
@@ -31,6 +35,13 @@ func (f *figures) observed(ctx context.Context, count, gauge func(name, help str
 	count("tocsin_pings_total", "Pings of the address that is told that all is well, by whether they were taken.", float64(p.NotTaken), "result", "failed")
 	if !p.LastOK.IsZero() {
 		gauge("tocsin_ping_last_success_timestamp_seconds", "When this node's last ping was taken.", float64(p.LastOK.UnixMilli())/1000)
+	}
+	n := 0
+	for _, c := range f.a.gate.facts().Certificates {
+		if !c.Until.IsZero() && n < mostCertificateLabels {
+			n++
+			gauge("tocsin_certificate_expiry_timestamp_seconds", "When a certificate that https is spoken with ends.", float64(c.Until.Unix()), "name", c.Name)
+		}
 	}
 	t := f.a.tracer.Stats()
 	for result, n := range map[string]int64{"sent": t.Sent, "dropped": t.Dropped, "failed": t.Failed} {

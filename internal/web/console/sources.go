@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"tocsin/internal/alert"
@@ -345,6 +346,7 @@ func (c *console) askDeleteSource(w http.ResponseWriter, v *visit) error {
 	view := confirmView{Heading: "Delete the source " + s.Name + "?", Action: "/console/sources/" + s.ID + "/delete",
 		Back: "/console/sources/" + s.ID, Button: "Delete source",
 		Effects: []string{"Its token is void at once: the engine's calls are refused, and wait in its spool.", "Rules that name it fit nothing of it any more."}}
+	open = slices.DeleteFunc(open, func(a alert.Alert) bool { return a.Object.Heartbeat() }) // ends with it
 	if n := len(open); n > 0 {
 		words := count(n, "open alert", "open alerts")
 		if next != "" {
