@@ -66,3 +66,33 @@ func TestAClockThatLeapsDeletesNoHistory(t *testing.T) {
 	h.ahead = 0
 	look(true, "set back again")
 }
+
+// A node whose own clock is years ahead deletes nothing for it where the database has
+// a clock, and moves nothing.
+func TestANodeGoesByTheDatabasesClock(t *testing.T) {
+	url := database.Postgres(t)
+	db, err := store.Open(t.Context(), store.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &hand{begin: time.Now()}
+	a := &App{db: db, log: slog.New(slog.DiscardHandler)}
+	a.cfg.DatabaseURL = url
+	a.clock.read = h.read
+	first := a.lookAtClock(t.Context(), look{})
+	h.ahead = 10 * 365 * 24 * time.Hour
+	if may, err := a.mayDelete(t.Context()); err != nil || !may {
+		t.Errorf("the database's clock is right: %v, %v", may, err)
+	}
+	wall, _, _, err := a.time(t.Context())
+	if err != nil || time.Until(wall).Abs() > time.Hour {
+		t.Errorf("what is old is told by %v, %v", wall, err)
+	}
+	if next := a.lookAtClock(t.Context(), first); next.wall.Sub(first.wall) > time.Hour {
+		t.Errorf("the clock is %v", next.wall)
+	}
+	if a.clock.careful.Load() != 0 {
+		t.Error("it counts as a leap")
+	}
+}

@@ -148,7 +148,10 @@ func (a *App) upkeep(ctx context.Context) error {
 }
 
 func (a *App) tidy(ctx context.Context) error {
-	now := time.Now()
+	now, _, _, err := a.time(ctx) // a node whose own clock is wrong deletes nothing for it
+	if err != nil {
+		return err
+	}
 	if err := a.auth.Sweep(ctx); err != nil {
 		return fmt.Errorf("sweep sessions: %w", err)
 	}

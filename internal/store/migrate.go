@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -40,10 +41,7 @@ func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
 	case have == db.knows:
 		return nil
 	case have < db.knows:
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("bring the database's schema up to date: %w", err)
-		}
-		return nil
+		return db.up(ctx, p)
 	}
 	var asks int64
 	err = pool.QueryRowContext(ctx, schemaAsksSQL).Scan(&asks)
@@ -56,6 +54,53 @@ func (db *DB) migrate(ctx context.Context, pool *sql.DB) error {
 	}
 	db.log.Info("a newer version has added to the database, which this one may go on to use", "schema", have, "knows", db.knows)
 	return nil
+}
+
+// What else has a table open may be a backup, for minutes. A change of that table
+// waits for it, and behind the change all others who only want to read: they are let
+// through after a moment each time.
+const (
+	lockWithin = "1s"
+	lockAgain  = 3 * time.Second
+)
+
+// up brings the schema up to date.
+func (db *DB) up(ctx context.Context, p *goose.Provider) error {
+	for {
+		_, err := p.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		if pgCode(err) != "55P03" { // lock_not_available
+			return fmt.Errorf("bring the database's schema up to date: %w", err)
+		}
+		db.log.Warn("a table that is to be changed is in use, by a backup for instance: it is tried again", "error", err)
+		pause := time.NewTimer(lockAgain)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("bring the database's schema up to date: a table is in use for long, by a backup for instance: start again when that has ended: %w", err)
+		case <-pause.C:
+		}
+	}
+}
+
+// patient waits for tables only briefly while it has the lock of those who migrate.
+type patient struct{ lock.SessionLocker }
+
+// SessionLock takes the lock.
+func (p patient) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	if err := p.SessionLocker.SessionLock(ctx, conn); err != nil {
+		return err //nolint:wrapcheck // the caller says what it was
+	}
+	_, err := conn.ExecContext(ctx, "SELECT set_config('lock_timeout', $1, FALSE)", lockWithin)
+	return err //nolint:wrapcheck // the same
+}
+
+// SessionUnlock gives it up.
+func (p patient) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "RESET lock_timeout")
+	return errors.Join(err, p.SessionLocker.SessionUnlock(ctx, conn))
 }
 
 // schemaAsksSQL is the version of the schema that a program must know at least.
@@ -90,7 +135,7 @@ func migrator(db *sql.DB, d dialect) (*goose.Provider, error) {
 		if err != nil {
 			return nil, fmt.Errorf("prepare the migration lock: %w", err)
 		}
-		opts = append(opts, goose.WithSessionLocker(locker))
+		opts = append(opts, goose.WithSessionLocker(patient{locker}))
 	}
 	p, err := goose.NewProvider(dialect, db, adapted{sub, d}, opts...)
 	if err != nil {
