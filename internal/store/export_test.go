@@ -51,3 +51,9 @@ func SealedColumns() (list []string) {
 	}
 	return list
 }
+
+// Read has the snapshot read a table.
+func (s *Snapshot) Read(ctx context.Context, table string) error {
+	var n int
+	return s.tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
+}
