@@ -26,7 +26,7 @@ func (s Setup) EventsURL() string {
 // token, for an engine that runs it as the given user of the system.
 func NotifyEnvironment(s Setup, user string) Snippet {
 	return Snippet{Title: "Give the command its hub and token", Where: "the engine's machine, as root",
-		Why: "With the engine's user in place of " + user + " if it has another name.",
+		Why: "With the engine's user in place of " + user + " if it has another name; and below with /usr/bin/tocsin in place of /usr/local/bin/tocsin where it comes from the Debian package.",
 		Text: fmt.Sprintf(`install -d -m 0755 /etc/tocsin
 install -d -m 0700 -o %[1]s -g %[1]s /var/spool/tocsin
 install -m 0600 -o %[1]s -g %[1]s /dev/null /etc/tocsin/token
