@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -123,8 +125,79 @@ func (c *cli) secrets() *cobra.Command {
 	}
 	rekey.Flags().StringVar(&to, "new-key-file", "", "the file that has the new key (default: one is made)")
 	c.jsonFlag(fresh, status, rotate, rekey)
-	root.AddCommand(fresh, status, rotate, rekey)
+	root.AddCommand(fresh, status, rotate, rekey, c.giveUp())
 	return root
+}
+
+type lostJSON struct {
+	What  string   `json:"what"`
+	Count int      `json:"count"`
+	Names []string `json:"names"`
+	Mend  string   `json:"mend"`
+}
+
+// giveUp is for a key that is lost for good.
+func (c *cli) giveUp() *cobra.Command {
+	var sure bool
+	cmd := &cobra.Command{
+		Use: "give-up", Short: "When the key from outside is lost for good: say which secrets are lost, and remove them", Args: noArgs,
+		Long:    "When the key from outside is lost for good, and no hub starts: say which secrets are lost with it,\nand what is to be done about each. With --yes they are removed, so that hubs start again, with a new\nkey. All else stays: alerts, contacts, rules, pages, users. Stop every hub before. Nothing is done\nwhile the key is there.",
+		Example: "  tocsin secret give-up\n  tocsin secret give-up --yes",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			db, err := store.Open(cmd.Context(), store.Options{URL: cfg.DatabaseURL, DataDir: cfg.DataDir, Node: "command", Secrets: cfg.Secrets, KeyLost: true, Exclusive: sure})
+			if errors.Is(err, store.ErrNotLost) {
+				return fmt.Errorf("%w. Nothing was changed", store.ErrNotLost)
+			}
+			if err != nil {
+				return fmt.Errorf("open the database: %w", err)
+			}
+			return errors.Join(c.lost(cmd.Context(), db, sure), db.Close())
+		},
+	}
+	cmd.Flags().BoolVar(&sure, "yes", false, "remove them")
+	c.jsonFlag(cmd)
+	return cmd
+}
+
+func (c *cli) lost(ctx context.Context, db *store.DB, sure bool) error {
+	say := db.LostSecrets
+	if sure {
+		say = db.GiveUpSecrets
+	}
+	all, err := say(ctx)
+	if err != nil {
+		return err
+	}
+	out := make([]lostJSON, 0, len(all))
+	var text strings.Builder
+	switch {
+	case len(all) == 0:
+		text.WriteString("No secret is lost.\n")
+	case sure:
+		text.WriteString("These secrets were removed. What to do about each:\n")
+	default:
+		text.WriteString("Without the key these secrets cannot be read. With --yes they are removed:\n")
+	}
+	for _, l := range all {
+		names := l.Names
+		if names == nil {
+			names = []string{}
+		}
+		out = append(out, lostJSON{l.What, l.Count, names, l.Mend})
+		fmt.Fprintf(&text, "\n%s (%d)", l.What, l.Count)
+		if len(names) > 0 {
+			fmt.Fprintf(&text, ": %s", strings.Join(names, ", "))
+		}
+		fmt.Fprintf(&text, "\n  %s\n", l.Mend)
+	}
+	if sure {
+		text.WriteString("\nHubs start again now. SQLite makes a key by itself, in secret.key; with TOCSIN_SECRET_KEY or its file give a new one, as tocsin secret new prints it.")
+	}
+	return c.answer(out, text.String())
 }
 
 func noVault(err error) error {

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -241,4 +242,64 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Redirects and streams have them too; and no redirect leads away from here.
+func TestRedirectsAndStreamsAreGuarded(t *testing.T) {
+	t.Parallel()
+	h := startHub(t)
+	h.user("root", auth.Admin)
+	root := h.cookie("root")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	ask := func(method, path, body string) *http.Response {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, method, h.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if body == "" {
+			req.AddCookie(root)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cancel(); _ = resp.Body.Close() })
+		return resp
+	}
+	guarded := func(what string, resp *http.Response, kept bool) {
+		t.Helper()
+		if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: %v", what, resp.Header)
+		}
+		if !kept && !strings.Contains(resp.Header.Get("Cache-Control"), "no-store") {
+			t.Errorf("%s may be kept: %q", what, resp.Header.Get("Cache-Control"))
+		}
+	}
+	for path, to := range map[string]string{
+		"/": "/console/", "/console": "/console/", "/console/": "/console/alerts", "/favicon.ico": "/static/", "/console/sign-in": "/console/alerts",
+		"/console/sign-in/second": "/console/sign-in?next=",
+	} {
+		resp := ask("GET", path, "")
+		if resp.StatusCode/100 != 3 || !strings.HasPrefix(resp.Header.Get("Location"), to) {
+			t.Errorf("%s: %d to %q", path, resp.StatusCode, resp.Header.Get("Location"))
+		}
+		guarded(path, resp, !strings.HasPrefix(path, "/console/"))
+	}
+	for _, next := range []string{"https://evil.example/", "//evil.example/console/", "/\\evil.example/console/", "/console/\r\nSet-Cookie: x=y", "javascript:alert(1)", "/console/../../evil",
+		"/console//evil.example", "\t//evil.example", "/console/sign-out", "https:/console/x", "/console/alerts#@evil.example"} {
+		resp := ask("POST", "/console/sign-in", url.Values{"name": {"root"}, "password": {password}, "next": {next}}.Encode())
+		to, err := resp.Location()
+		if err != nil || to.Scheme+"://"+to.Host != h.url || !strings.HasPrefix(to.Path, "/console/") || len(resp.Header.Values("Set-Cookie")) != 1 {
+			t.Errorf("%q leads to %q: %v %v", next, resp.Header.Get("Location"), err, resp.Header.Values("Set-Cookie"))
+		}
+		guarded("signing in", resp, false)
+	}
+	stream := ask("GET", "/api/v1/live", "")
+	if stream.StatusCode != http.StatusOK || stream.Header.Get("Content-Type") != "text/event-stream" || stream.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a stream: %d %v", stream.StatusCode, stream.Header)
+	}
+	guarded("a stream", stream, false)
 }

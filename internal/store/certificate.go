@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/internal/audit"
 	"tocsin/internal/cert"
 	"tocsin/internal/fault"
 )
@@ -78,7 +79,7 @@ func (db *DB) RenewCertificate(ctx context.Context, name string, now time.Time) 
 		if n == 0 {
 			return notFound("certificate", name)
 		}
-		return nil
+		return w.record(ctx, audit.Entry{Action: "certificate.asked", Subject: audit.Subject{Kind: "certificate", ID: name, Name: name}, Note: "A new one is ordered at once."})
 	})
 }
 

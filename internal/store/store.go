@@ -37,6 +37,9 @@ type Options struct {
 	// beside SQLite, the file secret.key in the data folder, which who serves makes; and
 	// beside PostgreSQL none.
 	Secrets vault.Source
+	// KeyLost opens a database whose key of secrets is lost, for LostSecrets and
+	// GiveUpSecrets alone; ErrNotLost where it is not.
+	KeyLost bool
 	Log     *slog.Logger // nil: none
 }
 
@@ -78,7 +81,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{}), vault: safe{source: o.Secrets}}
+	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{}), vault: safe{source: o.Secrets, lost: o.KeyLost}}
 	db.wakes.init()
 	db.paces.kept = map[string]keptPace{}
 	kind, _, _ := strings.Cut(o.URL, ":")

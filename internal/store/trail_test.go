@@ -166,12 +166,12 @@ func quiet() map[string]string {
 	return map[string]string{
 		"Commit": "writes dispatch.Changes.Trail", "ChangePage": "the desk writes its own trail", "Record": "the trail", "PruneTrail": "the trail's time is over",
 		"Prune": own, "PruneLive": own, "PruneStatus": own, "PruneVisitors": own, "AppendLive": own,
-		"TouchAPIKey": own, "MoveSession": session, "SaveSession": session, "DeleteSession": session, "DeleteSessionsOf": session, "SweepSessions": session,
+		"TouchAPIKey": own, "NoteSignIn": session, "MoveSession": session, "SaveSession": session, "DeleteSession": session, "DeleteSessionsOf": session, "SweepSessions": session,
 		"NoteSourceError": own, "NoteSpool": own, "NoteRoom": own, "NoteHook": own, "NotePush": own, "NoteBounce": own,
 		"SaveAckLink": once, "UseAckLink": once, "ReleaseAckLink": once, "SaveLink": once, "TakeLink": once, "UseToken": once, "FinishToken": once, "ReleaseToken": once,
 		"UseButton": once, "ReleaseButton": once, "SaveStep": once, "TakeStep": once, "Secret": "a secret that nodes share is made when it is first needed",
 		"UseIdentity": once, "UsePasskey": once, "UseRecoveryCode": once, "SweepSteps": own, "ReserveButton": once,
-		"ACMEAccount": own, "SaveChallenge": own, "DropChallenge": own, "SaveCertificate": own, "TakeCertificate": own, "RenewCertificate": own, "NoteCertificate": own,
+		"ACMEAccount": own, "SaveChallenge": own, "DropChallenge": own, "SaveCertificate": own, "TakeCertificate": own, "NoteCertificate": own,
 		"AdvancePart": own, "AdvancePiece": own, "ReleasePart": own, "ReleasePiece": own, "ExpireDeliveries": own, "Receive": own, "ShownDelivery": own, "TryRoom": own,
 		"PruneObjects": own, "PruneTraces": own, "SourceAlive": own, "SeenClock": own, "ClockSetBack": own, "Alone": own, "Listening": own, "Turn": own,
 		"SavePosts": own, "SaveClick": own, "SaveEdit": own,
@@ -280,7 +280,7 @@ func TestSigningInChangesNoUser(t *testing.T) {
 		u := auth.User{ID: "u1", Name: "mira", Role: auth.Admin, PasswordHash: "hash-one"}
 		ok(t, db.SaveUser(ctx, u))
 		u.LastSignIn = day()
-		ok(t, db.SaveUser(ctx, u))
+		ok(t, db.NoteSignIn(ctx, u.ID, u.LastSignIn))
 		u.PasswordHash = "hash-two"
 		ok(t, db.SaveUser(ctx, u))
 		s := config.Defaults()

@@ -60,6 +60,7 @@ func secretColumns() []secretColumn {
 // safe is what a DB seals with.
 type safe struct {
 	source  vault.Source
+	lost    bool                       // the key is, see withoutKey
 	ring    atomic.Pointer[vault.Ring] // nil: nothing is sealed
 	loads   sync.Mutex
 	sealing sync.Mutex // one goes over all values at a time
@@ -128,6 +129,9 @@ func readInnerKeys(ctx context.Context, q querier) ([]innerKey, error) {
 // on where those that are needed are not there: what is sealed would be lost to whoever
 // saves over it.
 func (db *DB) openVault(ctx context.Context) error {
+	if db.vault.lost {
+		return db.withoutKey(ctx)
+	}
 	rows, err := readInnerKeys(ctx, db.reads)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -237,10 +238,10 @@ func (c *console) fail(w http.ResponseWriter, v *visit, status int, problem, men
 	c.write(w, v.Request, status, "fail", "shell", view)
 }
 
-// local answers next if it leads into the console, else the alerts.
+// local answers next if it leads into the console or the documentation, else the alerts.
 func local(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") ||
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || !strings.HasPrefix(path.Clean(u.Path), "/console/") ||
 		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n") || strings.HasPrefix(u.Path, "/console/sign-") {
 		return "/console/alerts"
 	}

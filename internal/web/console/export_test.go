@@ -11,3 +11,12 @@ func Routes() map[string]auth.Scope {
 	}
 	return out
 }
+
+// TrailDoes, TrailSubjects and SubjectWord are how the trail calls things.
+func TrailDoes(action string) string { return trailDoes(action) }
+
+// TrailSubjects are what it can be narrowed to.
+func TrailSubjects() []string { return trailSubjects() }
+
+// SubjectWord is one of them for people.
+func SubjectWord(kind string) string { return subjectWord(kind) }

@@ -230,8 +230,8 @@ func actorWord(k audit.Kind) string {
 
 // trailSubjects are the kinds of things that the page can be narrowed to.
 func trailSubjects() []string {
-	return []string{"session", "user", "key", "passkey", "alert", "contact", "group", "rule", "schedule", "policy", "window", "period", "calendar", "source", "webhook",
-		"room", "mattermost_link", "device", "settings", "push_key", "secret_key", "publication", "page", "component", "incident", "maintenance", "series", "template"}
+	return []string{"session", "user", "key", "passkey", "recovery_codes", "identity", "factors", "alert", "contact", "group", "rule", "schedule", "policy", "window", "period", "calendar", "source", "webhook",
+		"room", "mattermost_link", "device", "settings", "push_key", "secret_key", "certificate", "publication", "page", "component", "incident", "maintenance", "series", "template"}
 }
 
 func subjectWord(kind string) string {
@@ -239,7 +239,8 @@ func subjectWord(kind string) string {
 		"schedule": "Schedules", "policy": "Escalation policies", "window": "Maintenance windows", "period": "Time periods", "calendar": "Calendars", "source": "Sources",
 		"webhook": "Webhooks", "room": "Rooms of Mattermost", "mattermost_link": "Links with Mattermost", "device": "Devices", "settings": "Settings", "push_key": "Push keys",
 		"secret_key": "Key of secrets", "page": "Public pages", "component": "Components", "incident": "Incidents", "maintenance": "Maintenance", "series": "Series of maintenance",
-		"template": "Templates"}
+		"template": "Templates", "recovery_codes": "Recovery codes", "identity": "Accounts at the sign-in provider", "factors": "Resets of passkeys", "certificate": "Certificates",
+		"publication": "Messages to visitors"}
 	if w, ok := words[kind]; ok {
 		return w
 	}
@@ -247,7 +248,7 @@ func subjectWord(kind string) string {
 }
 
 func trailIcon(kind string) string {
-	icons := map[string]string{"session": "users", "user": "users", "key": "keys", "passkey": "keys", "alert": "alerts", "contact": "contacts", "group": "groups", "rule": "rules",
+	icons := map[string]string{"session": "users", "user": "users", "key": "keys", "passkey": "keys", "recovery_codes": "keys", "identity": "users", "factors": "keys", "certificate": "keys", "alert": "alerts", "contact": "contacts", "group": "groups", "rule": "rules",
 		"schedule": "schedules", "policy": "policies", "window": "windows", "period": "periods", "calendar": "calendar", "source": "sources", "webhook": "webhooks",
 		"room": "chat", "mattermost_link": "chat", "device": "deliveries", "settings": "settings", "push_key": "keys", "secret_key": "keys"}
 	if icon, ok := icons[kind]; ok {
@@ -264,7 +265,10 @@ func trailDoes(action string) string {
 		"alert.commented": "commented on", "alert.downtime_scheduled": "scheduled a downtime of", "alert.downtime_cancelled": "ended a downtime of",
 		"device.created": "switched notifications on for the device", "device.deleted": "removed the device",
 		"calendar.created": "made a calendar's address for", "calendar.changed": "made another calendar's address for", "calendar.deleted": "ended the calendar's address of",
-		"secret_key.changed": "changed the",
+		"secret_key.changed": "changed the", "secret_key.created": "made the", "secret_key.deleted": "removed the", "secret_key.given_up": "gave up what was sealed with the",
+		"passkey.created": "added a passkey of", "passkey.changed": "renamed a passkey of", "passkey.deleted": "removed a passkey of", "factors.reset": "removed all passkeys of",
+		"recovery_codes.created": "made recovery codes of", "identity.created": "linked an account to", "identity.deleted": "unlinked an account of",
+		"certificate.asked": "asked for another certificate of", "publication.created": "told visitors of",
 	}
 	if s, ok := says[action]; ok {
 		return s
