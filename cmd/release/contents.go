@@ -65,7 +65,7 @@ func (r *release) contents(program string) ([]file, error) {
 		{"deploy/debian/tocsin.env", "etc/tocsin/tocsin.env", 0o640, false},
 		{"deploy/debian/copyright", "usr/share/doc/tocsin/copyright", 0o644, false},
 		{filepath.Join(r.work, "licences"), "usr/share/doc/tocsin/licences", 0o644, true},
-		{"CHANGELOG.md", "usr/share/doc/tocsin/changelog", 0o644, true},
+		{"CHANGELOG.md", "usr/share/doc/tocsin/CHANGELOG.md", 0o644, true},
 		{"README.md", "usr/share/doc/tocsin/README.md", 0o644, false},
 		{filepath.Join(r.work, "completion", "tocsin.bash"), "usr/share/bash-completion/completions/tocsin", 0o644, false},
 		{filepath.Join(r.work, "completion", "_tocsin"), "usr/share/zsh/vendor-completions/_tocsin", 0o644, false},

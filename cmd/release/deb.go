@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,8 +33,33 @@ func debVersion(version string, date time.Time) string {
 // scripts are run by dpkg.
 var scripts = []string{"postinst", "postrm", "prerm"}
 
+// changelog is what Debian's tools read: of this version, and where the rest is.
+func (r *release) changelog() string {
+	return fmt.Sprintf("tocsin (%s) unstable; urgency=medium\n\n  * CHANGELOG.md.gz beside this file says what has changed.\n\n -- %s  %s\n",
+		debVersion(r.version, r.date), r.maintainer, r.date.Format(time.RFC1123Z))
+}
+
+// onlyDeb are the files of a package that an archive does not have.
+func (r *release) onlyDeb(contents []file) ([]file, error) {
+	log, err := zip([]byte(r.changelog()))
+	if err != nil {
+		return nil, err
+	}
+	known, err := os.ReadFile("deploy/debian/lintian-overrides")
+	if err != nil {
+		return nil, fmt.Errorf("read what is meant so: %w", err)
+	}
+	out := append(slices.Clone(contents), file{"usr/share/doc/tocsin/changelog.gz", 0o644, log}, file{"usr/share/lintian/overrides/tocsin", 0o644, known})
+	slices.SortFunc(out, func(a, b file) int { return strings.Compare(a.path, b.path) })
+	return out, nil
+}
+
 // deb makes a Debian package: an ar archive of three files (deb(5)).
 func (r *release) deb(arch string, contents []file) ([]byte, error) {
+	contents, err := r.onlyDeb(contents)
+	if err != nil {
+		return nil, err
+	}
 	var sums, conf strings.Builder
 	size := 0
 	for _, f := range contents {
@@ -48,7 +74,7 @@ func (r *release) deb(arch string, contents []file) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the control file: %w", err)
 	}
-	control := strings.NewReplacer("@VERSION@", debVersion(r.version, r.date), "@ARCH@", arch, "@SIZE@", fmt.Sprint(size)).Replace(string(text))
+	control := strings.NewReplacer("@VERSION@", debVersion(r.version, r.date), "@ARCH@", arch, "@MAINTAINER@", r.maintainer, "@SIZE@", fmt.Sprint(size)).Replace(string(text))
 	parts := []file{{"conffiles", 0o644, []byte(conf.String())}, {"control", 0o644, []byte(control)}, {"md5sums", 0o644, []byte(sums.String())}}
 	for _, name := range scripts {
 		body, err := os.ReadFile(path.Join("deploy/debian", name))

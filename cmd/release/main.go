@@ -39,6 +39,7 @@ func main() {
 	flag.StringVar(&r.out, "out", "dist", "folder to write to; what an earlier run has put there goes")
 	flag.StringVar(&r.version, "version", "", "version; of git when empty")
 	flag.StringVar(&r.commit, "commit", "", "commit; of git when empty")
+	flag.StringVar(&r.maintainer, "maintainer", "Tocsin <tocsin@localhost.localdomain>", "who looks after the package, for Debian's tools")
 	licences := flag.String("licences", "", "write only the licences of what is linked, to this file")
 	flag.Parse()
 	r.arches = strings.Split(*arches, ",")
@@ -62,6 +63,7 @@ func main() {
 type release struct {
 	out             string
 	version, commit string
+	maintainer      string
 	date            time.Time
 	arches          []string
 	work            string // files for the packages

@@ -203,6 +203,29 @@ func TestTheBillOfMaterials(t *testing.T) {
 	}
 }
 
+// Who hands on the program hands on the licences of what is in it.
+func TestLicences(t *testing.T) {
+	t.Parallel()
+	text := must(t, command(t.Context(), ".", "gzip", "-dc", filepath.Join(built.root, "usr/share/doc/tocsin/licences.gz")))
+	if !strings.Contains(text, "The standard library of Go: LICENSE") {
+		t.Error("Go's own is missing")
+	}
+	for line := range strings.Lines(must(t, command(t.Context(), ".", "go", "version", "-m", program()))) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] != "dep" {
+			continue
+		}
+		_, after, found := strings.Cut(text, "\n"+f[1]+" "+f[2]+": ")
+		licence, _, _ := strings.Cut(after, "\n"+strings.Repeat("=", 80)+"\n"+f[1]) // its next file, if any
+		if !found || len(licence) < 500 || !strings.Contains(strings.ToLower(licence[:min(len(licence), 20000)]), "copyright") {
+			t.Errorf("%s has none", f[1])
+		}
+	}
+	if log := must(t, command(t.Context(), ".", "gzip", "-dc", filepath.Join(built.root, "usr/share/doc/tocsin/changelog.gz"))); !strings.HasPrefix(log, "tocsin (1.2.3) unstable;") || !strings.HasSuffix(log, "Thu, 01 Jan 2026 00:00:00 +0000\n") {
+		t.Errorf("Debian's changelog is %q", log)
+	}
+}
+
 func TestManualAndCompletions(t *testing.T) {
 	t.Parallel()
 	page := func(name string) string {
