@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -44,6 +45,40 @@ func TestFilesToPaste(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(raw), text); diff != "" {
 		t.Errorf("docs/engine-files.md (-there +printed; -update writes it anew):\n%s", diff)
+	}
+}
+
+// TestUptimeKumaAsASource reads what Uptime Kuma posts by the mapping that
+// docs/moving-status-page.md gives.
+func TestUptimeKumaAsASource(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/moving-status-page.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```json\n(\\{\n  \"host\".+?)```").FindStringSubmatch(string(raw))
+	if found == nil {
+		t.Fatal("docs/moving-status-page.md has no mapping")
+	}
+	var m source.Mapping
+	if err := json.Unmarshal([]byte(found[1]), &m); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for status, want := range map[string]string{"0": "PROBLEM down", "1": "RECOVERY up"} {
+		events, err := m.Decode([]byte(`{"heartbeat":{"monitorID":1,"status":`+status+`,"time":"2026-11-22 20:00:00.123","msg":"connect ECONNREFUSED","important":true},
+			"monitor":{"id":1,"name":"Shop","type":"http"},"msg":"[Shop] [Down] connect ECONNREFUSED"}`), now, source.MaxEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := events[0]
+		if got := string(e.Type) + " " + string(e.State); got != want || e.Object.Host != "Shop" || e.Output != "connect ECONNREFUSED" {
+			t.Errorf("status %s is %s of %s, %q; want %s of Shop", status, got, e.Object.Host, e.Output, want)
+		}
+	}
+	if _, err := m.Decode([]byte(`{"heartbeat":null,"monitor":null,"msg":"My Notification Testing"}`), now, source.MaxEvents); err == nil || !strings.Contains(err.Error(), "host") {
+		t.Errorf("its test is answered with %v, not with the field that is missing", err)
 	}
 }
 
