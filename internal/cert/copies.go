@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -75,6 +77,27 @@ func (k *Keeper) copies() []Kept {
 		}
 	}
 	return out
+}
+
+// tidy removes copies of names that there are no more: a private key does not lie
+// about for longer than it is of use.
+func (k *Keeper) tidy() {
+	if k.o.Dir == "" {
+		return
+	}
+	files, err := filepath.Glob(filepath.Join(k.o.Dir, "*.pem"))
+	if err != nil || len(files) == 0 {
+		return
+	}
+	names := k.names()
+	for _, path := range files {
+		if slices.Contains(names, strings.TrimSuffix(filepath.Base(path), ".pem")) {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			k.o.Log.Warn("a certificate on disk that is not needed any more cannot be removed", "path", path, "error", err)
+		}
+	}
 }
 
 // bounded lets no answer of a CA's be longer than any could have to be.

@@ -259,6 +259,7 @@ func (k *Keeper) read(ctx context.Context, store Store) ([]Kept, bool) {
 		return nil, false
 	}
 	k.hold(kept)
+	k.tidy()
 	return kept, true
 }
 

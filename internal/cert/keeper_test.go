@@ -271,3 +271,35 @@ func TestAStartWithoutTheDatabaseHasCertificates(t *testing.T) {
 		t.Errorf("%+v", again.States())
 	}
 }
+
+// The private key of a name that a page gave up does not stay on disk; one that comes
+// back is there again.
+func TestCopiesGoWithTheirNames(t *testing.T) {
+	t.Parallel()
+	dir, names := t.TempDir(), []string{own, page}
+	r := newRig(t, func(o *cert.Options) { o.Dir, o.Names = dir, func() []string { return names } })
+	r.Round(t.Context())
+	there := func() (list []string) {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			list = append(list, f.Name())
+		}
+		return list
+	}
+	if got := there(); len(got) != 2 {
+		t.Fatal(got)
+	}
+	names = names[:1]
+	r.Round(t.Context())
+	if got := there(); len(got) != 1 || got[0] != own+".pem" || serial(r.Keeper, page) != "" {
+		t.Errorf("%v are left", got)
+	}
+	names = names[:2]
+	r.Round(t.Context())
+	if got := there(); len(got) != 2 || serial(r.Keeper, page) != "102" || r.ca.count("order") != 2 {
+		t.Errorf("%v are there, of %d orders", got, r.ca.count("order"))
+	}
+}
