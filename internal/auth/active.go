@@ -81,7 +81,7 @@ func publicID(token string) string { return Hash("session\x00" + token)[:24] }
 // EndSession ends one of a user's sessions, with its streams, on every node;
 // fault.ErrNotFound if there is none.
 func (s *Service) EndSession(ctx context.Context, userID, id string) error {
-	n, err := s.endThose(ctx, userID, func(x Session) bool { return publicID(x.Token) == id })
+	n, err := s.endThose(ctx, userID, "", func(x Session) bool { return publicID(x.Token) == id })
 	if err == nil && n == 0 {
 		return fmt.Errorf("session: %w", fault.ErrNotFound)
 	}
@@ -91,10 +91,11 @@ func (s *Service) EndSession(ctx context.Context, userID, id string) error {
 // EndOthers ends all sessions of a user but the one that asks, and says how many.
 func (s *Service) EndOthers(ctx context.Context, userID string) (int, error) {
 	me, _ := From(ctx)
-	return s.endThose(ctx, userID, func(x Session) bool { return x.Token != me.Session })
+	return s.endThose(ctx, userID, "", func(x Session) bool { return x.Token != me.Session })
 }
 
-func (s *Service) endThose(ctx context.Context, userID string, which func(Session) bool) (n int, err error) {
+// endThose ends some of a user's sessions, with their streams; why goes into the trail.
+func (s *Service) endThose(ctx context.Context, userID, why string, which func(Session) bool) (n int, err error) {
 	u, err := s.st.UserByID(ctx, userID)
 	if err != nil {
 		return 0, fmt.Errorf("user %s: %w", userID, err)
@@ -123,7 +124,7 @@ func (s *Service) endThose(ctx context.Context, userID string, which func(Sessio
 	if n > 1 {
 		text = strconv.Itoa(n) + " sessions were ended."
 	}
-	e := audit.Entry{Action: "session.ended", Subject: audit.Subject{Kind: "user", ID: u.ID, Name: u.Label()}, Note: text}
+	e := audit.Entry{Action: "session.ended", Subject: audit.Subject{Kind: "user", ID: u.ID, Name: u.Label()}, Note: why + text}
 	if err := s.st.Record(ctx, e); err != nil {
 		return n, fmt.Errorf("write into the audit trail: %w", err)
 	}

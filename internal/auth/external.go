@@ -134,6 +134,10 @@ func (s *Service) FinishProvider(ctx context.Context, query url.Values, remote s
 		return Came{}, err
 	}
 	s.byRemote.giveBack(from)
+	if c, ok := ctx.Value(carrierKey{}).(carrier); ok {
+		c.of = providedHash(who.Session)
+		ctx = context.WithValue(ctx, carrierKey{}, c)
+	}
 	u, err = s.enter(ctx, u, ByProvider, remote)
 	return Came{User: u, Next: x.Next}, err
 }
@@ -350,7 +354,7 @@ func (s *Service) Unlink(ctx context.Context, userID, issuer, subject string, by
 	if err := s.st.DeleteIdentity(ctx, userID, issuer, subject); err != nil {
 		return err
 	}
-	_, err = s.endThose(ctx, userID, func(x Session) bool {
+	_, err = s.endThose(ctx, userID, "", func(x Session) bool {
 		_, values, err := jsonCodec{}.Decode(x.Data)
 		me, _ := From(ctx)
 		return err == nil && values[keyWay] == string(ByProvider) && x.Token != me.Session

@@ -41,6 +41,7 @@ const (
 	keyAgent     = "agent"     // the browser, as it calls itself
 	keyAddress   = "address"   // where it was used from last
 	keyConfirmed = "confirmed" // Unix seconds at which its owner last proved to be there
+	keyProvided  = "provided"  // hash of the provider's own session, where it began by one
 )
 
 // newSessions is not made by scs.New, which starts a goroutine, for a store that
@@ -66,6 +67,7 @@ type carrier struct {
 	agent  string
 	remote string
 	step   string // what the browser has of a sign-in under way
+	of     string // hash of the provider's own session, by which somebody comes in
 }
 
 type carrierKey struct{}
@@ -242,6 +244,9 @@ func (s *Service) start(ctx context.Context, u User, by Way) error {
 	now := strconv.FormatInt(s.o.Now().Unix(), 10)
 	for key, text := range map[string]string{keyWay: string(by), keyBegun: now, keyConfirmed: now, keyAgent: c.agent, keyAddress: address(c.remote)} {
 		s.sessions.Put(ctx, key, text)
+	}
+	if c.of != "" {
+		s.sessions.Put(ctx, keyProvided, c.of)
 	}
 	s.dropStep(ctx)
 	return s.commit(ctx)

@@ -19,6 +19,7 @@ const (
 	stepChallenge = "challenge" // a passkey was asked for
 	stepProvider  = "provider"  // the browser is at the provider
 	stepLink      = "link"      // the provider said who somebody is, who is signed in here
+	stepLogout    = "logout"    // a logout token that was used
 )
 
 // ErrStep is a step that there is not: it took too long, was taken before, or belongs

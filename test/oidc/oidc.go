@@ -29,6 +29,7 @@ import (
 type Person struct {
 	Subject, Name, Display, Email string
 	Groups                        []string
+	Session                       string // its session at the provider; empty: none is named
 	// Beside says that groups and names are at the userinfo endpoint alone.
 	Beside bool
 }
@@ -269,6 +270,9 @@ func (p *Provider) idToken(g grant) string {
 	if !g.who.Beside {
 		p.about(c, g.who)
 	}
+	if g.who.Session != "" {
+		c["sid"] = g.who.Session
+	}
 	switch p.wrong {
 	case WrongNonce:
 		c["nonce"] = "of-another-sign-in"
@@ -358,4 +362,17 @@ func part(v any) string {
 		panic(err)
 	}
 	return b64(b)
+}
+
+// LogoutToken is what the provider sends when somebody signs out there; change makes
+// it another one.
+func (p *Provider) LogoutToken(change func(claims map[string]any)) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.n++
+	now := time.Now()
+	c := map[string]any{"iss": p.srv.URL, "aud": p.client, "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": fmt.Sprint("logout-", p.n),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+	change(c)
+	return p.sign(c)
 }

@@ -292,6 +292,7 @@ type Who struct {
 	Name            string // preferred_username, or else the e-mail address
 	Display         string
 	Groups          []string // empty also where the claim is not there
+	Session         string   // the provider's name for its own session; empty: not said
 }
 
 // Finish exchanges the code for tokens, and verifies the ID token: its signature with
@@ -354,6 +355,7 @@ func (p *Provider) Finish(ctx context.Context, ask Ask, query url.Values) (Who, 
 		Issuer: p.c.Issuer, Subject: id.Subject, Groups: groups(claims, p.c.Claim),
 		Name:    short(first(claims, "preferred_username", "email", "name")),
 		Display: short(first(claims, "name", "preferred_username")),
+		Session: first(claims, "sid"),
 	}, nil
 }
 

@@ -76,6 +76,7 @@ type Factors interface {
 	AskSecond(ctx context.Context, remote string) (options []byte, err error)
 	SignInPasskey(ctx context.Context, response []byte, remote string) (auth.User, error)
 	Pending(ctx context.Context) (auth.Pending, error)
+	ProviderLogout(ctx context.Context, token, remote string) (int, error)
 	SignInCode(ctx context.Context, code, remote string) (auth.User, error)
 	AskAdd(ctx context.Context, remote string) (options []byte, err error)
 	AddPasskey(ctx context.Context, name string, response []byte, remote string) (auth.Passkey, []string, error)

@@ -18,6 +18,8 @@ const (
 	secondPath = signInPath + "/second"
 	// ProviderBack is where the sign-in provider sends browsers back to.
 	ProviderBack = signInPath + "/provider/back"
+	// ProviderLogout is where it says by itself that somebody signed out there.
+	ProviderLogout = signInPath + "/provider/logout"
 )
 
 // mostPasskey is how much of a passkey's ceremony is read.
@@ -35,6 +37,7 @@ func (c *console) doors(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+signInPath+"/passkey/finish", c.finishPasskey)
 	mux.HandleFunc("GET "+signInPath+"/provider", c.toProvider)
 	mux.HandleFunc("GET "+ProviderBack, c.fromProvider)
+	mux.HandleFunc("POST "+ProviderLogout, c.providerLogout)
 }
 
 // begin answers what a browser is asked at the beginning of a ceremony.
@@ -235,4 +238,33 @@ func (c *console) refuseProvider(w http.ResponseWriter, r *http.Request, next st
 		return
 	}
 	c.showSignIn(w, r, status, view)
+}
+
+// providerLogout takes a logout token of the provider's (OpenID Connect Back-Channel
+// Logout 1.0, 2.8). No browser is behind it.
+func (c *console) providerLogout(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, mostPasskey)
+	err := r.ParseForm()
+	if err == nil {
+		_, err = c.Auth.ProviderLogout(r.Context(), r.PostForm.Get("logout_token"), r.RemoteAddr)
+	}
+	var limit *auth.LimitError
+	var p *auth.ProviderError
+	status := http.StatusOK
+	switch {
+	case errors.As(err, &limit):
+		status = http.StatusTooManyRequests
+	case errors.As(err, &p) && p.Away:
+		status = http.StatusBadGateway
+	case errors.As(err, &p):
+		status = http.StatusBadRequest
+	case err != nil:
+		c.Log.ErrorContext(r.Context(), "sign-out by the provider", "err", err)
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if status == http.StatusBadRequest {
+		_, _ = io.WriteString(w, `{"error":"invalid_request"}`)
+	}
 }
