@@ -241,9 +241,14 @@ func (c *console) fail(w http.ResponseWriter, v *visit, status int, problem, men
 // local answers next if it leads into the console or the documentation, else the alerts.
 func local(next string) string {
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || !strings.HasPrefix(path.Clean(u.Path), "/console/") ||
+	if err != nil || u.Scheme != "" || u.Host != "" || !inside(u.Path) || !inside(path.Clean(u.Path)+"/") ||
 		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n") || strings.HasPrefix(u.Path, "/console/sign-") {
 		return "/console/alerts"
 	}
 	return next
+}
+
+// inside says whether a path is one of the console or of the documentation.
+func inside(path string) bool {
+	return strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, docsPath)
 }

@@ -28,6 +28,7 @@ type shell struct {
 	Health  health.Report
 	Version string
 	May     may
+	Help    help
 	History string // of what the page shows, for who may see it
 	// Collapse is how many missed notifications a tab shows one by one.
 	Collapse int
@@ -101,6 +102,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 		Health: c.Health(v.Context()),
 		May:    may{Read: v.may(auth.ReadConfig), Ack: v.may(auth.AckAlerts), Downtime: v.may(auth.Downtime), Write: v.may(auth.WriteConfig), Publish: v.may(auth.Publish), Admin: v.may(auth.Administer)},
 	}
+	s.Help = helpFor(v.URL.Path)
 	if v.may(auth.Administer) {
 		s.History = history(v)
 	}
@@ -111,7 +113,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 		s.Collapse = set.CollapseAfter
 	}
 	add := func(group string, scope auth.Scope, title, path, icon string) {
-		if !v.may(scope) {
+		if scope != "" && !v.may(scope) {
 			return
 		}
 		item := navItem{Title: title, Path: path, Icon: icon, Current: path == section}
@@ -147,6 +149,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("API", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	add("API", auth.ReadConfig, "E-mail", emailPath, "mail")
 	add("API", auth.ReadConfig, "Webhooks", webhooksPath, "webhooks")
+	add("Help", "", "Documentation", docsPath, "help")
 	return s
 }
 
