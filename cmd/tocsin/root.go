@@ -71,7 +71,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.secrets(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.version(),
+	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.secrets(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.docs(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	c.extra(root)
 	return root
