@@ -96,7 +96,7 @@ func (p *public) served() int64 {
 // signedIn says whether somebody who sends a request is signed in. It changes
 // nothing of the session.
 func (a *App) signedIn(r *http.Request) bool {
-	if _, err := r.Cookie(auth.Cookie); err != nil {
+	if !a.auth.Carries(r) {
 		return false
 	}
 	var in bool

@@ -17,8 +17,21 @@ import (
 	"tocsin/internal/fault"
 )
 
-// Cookie is the name of the session cookie.
+// Cookie is the name of the session cookie where browsers come by plain HTTP, see
+// SessionCookie.
 const Cookie = "tocsin_session"
+
+// SessionCookie is the name of the session cookie. Of one that begins so browsers
+// promise that no other host of the domain set it: else a neighbour could have
+// somebody act in a session that is the neighbour's own, or shut them out.
+func (s *Service) SessionCookie() string { return sessionCookie(s.o.Secure) }
+
+func sessionCookie(secure bool) string {
+	if secure {
+		return "__Host-" + Cookie
+	}
+	return Cookie
+}
 
 // How long a session lives: without a request or an open stream, and at all.
 const (
@@ -42,6 +55,7 @@ const (
 	keyAddress   = "address"   // where it was used from last
 	keyConfirmed = "confirmed" // Unix seconds at which its owner last proved to be there
 	keyProvided  = "provided"  // hash of the provider's own session, where it began by one
+	keyHost      = "host"      // it began with a cookie that no neighbour can set
 )
 
 // newSessions is not made by scs.New, which starts a goroutine, for a store that
@@ -54,7 +68,7 @@ func newSessions(st Store, secure bool) *scs.SessionManager {
 		Codec:            jsonCodec{},
 		HashTokenInStore: true,
 		Cookie: scs.SessionCookie{
-			Name: Cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure, Persist: true,
+			Name: sessionCookie(secure), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure, Persist: true,
 		},
 	}
 }
@@ -90,13 +104,36 @@ func (s *Service) Sessions(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context, error) {
-	var token string
-	if c, err := r.Cookie(Cookie); err == nil && len(c.Value) < 200 {
-		token = c.Value
+// Carries says whether a request has a session's cookie, whatever that is worth.
+func (s *Service) Carries(r *http.Request) bool {
+	token, _ := s.tokenOf(r)
+	return token != ""
+}
+
+// tokenOf is the token that a request brings, and whether its cookie is one that
+// neighbours may set: versions before had no other.
+func (s *Service) tokenOf(r *http.Request) (token string, plain bool) {
+	if c, err := r.Cookie(s.SessionCookie()); err == nil && len(c.Value) < 200 {
+		return c.Value, false
 	}
-	ctx := context.WithValue(r.Context(), carrierKey{}, carrier{header: w, agent: agentOf(r), remote: r.RemoteAddr, step: s.stepOf(r)})
-	ctx, err := s.sessions.Load(ctx, token)
+	if !s.o.Secure {
+		return "", false
+	}
+	if c, err := r.Cookie(Cookie); err == nil && len(c.Value) < 200 {
+		return c.Value, true
+	}
+	return "", false
+}
+
+func (s *Service) load(w http.ResponseWriter, r *http.Request) (context.Context, error) {
+	token, plain := s.tokenOf(r)
+	begin := context.WithValue(r.Context(), carrierKey{}, carrier{header: w, agent: agentOf(r), remote: r.RemoteAddr, step: s.stepOf(r)})
+	ctx, err := s.sessions.Load(begin, token)
+	if err == nil && plain && s.sessions.GetString(ctx, keyHost) != "" {
+		// It was given another cookie than this one: somebody planted it here.
+		token = ""
+		ctx, err = s.sessions.Load(begin, token)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("load session: %w", err)
 	}
@@ -247,6 +284,9 @@ func (s *Service) start(ctx context.Context, u User, by Way) error {
 	}
 	if c.of != "" {
 		s.sessions.Put(ctx, keyProvided, c.of)
+	}
+	if s.o.Secure {
+		s.sessions.Put(ctx, keyHost, "yes")
 	}
 	s.dropStep(ctx)
 	return s.commit(ctx)

@@ -166,6 +166,7 @@ func (db *DB) noKey(have bool, outer vault.Key, needs string) error {
 	if db.vault.source == (vault.Source{}) {
 		mend = "give it as TOCSIN_SECRET_KEY or TOCSIN_SECRET_KEY_FILE"
 	}
+	mend += "; if it is lost for good, `tocsin secret give-up` says what is lost with it"
 	if have {
 		return fmt.Errorf("the secrets in this database are sealed with %s, and %s has %s: %s. Nothing was changed", "key "+needs, db.vault.source.Where(), outer, mend)
 	}
