@@ -36,6 +36,8 @@ type Tab struct {
 	shown   []Notification
 	known   map[string]bool // ids of their deliveries
 	changed chan struct{}
+	opening sync.Once
+	opened  chan struct{} // closed when its stream has begun for the first time
 }
 
 // SignIn opens a tab of that user.
@@ -44,7 +46,7 @@ func (h *Hub) SignIn(ctx context.Context, name, password string) (*Tab, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tab{h: h, client: &http.Client{Jar: jar}, known: map[string]bool{}, changed: make(chan struct{})}
+	t := &Tab{h: h, client: &http.Client{Jar: jar}, known: map[string]bool{}, changed: make(chan struct{}), opened: make(chan struct{})}
 	form := url.Values{"name": {name}, "password": {password}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL+"/console/sign-in", strings.NewReader(form.Encode()))
 	if err != nil {
@@ -108,6 +110,17 @@ func (t *Tab) Hold(ctx context.Context) (string, error) {
 		}
 	}
 	return last, sc.Err()
+}
+
+// Opened waits until the stream that Follow keeps has begun: from then on the tab sees
+// what is told, also when another tab of the same person was first.
+func (t *Tab) Opened(ctx context.Context) error {
+	select {
+	case <-t.opened:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the tab's stream has not begun: %w", ctx.Err())
+	}
 }
 
 // Wait waits until enough says yes of what was shown.
@@ -183,6 +196,9 @@ func (t *Tab) take(ctx context.Context, id, event, data string) error {
 		if err := t.pending(ctx); err != nil {
 			return err
 		}
+	}
+	if event == "hello" {
+		t.opening.Do(func() { close(t.opened) })
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -266,4 +282,26 @@ func (t *Tab) Ask(ctx context.Context, method, path string, in, out any) error {
 		return nil
 	}
 	return json.Unmarshal(text, out)
+}
+
+// Page answers the text of a page, as the signed-in user. An answer that is no success
+// is a *RefusedError.
+func (t *Tab) Page(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.h.URL+path, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	if resp.StatusCode > 299 {
+		return "", fmt.Errorf("%s: %w", path, &RefusedError{resp.StatusCode, string(text)})
+	}
+	return string(text), nil
 }

@@ -106,6 +106,7 @@ func (w *world) follow(h *hub.Hub) []*hub.Tab {
 		var done sync.WaitGroup
 		done.Go(func() { tab.Follow(ctx) })
 		w.Cleanup(func() { stop(); done.Wait() })
+		w.must(tab.Opened(w.ctx))
 	}
 	return tabs
 }

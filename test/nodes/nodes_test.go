@@ -32,6 +32,7 @@ func TestThreeNodes(t *testing.T) {
 	w.part("a node is told to end", w.ended)
 	w.part("and again, by who does not want to wait", w.endedAtOnce)
 	w.part("nothing is missing", func() { w.complete(w.Nodes[0]) })
+	w.part("Mattermost calls any node", w.callbacks)
 }
 
 func (w *world) anyNode() {
