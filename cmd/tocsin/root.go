@@ -71,7 +71,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.file, "config", "", "file with the configuration (default "+config.SystemFile+" if it is there)")
 	c.setting(root, "data", "TOCSIN_DATA", "folder for the database and other data (default ./data)")
 	c.setting(root, "database-url", "TOCSIN_DATABASE_URL", "postgres://… or sqlite:PATH (default: SQLite in the data folder)")
-	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.secrets(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.docs(), c.version(),
+	root.AddCommand(c.serve(), c.backup(), c.restore(), c.users(), c.sources(), c.contacts(), c.apikeys(), c.vapid(), c.secrets(), c.certificates(), c.imports(), c.export(), c.bounce(), c.simulate(), c.demo(), c.doctor(), c.docs(), c.configuration(), c.version(),
 		notify.Command(func(code int) { c.code = code }))
 	c.extra(root)
 	return root
@@ -97,19 +97,7 @@ func (c *cli) setting(cmd *cobra.Command, name, key, text string) {
 	set.StringVar(v, name, "", text)
 }
 
-func (c *cli) load() (config.Config, error) {
-	given := map[string]string{}
-	for key, v := range c.flags {
-		if *v != "" {
-			given[key] = *v
-		}
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		dir = ""
-	}
-	return config.Load(config.Sources{Flags: given, Environ: os.Environ(), File: c.file, WorkDir: dir})
-}
+func (c *cli) load() (config.Config, error) { return config.Load(c.places()) }
 
 func (c *cli) serve() *cobra.Command {
 	cmd := &cobra.Command{

@@ -95,10 +95,10 @@ func TestDocumentation(t *testing.T) {
 		}
 	})
 	t.Run("every key of the configuration is explained", func(t *testing.T) {
-		text := read(t, "docs/configuration.md")
+		text := read(t, "docs/settings.md")
 		for _, key := range config.Keys() {
 			if !strings.Contains(text, "`"+key+"`") {
-				t.Errorf("docs/configuration.md does not explain %s", key)
+				t.Errorf("docs/settings.md does not explain %s", key)
 			}
 		}
 	})

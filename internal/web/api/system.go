@@ -63,10 +63,10 @@ type SettingsIO struct {
 type StormIO struct {
 	Off     *bool   `json:"off,omitempty" doc:"Everything is told one by one"`
 	By      *string `json:"by,omitempty" maxLength:"120" doc:"What is of a kind: source, host, or label: and the name of a label" example:"source"`
-	Burst   *int    `json:"burst,omitempty" doc:"How many of a kind are told one by one" example:"3"`
-	Refill  *int    `json:"refill,omitempty" doc:"After so long one more is" example:"30"`
-	Place   *int    `json:"place,omitempty" doc:"How many of all kinds are told one by one, to one contact by one channel" example:"10"`
-	Regain  *int    `json:"regain,omitempty" doc:"After so long one more is" example:"20"`
+	Burst   *int    `json:"burst,omitempty" doc:"How many of a kind are told one by one" example:"5"`
+	Refill  *int    `json:"refill,omitempty" doc:"After so long one more is" example:"20"`
+	Place   *int    `json:"place,omitempty" doc:"How many of all kinds are told one by one, to one contact by one channel" example:"15"`
+	Regain  *int    `json:"regain,omitempty" doc:"After so long one more is" example:"10"`
 	Wait    *int    `json:"wait,omitempty" doc:"What is collected is told so long after the last of it" example:"10"`
 	AtMost  *int    `json:"at_most,omitempty" doc:"And at most so long after the first" example:"60"`
 	Again   *int    `json:"again,omitempty" doc:"A storm's message is told anew after so long, at the soonest" example:"30"`
