@@ -1,17 +1,22 @@
 package app_test
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -334,4 +339,59 @@ func TestTheDoctorWhereTheHubCannotStart(t *testing.T) {
 		finds(t, examine(t, "TOCSIN_DATABASE_URL="+as(u.User.Username(), "/nothing-there"), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Failed, "no such database")
 		finds(t, examine(t, "TOCSIN_DATABASE_URL="+postgres.URL(t), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Warning, "no tables")
 	})
+}
+
+// Programs go by the ids and the fields, so each stands in docs/doctor.md.
+func TestTheDoctorsFindingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err1 := filepath.Glob("doctor*.go")
+	its, err2 := filepath.Glob("../doctor/*.go")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]string{"source:": "source:NAME", "engine:": "engine:NAME", "room:": "room:NAME", "webhook:": "webhook:NAME", "push:": "push:HOST"}
+	n := 0
+	for _, path := range append(mine, its...) {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		code, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?:\bID:\s*|Known\()"([a-z:-]+)"`).FindAllStringSubmatch(string(code), -1) {
+			ids := []string{cmp.Or(named[m[1]], m[1])}
+			if m[1] == "more-" {
+				ids = []string{"more-sources", "more-rooms", "more-webhooks"}
+			}
+			for _, id := range ids {
+				n++
+				if !strings.Contains(string(text), "`"+id+"`") {
+					t.Errorf("%s makes findings with the id %s, and nobody would know", path, id)
+				}
+			}
+		}
+	}
+	if n < 25 {
+		t.Errorf("only %d ids were found", n)
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[doctor.Report](), reflect.TypeFor[doctor.Finding]()} {
+		for f := range of.Fields() {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("the field %s is not there", name)
+			}
+		}
+	}
+}
+
+func TestADatabaseThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	v := app.SQLiteFault(filepath.Join(t.TempDir(), "tocsin.db"), fmt.Errorf("read the database: %w", context.DeadlineExceeded))
+	if v.Result != doctor.Failed || !strings.Contains(v.Detail, "does not answer in time") || !strings.Contains(v.Mend, "load") {
+		t.Errorf("%+v", v)
+	}
 }

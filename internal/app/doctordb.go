@@ -102,6 +102,8 @@ func sqliteFault(s *store.Sight, err error) doctor.Verdict {
 		code = le.Code() & 0xff
 	}
 	switch {
+	case errors.Is(syscall.Access(folderOf(s.Where), 2), syscall.EROFS): // 2: whether it may be written to
+		return doctor.Bad(s.Where+" is on a file system that cannot be written to", "mount it for writing: a disk with errors is mounted read-only by the kernel, and dmesg says so; under systemd, name the folder in ReadWritePaths=")
 	case errors.Is(err, context.DeadlineExceeded):
 		return doctor.Bad(s.Where+" does not answer in time", "look at the load of this machine and of its disk, and whether a program keeps the file locked: fuser "+s.Where)
 	case errors.Is(err, fs.ErrPermission), code == sqlite3.SQLITE_CANTOPEN, code == sqlite3.SQLITE_READONLY, code == sqlite3.SQLITE_PERM:

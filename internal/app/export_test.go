@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tocsin/internal/channel/mattermost"
+	"tocsin/internal/doctor"
 	"tocsin/internal/store"
 	"tocsin/internal/web"
 )
@@ -47,3 +48,8 @@ func (listened) Listening(context.Context, string, string, time.Duration) (since
 
 // LookForSilence looks for silent sources as a hub does that has listened for a day.
 func (a *App) LookForSilence(ctx context.Context) { a.dispatch.Heartbeats(ctx, listened{a.db}) }
+
+// SQLiteFault is what the doctor says of a database that could not be opened.
+func SQLiteFault(where string, err error) doctor.Verdict {
+	return sqliteFault(&store.Sight{Engine: "sqlite", Where: where}, err)
+}

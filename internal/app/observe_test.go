@@ -154,4 +154,33 @@ func TestAnEventIsOneTraceUntilItIsTold(t *testing.T) {
 		}
 		above = s.SpanID
 	}
+	// What somebody does about it is another one, until the others have heard of that.
+	var receipts struct {
+		Receipts []struct {
+			AlertID string `json:"alert_id"`
+		}
+	}
+	if err := json.NewDecoder(a.Body).Decode(&receipts); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.call("POST", "/api/v1/alerts/"+receipts.Receipts[0].AlertID+"/acknowledge", h.key(auth.AckAlerts), `{"comment":"connection refused, I am on it"}`); got.status != http.StatusOK {
+		t.Fatal(got.status, got.body)
+	}
+	clear(found)
+	for len(found) < 4 {
+		select {
+		case s := <-spans:
+			found[s.Name] = s
+		case <-time.After(20 * time.Second):
+			t.Fatalf("only %+v", found)
+		}
+	}
+	above = ""
+	for _, name := range []string{"acknowledge", "commit", "deliver webhook", "send webhook"} {
+		s := found[name]
+		if s.TraceID != found["acknowledge"].TraceID || s.TraceID == trace || s.ParentSpanID != above {
+			t.Errorf("%s is %+v, not below %q", name, s, above)
+		}
+		above = s.SpanID
+	}
 }

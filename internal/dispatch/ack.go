@@ -35,14 +35,14 @@ type ackCall struct {
 // Where the source's engine takes it, it is told, and what it makes of that is
 // Pending until Answer says it.
 func (s *Service) Acknowledge(ctx context.Context, alertID string, r AckRequest) (alert.Alert, error) {
-	a, err := s.call(ctx, &request{ack: &ackCall{alertID: alertID, AckRequest: r}})
+	a, err := s.call(ctx, &request{does: "acknowledge", ack: &ackCall{alertID: alertID, AckRequest: r}})
 	return a.alert, err
 }
 
 // Unacknowledge gives an alert back: it fires again. Errors are those of
 // Acknowledge, with ErrNotAcked instead of ErrAckedBefore.
 func (s *Service) Unacknowledge(ctx context.Context, alertID string, r AckRequest) (alert.Alert, error) {
-	a, err := s.call(ctx, &request{ack: &ackCall{alertID: alertID, AckRequest: r, undo: true}})
+	a, err := s.call(ctx, &request{does: "unacknowledge", ack: &ackCall{alertID: alertID, AckRequest: r, undo: true}})
 	return a.alert, err
 }
 

@@ -56,8 +56,19 @@ type asking struct {
 	DowntimeRequest
 }
 
+// asked is how the trace of such a request is called.
+func asked(t alert.Type) string {
+	switch t {
+	case alert.ScheduleDowntime:
+		return "schedule downtime"
+	case alert.CancelDowntime:
+		return "cancel downtime"
+	}
+	return "comment"
+}
+
 func (s *Service) request(ctx context.Context, alertID string, r asking) (alert.Alert, error) {
-	a, err := s.call(ctx, &request{act: func(w *work) (alert.Alert, error) { return w.ask(alertID, r) }})
+	a, err := s.call(ctx, &request{does: asked(r.typ), act: func(w *work) (alert.Alert, error) { return w.ask(alertID, r) }})
 	return a.alert, err
 }
 

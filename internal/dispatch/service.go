@@ -38,6 +38,8 @@ type Options struct {
 	// Traced: events that are received below a span (trace.From) get one for their
 	// commit, and their deliveries are traced below that.
 	Traced bool
+	// Tracer traces what people do about alerts, each from here on; nil: it is not.
+	Tracer *trace.Tracer
 }
 
 // commitTime bounds one transaction, and also the time that the requests of a
@@ -112,6 +114,7 @@ type request struct {
 	aside    bool        // an engine is behind it, and no person
 	span     *trace.Span // of the commit; nil: not traced
 	who      actor       // of what is done about one alert
+	does     string      // what a person does, as its trace is called; empty: it has none
 
 	state  atomic.Int32 // waitingState, takenState, leftState
 	answer chan answer  // room for one
@@ -165,6 +168,11 @@ func (s *Service) call(ctx context.Context, r *request) (answer, error) {
 	}
 	if r.alone() {
 		r.who = actorOf(ctx)
+	}
+	if r.does != "" {
+		root := s.o.Tracer.Start(trace.From(ctx).Parent(), r.does, trace.Server, time.Now())
+		r.span = root.Child("commit", trace.Internal, time.Now())
+		defer func() { root.End(time.Now()) }()
 	}
 	r.answer = make(chan answer, 1)
 	if err := s.enqueue(r); err != nil {
@@ -384,6 +392,7 @@ func (s *Service) commit(ctx context.Context, group []*request, events int) {
 	}
 	s.figures.failed(err)
 	if len(group) == 1 {
+		untraced(group[0])
 		group[0].answer <- answer{err: err}
 		return
 	}
@@ -394,6 +403,7 @@ func (s *Service) commit(ctx context.Context, group []*request, events int) {
 		answers, err := s.attempt(ctx, one)
 		if err != nil {
 			s.figures.failed(err)
+			untraced(r)
 			r.answer <- answer{err: err}
 			continue
 		}
@@ -454,6 +464,7 @@ func (s *Service) attempt(ctx context.Context, group []*request) (answers []answ
 		}
 		if group[0].alone() {
 			w.who = &group[0].who
+			w.traceActs(group[0])
 		}
 		return w.write()
 	})

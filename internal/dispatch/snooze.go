@@ -52,7 +52,7 @@ func (s *Service) Snooze(ctx context.Context, alertID string, r SnoozeRequest) (
 	if r.For < ShortestSnooze || r.For > LongestSnooze {
 		return time.Time{}, ErrSnoozeLength
 	}
-	a, err := s.call(ctx, &request{snooze: &snoozeCall{alertID: alertID, SnoozeRequest: r}})
+	a, err := s.call(ctx, &request{does: "snooze", snooze: &snoozeCall{alertID: alertID, SnoozeRequest: r}})
 	return a.until, err
 }
 
@@ -63,7 +63,7 @@ func (s *Service) Snooze(ctx context.Context, alertID string, r SnoozeRequest) (
 // alert as it is then. The refusals: fault.ErrNotFound, ErrNotOpen,
 // ErrNotSnoozed (none of them has it snoozed), and ErrBusy.
 func (s *Service) Unsnooze(ctx context.Context, alertID string, r SnoozeRequest) (alert.Alert, error) {
-	a, err := s.call(ctx, &request{snooze: &snoozeCall{alertID: alertID, SnoozeRequest: r, undo: true}})
+	a, err := s.call(ctx, &request{does: "unsnooze", snooze: &snoozeCall{alertID: alertID, SnoozeRequest: r, undo: true}})
 	return a.alert, err
 }
 

@@ -27,6 +27,24 @@ func (w *work) trace(group []*request, answers []answer) {
 	}
 }
 
+// traceActs does the same for the events of what a person did.
+func (w *work) traceActs(r *request) {
+	if r.span == nil || len(w.order) == 0 {
+		return
+	}
+	w.changes.Traces = map[string]string{}
+	for _, e := range w.order {
+		w.changes.Traces[e.ID] = r.span.Parent().String()
+	}
+}
+
+// untraced ends the span of a request that could not be stored. Why is in the log: words
+// of a database may have in them what people are told.
+func untraced(r *request) {
+	r.span.Fail("not stored")
+	r.span.End(time.Now())
+}
+
 // traced ends the spans of a transaction that went well. Requests that share one link
 // to each other's.
 func traced(group []*request, answers []answer, events int) {
@@ -42,6 +60,12 @@ func traced(group []*request, answers []answer, events int) {
 			ids = append(ids, c.EventID)
 		}
 		r.span.Text("tocsin.event_ids", strings.Join(ids, " "))
+		if r.alone() {
+			r.span.Text("tocsin.alert_id", answers[i].alert.ID)
+		}
+		if answers[i].err != nil {
+			r.span.Fail("refused") // it was too late, most likely
+		}
 		for _, other := range group[:min(len(group), mostNamed)] {
 			if other != r {
 				r.span.Link(other.span.Parent())
