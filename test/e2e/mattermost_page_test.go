@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
 
 	"tocsin/internal/demo/chat"
@@ -104,6 +103,10 @@ func TestMattermostNewcomer(t *testing.T) {
 	reads("/tocsin link")
 }
 
+var chatPictures = []shown{
+	{name: "chat", wide: 1100, high: 916, says: []string{"Disk /var", "confirmed by nagios", "HTTPS", "Acknowledge", "Snooze"}},
+}
+
 // The picture of the chat that the documentation shows: one alert that somebody
 // took and the engine has confirmed, and one that nobody took.
 func TestPicturesOfTheChat(t *testing.T) {
@@ -126,22 +129,8 @@ func TestPicturesOfTheChat(t *testing.T) {
 	t.Cleanup(b.Close)
 	tab, err := b.Open(f.ctx, f.Chat.URL()+"/")
 	f.must(err)
+	al := newAlbum(t, f.ctx, tab, chatPictures)
 	f.must(tab.Size(f.ctx, 1100, 916))
 	f.must(browser.Until(f.soon(), tab, "document.querySelectorAll('#posts .attachment').length === 2"))
-	for _, dark := range []bool{false, true} {
-		f.must(tab.Dark(f.ctx, dark))
-		shot, err := tab.Shot(f.ctx, false)
-		f.must(err)
-		if len(shot) < 10_000 {
-			t.Errorf("the picture has %d bytes: is it empty?", len(shot))
-		}
-		if !*update {
-			continue
-		}
-		file := "../../docs/images/chat.png"
-		if dark {
-			file = "../../docs/images/chat-dark.png"
-		}
-		f.must(os.WriteFile(file, shot, 0o644))
-	}
+	al.take("chat")
 }

@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -93,61 +91,5 @@ func TestPagesHaveNoBarriers(t *testing.T) {
 	for _, path := range pages {
 		w.must(tab.Go(w.ctx, w.hub.URL+path))
 		look(path)
-	}
-}
-
-// onCall lets three people share the weeks, and two the evenings of the working days.
-func (w *world) onCall() {
-	w.Helper()
-	var list struct {
-		Items []struct{ ID, Name string }
-	}
-	w.must(w.hub.Get(w.ctx, "/contacts", &list))
-	ids := map[string]string{}
-	for _, c := range list.Items {
-		ids[c.Name] = c.ID
-	}
-	monday := time.Now().AddDate(0, 0, -int(time.Now().Weekday()+6)%7).Format(time.DateOnly)
-	w.creates("/schedules", map[string]any{"name": "Operations", "zone": "Europe/Berlin", "layers": []map[string]any{
-		{"name": "Weeks", "contact_ids": []string{ids["anna"], ids["ben"], ids["night-shift"]}, "start": monday + "T09:00", "every": 1, "unit": "weeks"},
-	}})
-	w.creates("/schedules", map[string]any{"name": "Web", "zone": "Europe/Berlin", "layers": []map[string]any{
-		{"name": "Days", "contact_ids": []string{ids["ben"], ids["anna"]}, "start": monday + "T08:00", "every": 2, "unit": "days"},
-	}})
-}
-
-// TestPictures looks at the pages that the README shows, and with -update
-// writes them to docs/images.
-func TestPictures(t *testing.T) {
-	t.Parallel()
-	w := begin(t, hub.Options{})
-	w.scene()
-	anna := w.sit("anna", browser.Chromium, browser.Granted)
-	anna.signIn()
-	w.onCall()
-	a := w.alertOf("web01.example.com", "HTTP")
-	for name, path := range map[string]string{
-		"alerts": "/console/alerts", "alert": "/console/alerts/" + a.ID, "health": "/console/health", "on-call": "/console/on-call",
-	} {
-		w.must(anna.tab.Size(w.ctx, 1280, 800))
-		w.must(anna.tab.Go(w.ctx, w.hub.URL+path))
-		anna.live(anna.tab)
-		for _, dark := range []bool{false, true} {
-			w.must(anna.tab.Dark(w.ctx, dark))
-			shot, err := anna.tab.Shot(w.ctx, false)
-			w.must(err)
-			if len(shot) < 10_000 {
-				t.Errorf("the picture of %s has %d bytes: is it empty?", path, len(shot))
-			}
-			if !*update {
-				continue
-			}
-			file := name + ".png"
-			if dark {
-				file = name + "-dark.png"
-			}
-			w.must(os.MkdirAll("../../docs/images", 0o755))
-			w.must(os.WriteFile(filepath.Join("../../docs/images", file), shot, 0o644))
-		}
 	}
 }

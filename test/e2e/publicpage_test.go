@@ -1,15 +1,10 @@
 package e2e_test
 
 import (
-	"context"
-	"log/slog"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"tocsin/internal/demo"
 	"tocsin/test/browser"
 	"tocsin/test/hub"
 )
@@ -71,89 +66,4 @@ func TestPublicPagesHaveNoBarriers(t *testing.T) {
 		}
 		w.look(anna.tab, path)
 	}
-}
-
-// The pictures of the public page and of the editor of its incidents, in the demo,
-// whose page has half a year of history.
-func TestPicturesOfTheStatusPage(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	ready, ended := make(chan demo.Access, 1), make(chan error, 1)
-	go func() {
-		ended <- demo.Run(ctx, demo.Options{Listen: "127.0.0.1:0", First: time.Hour, Pace: time.Hour, Log: slog.New(slog.DiscardHandler), Ready: func(a demo.Access) { ready <- a }})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	var at demo.Access
-	select {
-	case at = <-ready:
-	case <-ctx.Done():
-		t.Fatal("the demo does not start")
-	}
-	b, err := browser.Chromium(ctx, browser.Options{Dir: t.TempDir()})
-	must(err)
-	t.Cleanup(b.Close)
-	must(b.Permit(ctx, at.URL, browser.Granted)) // nothing on the page asks for it then
-	tab, err := b.Open(ctx, at.URL+"/console/sign-in?next=/console/incidents/new")
-	must(err)
-	until := func(expr string) {
-		t.Helper()
-		short, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		if err := browser.Until(short, tab, expr); err != nil {
-			have, _ := browser.Text(ctx, tab, "body")
-			t.Fatalf("%v; the page is\n%s", err, have)
-		}
-	}
-	shoot := func(name string) {
-		t.Helper()
-		for _, dark := range []bool{false, true} {
-			must(tab.Dark(ctx, dark))
-			shot, err := tab.Shot(ctx, false)
-			must(err)
-			if len(shot) < 10_000 {
-				t.Errorf("the picture %s has %d bytes: is it empty?", name, len(shot))
-			}
-			if !*update {
-				continue
-			}
-			file := name + ".png"
-			if dark {
-				file = name + "-dark.png"
-			}
-			must(os.WriteFile(filepath.Join("../../docs/images", file), shot, 0o644))
-		}
-	}
-	must(browser.Type(ctx, tab, "input[name=name]", at.Name))
-	must(browser.Type(ctx, tab, "input[name=password]", at.Password))
-	must(browser.Click(ctx, tab, "button[type=submit]"))
-	until("location.pathname === '/console/incidents/new' && document.readyState === 'complete' && document.querySelector('#template option:nth-child(2)')")
-	must(tab.Size(ctx, 1280, 1000))
-	must(tab.Eval(ctx, "(() => { const t = document.querySelector('#template'); t.value = [...t.options].find(o => o.text.startsWith('Orders')).value; })()", nil))
-	must(browser.Click(ctx, tab, "button[value=template]"))
-	until("document.querySelector('input[name=title]')?.value.startsWith('Orders are slow')")
-	must(tab.Eval(ctx, `(() => {
-		const row = [...document.querySelectorAll('.states-row')].find(r => r.dataset.name === 'Orders').querySelector('select');
-		row.value = 'partial_outage';
-		row.dispatchEvent(new Event('input', {bubbles: true}));
-		row.dispatchEvent(new Event('change', {bubbles: true}));
-	})()`, nil))
-	until("document.querySelector('#preview').contentDocument?.body?.innerText.includes('We are looking for the cause')")
-	must(tab.Eval(ctx, "scrollTo(0, 0)", nil))
-	shoot("incident")
-	must(browser.Click(ctx, tab, "button.primary[value=publish]"))
-	until(`/^\/console\/incidents\/[0-9a-f-]{36}$/.test(location.pathname)`)
-	must(tab.Go(ctx, at.URL+"/"))
-	until("document.body.innerText.includes('Orders are slow')")
-	shoot("status")
 }

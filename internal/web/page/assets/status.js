@@ -5,8 +5,8 @@
 const root = document.documentElement;
 const base = root.dataset.base;
 const lang = root.lang;
-// English is told as the visitor's own English does.
-const locale = navigator.languages?.find((l) => l.split('-')[0] === lang) || lang;
+// English is told as the visitor's own English does; to others as the page itself does.
+const locale = navigator.languages?.find((l) => l.split('-')[0] === lang) || (lang === 'en' ? 'en-GB' : lang);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const say = (text) => { const p = document.querySelector('[data-said]'); if (p) p.textContent = text; };
 
