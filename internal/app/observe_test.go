@@ -102,6 +102,20 @@ func TestTheLogNamesRequests(t *testing.T) {
 	}
 }
 
+// What somebody outside has written can neither begin a line of the log nor steer a terminal.
+func TestHostileTextInTheLog(t *testing.T) {
+	t.Parallel()
+	for _, json := range []bool{false, true} {
+		var cfg config.Config
+		cfg.Observe.LogJSON = json
+		var log journal
+		app.NewLog(&log, cfg).Warn("not well", "problem", "web01\nlevel=ERROR msg=forged\r\x1b[31m\x00", "na\nme", "x")
+		if got := log.String(); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\r\x1b\x00") {
+			t.Errorf("it is logged as %q", got)
+		}
+	}
+}
+
 // span is one as a collector gets it.
 type span struct {
 	TraceID, SpanID, ParentSpanID, Name string
