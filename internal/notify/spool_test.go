@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -489,102 +488,6 @@ func TestWhatElseLiesInTheSpoolHoldsUpNothing(t *testing.T) {
 		if !strings.Contains(notes.String(), why) {
 			t.Errorf("no note says %q: %s", why, notes.String())
 		}
-	}
-}
-
-func TestWhatHasTheNamesOfTheSpoolsOwnFilesHoldsUpNothing(t *testing.T) {
-	h := newHub(t)
-	c := newCaller(t, "http://127.0.0.1:1")
-	c.tell("before")
-	dir := filepath.Dir(c.files(t, "")[0])
-	for name, put := range map[string]func(path string) error{
-		"down":     func(path string) error { return syscall.Mkfifo(path, 0o600) },
-		"corrupt":  func(path string) error { return os.WriteFile(path, []byte("in the way"), 0o600) },
-		"rejected": func(path string) error { return os.Symlink("/nonexistent/elsewhere", path) },
-	} {
-		if err := errors.Join(os.RemoveAll(filepath.Join(dir, name)), put(filepath.Join(dir, name))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(t, filepath.Join(dir, fmt.Sprintf("%019d-0000001-00000001-0000005.json", 1)), "nojsn")
-	up := c.env["TOCSIN_TOKEN"]
-	c.env["TOCSIN_TOKEN"] = ""
-	c.run("--notificationtype=PROBLEM", "--hostname=refuse-me")
-	c.env["TOCSIN_TOKEN"] = up
-	c.tell("after")
-	rehomeAll(t, c, h.URL)
-	got := c.run("--flush")
-	if got.code != 0 || strings.Join(h.outputs(), " ") != "before after" {
-		t.Errorf("ended with %+v, the hub has %v", got, h.outputs())
-	}
-	if bad, no := len(c.files(t, "corrupt")), len(c.files(t, "rejected")); bad != 1 || no != 1 {
-		t.Errorf("%d files are in corrupt/, %d in rejected/", bad, no)
-	}
-}
-
-// rehomeAll lets all that lies in the spool of one hub wait for another.
-func rehomeAll(t *testing.T, c *caller, url string) {
-	t.Helper()
-	root := c.env["TOCSIN_SPOOL"]
-	from, err := filepath.Glob(filepath.Join(root, "127*"))
-	if err != nil || len(from) != 1 {
-		t.Fatal(from, err)
-	}
-	token := c.env["TOCSIN_TOKEN"]
-	c.env["TOCSIN_URL"], c.env["TOCSIN_TOKEN"] = url, ""
-	c.run("--flush") // makes the folder
-	all, err := filepath.Glob(filepath.Join(root, "127*"))
-	if err != nil || len(all) != 2 {
-		t.Fatal(all, err)
-	}
-	to := all[0]
-	if to == from[0] {
-		to = all[1]
-	}
-	if err := errors.Join(os.RemoveAll(to), os.Rename(from[0], to)); err != nil {
-		t.Fatal(err)
-	}
-	c.env["TOCSIN_TOKEN"] = token
-}
-
-// A disk that is full keeps no event, also not one that the hub refuses; those behind
-// it are handed in all the same.
-func TestARefusalOnAFullDiskHoldsUpNothing(t *testing.T) {
-	h := newHub(t)
-	c := newCaller(t, h.URL)
-	up := c.env["TOCSIN_TOKEN"]
-	c.env["TOCSIN_TOKEN"] = ""
-	c.run("--notificationtype=PROBLEM", "--hostname=refuse-me")
-	c.tell("next")
-	c.env["TOCSIN_TOKEN"] = up
-	dir := filepath.Dir(c.files(t, "")[0])
-	if err := os.Mkdir(filepath.Join(dir, "rejected"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// Nothing that is written gets a byte, as on a full disk; what is renamed needs none.
-	var was syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-		t.Fatal(err)
-	}
-	none := was
-	none.Cur = 0
-	signal.Ignore(syscall.SIGXFSZ)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &none); err != nil {
-		t.Fatal(err)
-	}
-	got := c.run("--flush")
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
-		t.Fatal(err)
-	}
-	if got.code != 0 || strings.Join(h.outputs(), " ") != "next" || !strings.Contains(got.err, "refused here") {
-		t.Errorf("ended with %+v, the hub has %v", got, h.outputs())
-	}
-	aside := c.files(t, "rejected")
-	if len(aside) != 1 {
-		t.Fatalf("set aside: %v", aside)
-	}
-	if body, err := os.ReadFile(aside[0]); err != nil || !strings.Contains(string(body), "refuse-me") {
-		t.Errorf("what was refused is kept as %q, %v", body, err)
 	}
 }
 
