@@ -143,7 +143,7 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "In System health. An alert of it is set at the source. 0: never.", "0", "43200"),
 		}},
 		{Title: "Tell the outside that all is well", Hint: "Healthchecks, Uptime Kuma and their like tell you when these pings stop: then nobody else could. System health shows the last answer.", Fields: []field{
-			{Name: "ping_url", Label: "Address to ping", Kind: "password", Secret: true, Stored: pinged != "", Mono: true, Auto: "off", Hint: "Called while all is well; /fail below it with what is not. With {status} in it, up or down stands there. Whoever knows it can speak for this hub, so it is never shown again."},
+			{Name: "ping_url", Label: "Address to ping", Kind: "password", Secret: true, Stored: pinged != "", Mono: true, Auto: "off", Hint: "Called while the hub takes, stores and tells; /fail below it when it does not. With {status} in it, up or down stands there. Whoever knows it can speak for this hub, so it is never shown again."},
 			numberField(in, "ping_every_seconds", "Seconds between two pings", "Give the service a few more.", "10", "86400"),
 		}},
 	}}
