@@ -186,15 +186,17 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 	}
 	where := stated
 	var byName []alert.Alert
-	if f.Search != "" {
+	if f.Search != "" || len(f.SourceIDs) > 0 && f.Kind == "" {
 		objects, err := l.objects(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(objects) > fewObjects {
+		if len(objects) <= fewObjects {
+			if byName, err = l.ofObjects(ctx, objects, n); err != nil || f.Search == "" {
+				return byName, nil, err
+			}
+		} else {
 			where |= named
-		} else if byName, err = l.ofObjects(ctx, objects, n); err != nil {
-			return nil, nil, err
 		}
 	}
 	loose, looseEnd, err := l.loose(ctx, where, n)
@@ -225,7 +227,7 @@ func spotOf(a *alert.Alert) spot { return spot{millis(a.Since), a.ID} }
 // more than are few.
 func (l *alertList) objects(ctx context.Context) ([]string, error) {
 	c := &conditions{}
-	l.says(c, named)
+	l.says(c, named) // where nothing is searched for, a source alone may have few
 	in(c, l.db.d, "o.source_id", l.f.SourceIDs)
 	switch l.f.Kind {
 	case alert.Host:
@@ -259,7 +261,7 @@ func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) ([]a
 	}
 	before(c, l.resolvedFrom())
 	ids := "SELECT a.id FROM alert a" + c.String() + latestFirst + c.arg(int64(n))
-	return collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND a.rank = 0 AND "+l.db.d.among("a.id", ids)+
+	return collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND +a.rank = 0 AND "+l.db.d.among("a.id", ids)+
 		" ORDER BY +a.since DESC, a.id DESC", c.args...)
 }
 
