@@ -140,6 +140,23 @@ func TestIngest(t *testing.T) {
 					t.Errorf("alert: %s", got.body)
 				}
 			})
+			t.Run("its timeline, and that of its object, are read page by page", func(t *testing.T) {
+				id := h.tell(`{"id":"tl-1","type":"PROBLEM","host":"db03","state":1}`)
+				h.tell(`{"id":"tl-2","type":"PROBLEM","host":"db03","state":1}`)
+				object := h.call("GET", "/api/v1/alerts/"+id, admin, "").field(t, "object.id")
+				for _, path := range []string{"/api/v1/alerts/" + id + "/events?limit=1", "/api/v1/objects/" + object + "/events?limit=1"} {
+					first := h.call("GET", path, admin, "")
+					first.want(t, "first page of "+path, http.StatusOK, "")
+					second := h.call("GET", path+"&cursor="+first.field(t, "next"), admin, "")
+					second.want(t, "second page", http.StatusOK, "")
+					if first.field(t, "items.0.type") != "PROBLEM" || second.field(t, "items.0.id") == first.field(t, "items.0.id") {
+						t.Errorf("%s: %s then %s", path, first.body, second.body)
+					}
+				}
+				if got := h.call("GET", "/api/v1/alerts/none/events", admin, ""); got.status != http.StatusNotFound {
+					t.Errorf("of none: %d", got.status)
+				}
+			})
 			t.Run("the length of the sender's spool is kept", func(t *testing.T) {
 				h.call("POST", "/api/v1/sources/lab/events", h.token, problem, "Tocsin-Spool", "3")
 				if got := h.call("GET", "/api/v1/sources/lab", admin, ""); got.field(t, "spooled") != "3" {

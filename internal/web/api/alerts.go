@@ -113,7 +113,7 @@ type alertsIn struct {
 	Storm   string   `query:"storm" maxLength:"100" doc:"Only those that the messages of this storm tell of"`
 	Search  string   `query:"q" maxLength:"200" doc:"Part of a name or of the output, without regard to case"`
 	Older   bool     `query:"older" doc:"Look until the page is full or there is no more, however long that takes; without it a page that few alerts fit may end before, and next goes on there"`
-	Since   string   `query:"since" format:"date-time" doc:"Only those updated since"`
+	Since   string   `query:"since" format:"date-time" doc:"Only those that began then or later"`
 }
 
 type ackIn struct {
@@ -239,7 +239,7 @@ func (a *API) alertRoutes() {
 
 // timelineIn names what a timeline is of, and a page of it.
 type timelineIn struct {
-	byID
+	ID string `path:"id" maxLength:"100" doc:"Its id"` // not embedded: huma reads no fields of what is not exported
 	Paging
 }
 
