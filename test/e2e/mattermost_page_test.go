@@ -129,7 +129,7 @@ func TestPicturesOfTheChat(t *testing.T) {
 	t.Cleanup(b.Close)
 	tab, err := b.Open(f.ctx, f.Chat.URL()+"/")
 	f.must(err)
-	al := newAlbum(t, f.ctx, tab, chatPictures)
+	al := newAlbum(f.ctx, t, tab, chatPictures)
 	f.must(tab.Size(f.ctx, 1100, 916))
 	f.must(browser.Until(f.soon(), tab, "document.querySelectorAll('#posts .attachment').length === 2"))
 	al.take("chat")

@@ -79,7 +79,7 @@ func newCompany(t *testing.T) *company {
 	w.must(err)
 	c := &company{world: w, lab: lab, contacts: map[string]string{}}
 	// Its paths are in a picture: short ones, which say nothing of the test.
-	files, err := os.MkdirTemp("", "nagios")
+	files, err := os.MkdirTemp("", "nagios") //nolint:usetesting // the test’s own folder has its name in it
 	w.must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(files) })
 	c.engine, err = engine.New(files)
@@ -220,7 +220,7 @@ func TestPictures(t *testing.T) {
 	tab, err := anna.browser.Open(c.ctx, c.hub.URL+"/console/sign-in")
 	c.must(err)
 	anna.tab = tab
-	al := newAlbum(t, c.ctx, tab, consolePictures)
+	al := newAlbum(c.ctx, t, tab, consolePictures)
 	visit := func(name string) { t.Helper(); al.visit(c.hub.URL, name) }
 	open := func(path string) { t.Helper(); c.must(tab.Go(c.ctx, c.hub.URL+path)) }
 	click := func(selector string) { t.Helper(); c.must(browser.Click(c.ctx, tab, selector)) }

@@ -68,7 +68,7 @@ func TestPicturesOfTheStatusPage(t *testing.T) {
 			t.Fatalf("%v; the page is\n%s", err, have)
 		}
 	}
-	al := newAlbum(t, ctx, tab, statusPictures)
+	al := newAlbum(ctx, t, tab, statusPictures)
 	must(browser.Type(ctx, tab, "input[name=name]", at.Name))
 	must(browser.Type(ctx, tab, "input[name=password]", at.Password))
 	must(browser.Click(ctx, tab, "button[type=submit]"))

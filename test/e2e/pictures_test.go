@@ -58,14 +58,13 @@ func upTo(selector string) string {
 // album takes the pictures of one test.
 type album struct {
 	*testing.T
-	ctx   context.Context
-	tab   browser.Tab
-	left  []shown
-	taken int
+	ctx  context.Context
+	tab  browser.Tab
+	left []shown
 }
 
 // newAlbum makes a tab one of which pictures are taken; each of them must be.
-func newAlbum(t *testing.T, ctx context.Context, tab browser.Tab, all []shown) *album {
+func newAlbum(ctx context.Context, t *testing.T, tab browser.Tab, all []shown) *album {
 	t.Helper()
 	al := &album{T: t, ctx: ctx, tab: tab, left: slices.Clone(all)}
 	al.must(browser.Still(ctx, tab, zone))
@@ -132,7 +131,6 @@ func (al *album) take(name string) {
 	al.Helper()
 	s := al.find(name)
 	al.left = slices.DeleteFunc(al.left, func(o shown) bool { return o.name == name })
-	al.taken++
 	of := s.part
 	if of == "" {
 		of = "document.body"

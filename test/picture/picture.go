@@ -37,11 +37,11 @@ func Small(shot []byte, part image.Rectangle) ([]byte, error) {
 	draw.Draw(flat, flat.Bounds(), whole, part.Min, draw.Src)
 	out := image.NewPaletted(flat.Bounds(), nil)
 	places := map[rgb]uint8{}
-	for i, box := range split(count(flat)) {
-		c := box.likely()
+	for i, b := range split(count(flat)) {
+		c := b.likely()
 		out.Palette = append(out.Palette, color.RGBA{c[0], c[1], c[2], 255})
-		for _, one := range box {
-			places[one.rgb] = uint8(i) //nolint:gosec // split answers 256 boxes at most
+		for _, one := range b {
+			places[one.rgb] = uint8(i) // split answers 256 boxes at most
 		}
 	}
 	for i := 0; i < len(flat.Pix); i += 4 {
