@@ -193,6 +193,10 @@ func (d *drawing) file(said, at string) string {
 		d.problem("refers to %s, which is not there", said)
 		return said
 	}
+	if path.Ext(at) == ".md" && !strings.HasPrefix(at, "deploy/") {
+		d.problem("links to %s, which is in no list", said)
+		return said
+	}
 	d.out.files = append(d.out.files, at)
 	return d.p.up() + fileName(at)
 }

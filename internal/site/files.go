@@ -83,11 +83,11 @@ func (s *Site) file(name string) (body []byte, keep bool, err error) {
 	case strings.HasPrefix(name, "assets/"):
 		body, err := assets.ReadFile(name)
 		return body, false, err //nolint:wrapcheck // not there, if anything
-	case path.Ext(name) == ".md", path.Ext(name) == ".go":
-		return nil, false, fs.ErrNotExist
 	case strings.HasPrefix(name, "deploy/"):
 		body, err := fs.ReadFile(s.o.Files, name)
 		return body, false, err //nolint:wrapcheck // not there, if anything
+	case path.Ext(name) == ".md":
+		return nil, false, fs.ErrNotExist
 	}
 	body, err = fs.ReadFile(s.o.Files, path.Join("docs", name))
 	return body, false, err //nolint:wrapcheck // not there, if anything

@@ -106,6 +106,11 @@ func TestOurSite(t *testing.T) {
 			pages[name] = parsed(t, name, file(t, s, name))
 		}
 	}
+	for _, name := range names {
+		if len(file(t, s, name)) == 0 {
+			t.Errorf("%s is empty", name)
+		}
+	}
 	if len(pages) < 80 {
 		t.Fatalf("only %d pages", len(pages))
 	}
@@ -246,6 +251,15 @@ func small(t *testing.T, pages map[string]string) *site.Site {
 	return s
 }
 
+// given are the pages of a case.
+func given(name, text string) map[string]string {
+	out := map[string]string{"docs/first.md": text, "docs/site.json": "{}"}
+	if name == "a page in no list" {
+		out["docs/lost.md"] = "# L"
+	}
+	return out
+}
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
@@ -254,20 +268,21 @@ func TestProblems(t *testing.T) {
 		"an anchor that is not":   {"# F\n\n[a](adr/README.md#gone)", "docs/first.md links to #gone of docs/adr/README.md, and there is no such heading"},
 		"an own one that is not":  {"# F\n\n[a](#gone)", "docs/first.md links to #gone of docs/first.md, and there is no such heading"},
 		"a picture that is not":   {"# F\n\n![a](images/gone.png)", "docs/first.md refers to images/gone.png, which is not there"},
-		"a picture without words": {"# F\n\n![](first.md)", "docs/first.md has a picture without a text: first.md"},
+		"a picture without words": {"# F\n\n![](site.json)", "docs/first.md has a picture without a text: site.json"},
+		"a page in no list":       {"# F\n\n[a](lost.md)", "docs/first.md links to lost.md, which is in no list\ndocs/lost.md is in no list: docs/README.md, or the README.md of its folder, must name it"},
 		"HTML":                    {"# F\n\n<div>x</div>", `docs/first.md has HTML that the site does not show: "<div>x</div>"`},
 		"HTML in text":            {"# F\n\nthe <host> is", "docs/first.md has HTML that the site does not show: \"<host>\"; write it in backticks"},
 		"a second title":          {"# F\n\n# G", "docs/first.md has a second title: G"},
 		"a diagram":               {"# F\n\n```mermaid\npie\n```", "docs/first.md has a diagram that the site cannot read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := strings.Join(small(t, map[string]string{"docs/first.md": c.text}).Problems(), "\n")
+			got := strings.Join(small(t, given(name, c.text)).Problems(), "\n")
 			if got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
 	}
-	t.Run("a page in no list", func(t *testing.T) {
+	t.Run("pages in no list", func(t *testing.T) {
 		got := small(t, map[string]string{"docs/first.md": "# F", "docs/lost.md": "# L", "docs/adr/0002-y.md": "# 2. Y"}).Problems()
 		if len(got) != 2 || !strings.HasPrefix(got[0], "docs/adr/0002-y.md is in no list") || !strings.HasPrefix(got[1], "docs/lost.md is in no list") {
 			t.Errorf("got %q", got)
