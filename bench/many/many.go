@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,13 +27,16 @@ type Options struct {
 	Alerts   int
 	Asks     int // how often each question is asked
 	Starts   int
+
+	now time.Time // when the newest alert began
 }
 
 // Run measures on both databases.
 func Run(ctx context.Context, w io.Writer, o Options) error {
 	file := filepath.Join(o.Dir, "many.backup")
 	begin := time.Now()
-	if err := write(ctx, file, o.Alerts); err != nil {
+	o.now = begin
+	if err := write(ctx, file, o.Alerts, o.now); err != nil {
 		return err
 	}
 	info, err := os.Stat(file)
@@ -78,6 +78,11 @@ func measure(ctx context.Context, o Options, engine, file string) (rows [][2]str
 	}
 	add("put back (`tocsin restore`)", fmt.Sprintf("%.0f s", time.Since(begin).Seconds()))
 	begin = time.Now()
+	if err := catalogue(ctx, so); err != nil {
+		return nil, err
+	}
+	add("counted to blocks, without a pause", fmt.Sprintf("%.0f s", time.Since(begin).Seconds()))
+	begin = time.Now()
 	if err := dump(ctx, so, io.Discard); err != nil {
 		return nil, err
 	}
@@ -87,6 +92,9 @@ func measure(ctx context.Context, o Options, engine, file string) (rows [][2]str
 		return nil, err
 	}
 	defer h.Kill()
+	if _, err := h.CLI(ctx, password+"\n", "user", "add", "ops", "--role", "operator", "--password-stdin"); err != nil {
+		return nil, err
+	}
 	said, err := h.CLI(ctx, "", "apikey", "add", "bench", "--scope", "admin", "--json")
 	if err != nil {
 		return nil, err
@@ -111,70 +119,54 @@ func measure(ctx context.Context, o Options, engine, file string) (rows [][2]str
 	}
 	slices.Sort(starts)
 	add("start to ready, the median", ms(starts[len(starts)/2]))
-	for _, q := range questions() {
+	tab, err := h.SignIn(ctx, "ops", password)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range o.questions(tab) {
 		took, found, err := ask(ctx, h, q, o.Asks)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q.what, err)
 		}
-		add(fmt.Sprintf("%s (finds %s): p50, p99", q.what, found), ms(took[len(took)/2])+", "+ms(took[len(took)*99/100]))
+		add(fmt.Sprintf("%s (%s): p50, p99", q.what, found), ms(took[len(took)/2])+", "+ms(took[len(took)*99/100]))
 	}
+	if err := h.Stop(ctx); err != nil {
+		return nil, err
+	}
+	deleted, took, err := prune(ctx, so, o.now)
+	if err != nil {
+		return nil, err
+	}
+	add("retention, alerts deleted in a second", table.Thousands(float64(deleted)/took.Seconds()))
 	return rows, nil
 }
 
-// question is something that people ask the list of alerts.
-type question struct {
-	what  string
-	query func(r *rand.Rand) url.Values
+const password = "a long password"
+
+// catalogue does at once what the hub does beside other work after an upgrade.
+func catalogue(ctx context.Context, o store.Options) error {
+	db, err := store.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	for n := 1; n > 0 && err == nil; {
+		n, err = db.Catalogue(ctx, 512)
+	}
+	return errors.Join(err, db.Close())
 }
 
-func questions() []question {
-	search := func(text func(r *rand.Rand) string) func(r *rand.Rand) url.Values {
-		return func(r *rand.Rand) url.Values { return url.Values{"q": {text(r)}} }
+// prune deletes the alerts of ten days, as the hub does it.
+func prune(ctx context.Context, o store.Options, now time.Time) (n int, took time.Duration, err error) {
+	db, err := store.Open(ctx, o)
+	if err != nil {
+		return 0, 0, err
 	}
-	always := func(v url.Values) func(*rand.Rand) url.Values { return func(*rand.Rand) url.Values { return v } }
-	return []question{
-		{"first page", always(url.Values{})},
-		{"first page of 500", always(url.Values{"limit": {"500"}})},
-		{"resolved ones", always(url.Values{"status": {"resolved"}})},
-		{"open ones", always(url.Values{"status": {"firing", "acknowledged"}})},
-		{"of a state", always(url.Values{"state": {"unknown"}})},
-		{"hosts only", always(url.Values{"kind": {"host"}})},
-		{"search: a host", search(func(r *rand.Rand) string { return host(r.IntN(hosts)) })},
-		{"search: many hosts", search(func(r *rand.Rand) string { return fmt.Sprintf("rack%02d", r.IntN(100)) })},
-		{"search: a common word of outputs", search(func(*rand.Rand) string { return "packet loss" })},
-		{"search: a rare one", search(func(r *rand.Rand) string { return fmt.Sprintf("ticket %07d", r.IntN(1_000_000)) })},
-		{"search: what there is not", search(func(r *rand.Rand) string { return fmt.Sprintf("nothing like this %d", r.Int()) })},
+	begin := time.Now()
+	for done := 1; done > 0 && err == nil; n += done {
+		done, err = db.Prune(ctx, now.Add(-355*24*time.Hour), 200)
 	}
+	return n, time.Since(begin), errors.Join(err, db.Close())
 }
-
-func ask(ctx context.Context, h *hub.Hub, q question, n int) (took []time.Duration, found string, err error) {
-	r := rand.New(rand.NewPCG(1, 2))
-	least, most := 1<<30, 0
-	for i := range n + 3 {
-		var page struct{ Items []json.RawMessage }
-		begin := time.Now()
-		if err := h.Call(ctx, http.MethodGet, "/alerts?"+q.query(r).Encode(), h.Key, nil, &page); err != nil {
-			if refused := (*hub.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && time.Since(begin) > tooLong {
-				return []time.Duration{time.Since(begin)}, "no answer in time", nil // that is the figure
-			}
-			log := h.Log()
-			return nil, "", fmt.Errorf("%w; the end of its log: %s", err, log[max(0, len(log)-1000):])
-		}
-		if i < 3 {
-			continue // the first ones warm it up
-		}
-		took = append(took, time.Since(begin))
-		least, most = min(least, len(page.Items)), max(most, len(page.Items))
-	}
-	slices.Sort(took)
-	if found = fmt.Sprint(least); most > least {
-		found += fmt.Sprintf(" to %d", most)
-	}
-	return took, found, nil
-}
-
-// tooLong is after what the hub gives up on a question, or nearly.
-const tooLong = 9 * time.Second
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 

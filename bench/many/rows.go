@@ -25,7 +25,7 @@ const (
 func host(n int) string { return fmt.Sprintf("web%04d.rack%02d.example.com", n, n%100) }
 
 // write makes a backup of an empty database, with very many alerts put into it.
-func write(ctx context.Context, path string, alerts int) (err error) {
+func write(ctx context.Context, path string, alerts int, now time.Time) (err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(path), "empty-")
 	if err != nil {
 		return fmt.Errorf("data folder: %w", err)
@@ -51,18 +51,17 @@ func write(ctx context.Context, path string, alerts int) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := fill(r, f, alerts); err != nil {
+	if err := fill(r, f, alerts, now); err != nil {
 		return errors.Join(err, f.Abort())
 	}
 	return f.Commit()
 }
 
-func fill(r *backup.Reader, f io.Writer, alerts int) error {
+func fill(r *backup.Reader, f io.Writer, alerts int, now time.Time) error {
 	w, err := backup.NewWriter(f, r.Manifest)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	for {
 		t, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -99,27 +98,46 @@ func fill(r *backup.Reader, f io.Writer, alerts int) error {
 	}
 }
 
+const (
+	smallSource = "small" // the source of one object in a thousand
+	fewStates   = 20_000  // one alert in so many is unknown
+	fewTold     = 20_000  // and of as many Ben was told too
+)
+
+// idOf is the id of alert i, and of what belongs to it. Ids ascend with time.
+func idOf(kind, i, alerts int, now time.Time) string {
+	at := beganAt(i, alerts, now)
+	return fmt.Sprintf("%08x-%04x-7000-8000-%012x", at>>16, at&0xffff, kind<<40|i)
+}
+
+// beganAt spreads alerts evenly over a year, the open ones last.
+func beganAt(i, alerts int, now time.Time) int64 {
+	return now.Add(-time.Duration(alerts-i) * (365 * 24 * time.Hour / time.Duration(alerts))).UnixMilli()
+}
+
+func objectID(n int) string { return fmt.Sprintf("object-%05d", n) }
+
 // rowsOf gives the rows of a table, of which most have none.
 func rowsOf(table string, alerts int, now time.Time) (row func(i int) map[string]any, n int) {
-	// Alerts came evenly over a year, the open ones last. Ids ascend with time.
-	step := 365 * 24 * time.Hour / time.Duration(alerts)
-	at := func(i int) int64 { return now.Add(-time.Duration(alerts-i) * step).UnixMilli() }
-	id := func(kind, i int) string {
-		return fmt.Sprintf("%08x-%04x-7000-8000-%012x", at(i)>>16, at(i)&0xffff, kind<<40|i)
-	}
+	at := func(i int) int64 { return beganAt(i, alerts, now) }
+	id := func(kind, i int) string { return idOf(kind, i, alerts, now) }
 	// A prime apart, so that neighbours are of different hosts, and open ones of different objects.
 	object := func(i int) int { return i * 7919 % objects }
-	objectID := func(n int) string { return fmt.Sprintf("object-%05d", n) }
 	output := func(i int) string {
 		return fmt.Sprintf("CRITICAL - packet loss %d%%, round trip %d.%02d ms, see ticket %07d", i%100, i%900, i%97, i)
 	}
 	resolved := func(i int) bool { return i < alerts-open }
 	switch table {
 	case "source":
-		return func(int) map[string]any {
-			return map[string]any{"id": "lab", "name": "lab", "name_key": "lab", "kind": "nagios", "token_hash": "x"}
-		}, 1
+		return func(i int) map[string]any {
+			name := []string{"lab", smallSource}[i]
+			return map[string]any{"id": name, "name": name, "name_key": name, "kind": "nagios", "token_hash": name}
+		}, 2
 	case "object":
+		openOf := map[int]string{} // the open alert of each that has one
+		for i := max(0, alerts-open); i < alerts; i++ {
+			openOf[object(i)] = id(1, i)
+		}
 		return func(n int) map[string]any {
 			h, service := host(n%hosts), ""
 			search := h
@@ -127,12 +145,19 @@ func rowsOf(table string, alerts int, now time.Time) (row func(i int) map[string
 				service = []string{"", "HTTP", "Disk /var", "Load"}[k]
 				search += "\n" + strings.ToLower(service)
 			}
-			return map[string]any{"id": objectID(n), "source_id": "lab", "host": h, "service": service, "state": "ok", "changed": at(0), "search": search}
+			source := "lab"
+			if n%1000 == 7 {
+				source = smallSource
+			}
+			return map[string]any{"id": objectID(n), "source_id": source, "host": h, "service": service, "state": "ok", "changed": at(0), "search": search, "alert_id": openOf[n]}
 		}, objects
 	case "alert":
 		return func(i int) map[string]any {
 			row := map[string]any{"id": id(1, i), "object_id": objectID(object(i)), "status": "resolved", "state": "critical", "worst": "critical",
 				"output": output(i), "search": strings.ToLower(output(i)), "since": at(i), "updated": at(i) + 60_000, "resolved": at(i) + 60_000}
+			if i%fewStates == 1 {
+				row["state"] = "unknown"
+			}
 			if !resolved(i) {
 				row["status"], row["rank"], row["resolved"] = "firing", int64(2), int64(0)
 			}
@@ -145,10 +170,16 @@ func rowsOf(table string, alerts int, now time.Time) (row func(i int) map[string
 		}, alerts
 	case "delivery":
 		return func(i int) map[string]any {
-			return map[string]any{"id": id(4, i), "event_id": id(2, i), "alert_id": id(1, i), "object_id": objectID(object(i)), "contact_id": "ann", "contact_name": "Ann",
+			contact := "ann"
+			if i >= alerts { // those of whom another was told
+				i, contact = (i-alerts)*fewTold, "ben"
+				return map[string]any{"id": id(5, i), "event_id": id(2, i), "alert_id": id(1, i), "object_id": objectID(object(i)), "contact_id": contact, "contact_name": "Ben",
+					"channel": "browser", "notice": "problem", "state": "sent", "reason": "rule", "created": at(i), "due": at(i), "attempt": int64(1), "expires": at(i) + 1, "done": at(i) + 500}
+			}
+			return map[string]any{"id": id(4, i), "event_id": id(2, i), "alert_id": id(1, i), "object_id": objectID(object(i)), "contact_id": contact, "contact_name": "Ann",
 				"channel": "browser", "notice": "problem", "state": "sent", "reason": "rule", "why": "the rule “all” fits", "detail": "shown in Firefox", "created": at(i),
 				"due": at(i), "attempt": int64(1), "expires": at(i) + 1, "done": at(i) + 500}
-		}, alerts
+		}, alerts + alerts/fewTold
 	}
 	return nil, 0
 }
