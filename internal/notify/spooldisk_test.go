@@ -85,6 +85,9 @@ func TestARefusalOnAFullDiskHoldsUpNothing(t *testing.T) {
 	if got.code != 0 || strings.Join(h.outputs(), " ") != "next" || !strings.Contains(got.err, "refused here") {
 		t.Errorf("ended with %+v, the hub has %v", got, h.outputs())
 	}
+	if info, err := os.Lstat(aside); err != nil || !info.Mode().IsRegular() {
+		t.Fatalf("what was refused is not kept: %v, %v", info, err)
+	}
 	if body, err := os.ReadFile(aside); err != nil || !strings.Contains(string(body), "refuse-me") {
 		t.Errorf("what was refused is kept as %q, %v", body, err)
 	}
