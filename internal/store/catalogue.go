@@ -192,15 +192,20 @@ func (c *cataloguer) place(ctx context.Context, a *loose) (number int64, err err
 func (a *loose) signs() *signSet {
 	var s signSet
 	s.addText(a.output)
-	s.add(signOf(signState, a.state))
-	s.add(signOf(signSource, a.source))
+	word := func(kind byte, word string) {
+		for _, sign := range wordSigns(kind, word) {
+			s.add(sign)
+		}
+	}
+	word(signState, a.state)
+	word(signSource, a.source)
 	kind := alert.Host
 	if a.service != "" {
 		kind = alert.Service
 	}
-	s.add(signOf(signObject, string(kind)))
+	word(signObject, string(kind))
 	for _, contact := range a.contacts {
-		s.add(signOf(signContact, contact))
+		word(signContact, contact)
 	}
 	return &s
 }

@@ -243,14 +243,17 @@ func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) ([]a
 	if len(objects) == 0 {
 		return nil, nil
 	}
-	// The index alone says which these are; only of those the rest is read. Where more is
-	// asked of an alert, each of them is.
-	if len(l.f.States) > 0 || l.f.ContactID != "" {
+	slowly := func() ([]alert.Alert, error) {
 		c := l.conditions()
 		c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
 		c.add("+a.rank = 0")
 		before(c, l.resolvedFrom())
 		return l.read(ctx, c, latestFirst, n)
+	}
+	// The index alone says which these are; only of those the rest is read. Where more is
+	// asked of an alert, each of them is.
+	if len(l.f.States) > 0 || l.f.ContactID != "" {
+		return slowly()
 	}
 	c := &conditions{}
 	list := l.db.d.list(c.arg(encodeList(objects)))
@@ -261,8 +264,12 @@ func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) ([]a
 	}
 	before(c, l.resolvedFrom())
 	ids := "SELECT a.id FROM alert a" + c.String() + latestFirst + c.arg(int64(n))
-	return collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND +a.rank = 0 AND "+l.db.d.among("a.id", ids)+
+	items, err := collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND "+l.db.d.among("a.id", ids)+
 		" ORDER BY +a.since DESC, a.id DESC", c.args...)
+	if err != nil || !slices.ContainsFunc(items, func(a alert.Alert) bool { return a.Open() }) {
+		return items, err
+	}
+	return slowly() // an open one that its object does not name would end the page too early
 }
 
 // loose answers those that are in no block, of the newest of which it looks at some.
@@ -303,8 +310,8 @@ const (
 func (l *alertList) blocks(ctx context.Context, where, n int) (items []alert.Alert, end *spot, err error) {
 	all := wantedOf(l.f)
 	if l.f.Search != "" && where&named == 0 {
-		for _, sign := range textSigns(l.text()) {
-			all = append(all, wanted{sign})
+		if signs := textSigns(l.text()); len(signs) > 0 {
+			all = append(all, wanted{signs})
 		}
 	}
 	may, err := l.db.lookUp(ctx, all)
