@@ -115,7 +115,7 @@ func TestCommandsPageIsAsTheProgramSays(t *testing.T) {
 	t.Parallel()
 	text := commandsText()
 	if *update {
-		if err := os.WriteFile(commandsPage, []byte(text), 0o644); err != nil { //nolint:gosec // a page for everybody
+		if err := os.WriteFile(commandsPage, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
