@@ -29,8 +29,7 @@ const (
 // signSet is what is known of one block.
 type signSet [signs / 64]uint64
 
-func (s *signSet) add(sign int)      { s[sign/64] |= 1 << (sign % 64) }
-func (s *signSet) has(sign int) bool { return s[sign/64]&(1<<(sign%64)) != 0 }
+func (s *signSet) add(sign int) { s[sign/64] |= 1 << (sign % 64) }
 
 // signOf is the sign of a word, by FNV-1a. It is in the database, so it stays as it is.
 func signOf(kind byte, word string) int {
