@@ -22,7 +22,7 @@ type file struct {
 	body []byte
 }
 
-// pages makes the manual and the completions of the commands as they are: by the program
+// pages makes the manual, the completions and the documentation's web pages: by the program
 // built with the tag manual, which has what the shipped one does not need.
 func (r *release) pages(ctx context.Context) error {
 	// For this machine, since it is run.
@@ -82,6 +82,16 @@ func (r *release) contents(program string) ([]file, error) {
 		if err := add(f.from, f.to, f.mode, f.pack); err != nil {
 			return nil, err
 		}
+	}
+	html := os.DirFS(filepath.Join(r.work, "html"))
+	err = fs.WalkDir(html, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		return add(filepath.Join(r.work, "html", name), "usr/share/doc/tocsin/html/"+name, 0o644, false)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pack the documentation: %w", err)
 	}
 	slices.SortFunc(out, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	return out, nil

@@ -15,11 +15,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	"tocsin/internal/app"
 	"tocsin/internal/notify"
 )
 
-// manual writes the manual pages and the completions: man/*.1 and completion/… below a
-// folder. `make release` builds the program with the tag for it; what is shipped is
+// manual writes the manual pages, the completions and the documentation: man/*.1,
+// completion/… and html/… below a folder. `make release` builds the program with the tag for it; what is shipped is
 // built without, and knows nothing of it.
 func (c *cli) manual(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
@@ -32,6 +33,14 @@ func (c *cli) manual(root *cobra.Command) *cobra.Command {
 			man, completion := filepath.Join(args[0], "man"), filepath.Join(args[0], "completion")
 			if err := errors.Join(os.MkdirAll(man, 0o755), os.MkdirAll(completion, 0o755)); err != nil {
 				return fmt.Errorf("make the folders: %w", err)
+			}
+			app.Version = args[1]
+			pages, err := app.Documentation("")
+			if err != nil {
+				return err //nolint:wrapcheck // says what it was
+			}
+			if err := pages.Write(filepath.Join(args[0], "html")); err != nil {
+				return fmt.Errorf("write the documentation: %w", err)
 			}
 			root.DisableAutoGenTag = true
 			if n, _, err := root.Find([]string{"notify"}); err == nil {
