@@ -31,7 +31,7 @@ func (s *Site) measure(at string) (width, height int) {
 	if err != nil {
 		return 0, 0
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	c, _, err := image.DecodeConfig(f)
 	if err != nil {
 		return 0, 0
