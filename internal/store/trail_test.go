@@ -173,7 +173,7 @@ func quiet() map[string]string {
 		"UseIdentity": once, "UsePasskey": once, "UseRecoveryCode": once, "SweepSteps": own, "ReserveButton": once,
 		"ACMEAccount": own, "SaveChallenge": own, "DropChallenge": own, "SaveCertificate": own, "TakeCertificate": own, "NoteCertificate": own,
 		"AdvancePart": own, "AdvancePiece": own, "ReleasePart": own, "ReleasePiece": own, "ExpireDeliveries": own, "Receive": own, "ShownDelivery": own, "TryRoom": own,
-		"PruneObjects": own, "PruneTraces": own, "SourceAlive": own, "SeenClock": own, "ClockSetBack": own, "Alone": own, "Listening": own, "Turn": own,
+		"PruneObjects": own, "PruneTraces": own, "SourceAlive": own, "Catalogue": own, "SeenClock": own, "ClockSetBack": own, "Alone": own, "Listening": own, "Turn": own,
 		"SavePosts": own, "SaveClick": own, "SaveEdit": own,
 		"AddSubscriptions": visitor, "DeleteVisitor": visitor, "Subscribe": visitor, "ConfirmSubscriber": visitor, "ChangeSubscriber": visitor, "EndSubscriber": visitor,
 		"ClaimQuestions": own, "AnswerQuestion": own, "AddServiceFigures": own, "RotateKey": "its line is written by recorded", "Keys": "only looks: there are keys, so none is made",

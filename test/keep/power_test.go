@@ -249,44 +249,55 @@ func TestAPowerCutAtAnySyncOfTheSpoolLosesNothing(t *testing.T) {
 	call := func(name string) []string {
 		return []string{"--type=Host", "--notificationtype=PROBLEM", "--hostname=web01", "--state=1", "--output=" + name}
 	}
-	// The event is to be in the spool when the call ends with 0.
-	whole := run(filepath.Join(t.TempDir(), "spool"), 0, call("recorded")...)
-	if whole.Syncs == 0 || whole.Code != 0 {
-		t.Fatalf("the recorded run: %+v", whole)
-	}
 	type attempt struct {
-		spool string
-		e     cut.Ended
+		name   string // of the events
+		before bool   // another call had made the spool's box
+		spool  string
+		e      cut.Ended
 	}
 	var attempts []attempt
-	for n := 1; n <= whole.Syncs+1; n++ {
-		spool := filepath.Join(t.TempDir(), "spool")
-		if e := run(spool, 0, call(fmt.Sprint("before ", n))...); e.Code != 0 {
-			t.Fatalf("a call before the cut: %+v", e)
+	for _, before := range []bool{false, true} {
+		begin := func(name string) (spool string) {
+			spool = filepath.Join(t.TempDir(), "spool")
+			if !before {
+				return spool
+			}
+			if e := run(spool, 0, call("before "+name)...); e.Code != 0 {
+				t.Fatalf("a call before the cut: %+v", e)
+			}
+			return spool
 		}
-		e := run(spool, n, call(fmt.Sprint("cut ", n))...)
-		if e.Killed != (n <= whole.Syncs) {
-			t.Errorf("cut at sync %d of %d: %+v", n, whole.Syncs, e)
+		// The event is to be in the spool when the call ends with 0.
+		whole := run(begin("recorded"), 0, call("recorded")...)
+		if whole.Syncs == 0 || whole.Code != 0 {
+			t.Fatalf("the recorded run: %+v", whole)
 		}
-		if e := run(spool, 0, call(fmt.Sprint("after ", n))...); e.Code != 0 {
-			t.Errorf("a call after the cut: %+v", e)
+		for n := 1; n <= whole.Syncs+1; n++ {
+			name := fmt.Sprintf("%d of %d", n, whole.Syncs)
+			spool := begin(name)
+			e := run(spool, n, call("cut "+name)...)
+			if e.Killed != (n <= whole.Syncs) {
+				t.Errorf("cut at sync %s: %+v", name, e)
+			}
+			if e := run(spool, 0, call("after "+name)...); e.Code != 0 {
+				t.Errorf("a call after the cut: %+v", e)
+			}
+			attempts = append(attempts, attempt{name, before, spool, e})
 		}
-		attempts = append(attempts, attempt{spool, e})
 	}
 	var err error
 	s.Listener, err = net.Listen("tcp", address)
 	ok(t, err)
 	s.Start()
 	defer s.Close()
-	for i, a := range attempts {
-		n := i + 1
+	for _, a := range attempts {
 		if e := run(a.spool, 0, "--flush"); e.Code != 0 {
-			t.Errorf("the flush after a cut at sync %d: %+v", n, e)
+			t.Errorf("the flush after a cut at sync %s: %+v", a.name, e)
 		}
 		h.mu.Lock()
-		for name, sure := range map[string]bool{"before": true, "cut": !a.e.Killed, "after": true} {
-			if got := h.seen[fmt.Sprint(name, " ", n)]; got > 1 || sure && got != 1 {
-				t.Errorf("cut at sync %d: %q was handed in %d times", n, name, got)
+		for name, sure := range map[string]bool{"before": a.before, "cut": !a.e.Killed, "after": true} {
+			if got := h.seen[name+" "+a.name]; got > 1 || sure && got != 1 {
+				t.Errorf("cut at sync %s: %q was handed in %d times", a.name, name, got)
 			}
 		}
 		h.mu.Unlock()
