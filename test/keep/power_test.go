@@ -273,7 +273,7 @@ func TestAPowerCutAtAnySyncOfTheSpoolLosesNothing(t *testing.T) {
 			t.Fatalf("the recorded run: %+v", whole)
 		}
 		for n := 1; n <= whole.Syncs+1; n++ {
-			name := fmt.Sprintf("%d of %d", n, whole.Syncs)
+			name := fmt.Sprintf("%d of %d (a box was there: %v)", n, whole.Syncs, before)
 			spool := begin(name)
 			e := run(spool, n, call("cut "+name)...)
 			if e.Killed != (n <= whole.Syncs) {
