@@ -100,3 +100,26 @@ func TestOpenAPIRefersOnlyToWhatItHas(t *testing.T) {
 		t.Errorf("only %d operations", len(ids))
 	}
 }
+
+// What programs may say of a user's role is what the program knows.
+func TestRolesAreAllRoles(t *testing.T) {
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Enum []string }
+			}
+		}
+	}
+	if err := json.Unmarshal(document(t), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, r := range auth.AllRoles() {
+		want = append(want, string(r))
+	}
+	for _, name := range []string{"UserIn", "UserChangeIn", "UserOut"} {
+		if diff := cmp.Diff(want, doc.Components.Schemas[name].Properties["role"].Enum); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}

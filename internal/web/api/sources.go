@@ -199,14 +199,14 @@ func (a *API) checkSource(s source.Source) error {
 type UserIn struct {
 	Name        string `json:"name" doc:"To sign in with: a-z, 0-9 and . _ @ -" example:"anna"`
 	DisplayName string `json:"display_name,omitempty" doc:"For people" example:"Anna Weber"`
-	Role        string `json:"role" enum:"viewer,operator,admin"`
+	Role        string `json:"role" enum:"viewer,responder,operator,admin"`
 	Password    string `json:"password" writeOnly:"true" doc:"At least 10 characters"`
 }
 
 // UserChangeIn changes a user; what is left out stays.
 type UserChangeIn struct {
 	DisplayName *string `json:"display_name,omitempty"`
-	Role        *string `json:"role,omitempty" enum:"viewer,operator,admin"`
+	Role        *string `json:"role,omitempty" enum:"viewer,responder,operator,admin"`
 	Disabled    *bool   `json:"disabled,omitempty" doc:"May not sign in; sessions and streams end at once"`
 	Password    *string `json:"password,omitempty" writeOnly:"true" doc:"A new password; sessions end at once"`
 }
@@ -216,7 +216,7 @@ type UserOut struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
 	DisplayName string     `json:"display_name"`
-	Role        string     `json:"role" enum:"viewer,operator,admin"`
+	Role        string     `json:"role" enum:"viewer,responder,operator,admin"`
 	Disabled    bool       `json:"disabled"`
 	CreatedAt   time.Time  `json:"created_at"`
 	LastSignIn  *time.Time `json:"last_sign_in"`
