@@ -22,11 +22,11 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"tocsin/internal/config"
 	"tocsin/internal/guard"
+	"tocsin/internal/guard/dial"
 	"tocsin/internal/health"
 )
 
@@ -86,41 +86,13 @@ func New(o Options) *Pinger {
 	if o.Again <= 0 {
 		o.Again = 30 * time.Second
 	}
-	if o.Proxy == nil {
-		o.Proxy = func() *url.URL { return nil }
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pinger{o: o}
-	guarded := &net.Dialer{Timeout: o.Timeout, Control: func(_, address string, _ syscall.RawConn) error {
+	check := func(address string) error {
 		return guard.CheckDial(address, o.Private) //nolint:wrapcheck // ErrForbidden, with the address
-	}}
-	direct := &net.Dialer{Timeout: o.Timeout}
-	p.client = &http.Client{
-		Timeout:       o.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy: func(*http.Request) (*url.URL, error) { return o.Proxy(), nil },
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				if via := o.Proxy(); via != nil && address == dialled(via) {
-					return direct.DialContext(ctx, network, address) // the administrator's own
-				}
-				return guarded.DialContext(ctx, network, address)
-			},
-			DisableKeepAlives: true, TLSHandshakeTimeout: o.Timeout, ResponseHeaderTimeout: o.Timeout, MaxResponseHeaderBytes: 32 << 10,
-		},
 	}
-	return p
-}
-
-// dialled is the address at which a proxy is dialled: a port may be left out.
-func dialled(via *url.URL) string {
-	port := via.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[via.Scheme]
-	}
-	return net.JoinHostPort(via.Hostname(), port)
+	return &Pinger{o: o, client: dial.Client(dial.Options{Timeout: o.Timeout, Check: check, Proxy: o.Proxy})}
 }
 
 // State answers how it goes.
@@ -284,6 +256,7 @@ func (p *Pinger) send(ctx context.Context, address, words string) (status int, e
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	}
+	r.Close = true // the next one is a minute away
 	answer, err := p.client.Do(r)
 	if err != nil {
 		return 0, reason(err)

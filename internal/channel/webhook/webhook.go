@@ -15,7 +15,6 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -33,6 +32,7 @@ import (
 	"time"
 
 	"tocsin/internal/guard"
+	"tocsin/internal/guard/dial"
 )
 
 // Options are what a Poster needs. The zero value of each is its default.
@@ -71,40 +71,14 @@ func New(o Options) *Poster {
 	if o.Proxy == nil {
 		o.Proxy = func() *url.URL { return nil }
 	}
-	p := &Poster{o: o, slow: slow{sites: map[string]*lag{}}}
-	guarded := &net.Dialer{Timeout: o.Timeout, Resolver: o.Resolver, Control: func(_, address string, _ syscall.RawConn) error {
+	check := func(address string) error {
 		if at, err := netip.ParseAddrPort(address); o.Plain && (err != nil || !guard.Within(at.Addr().Unmap(), o.Private)) {
 			return fmt.Errorf("%w for a message without encryption: %s", guard.ErrForbidden, address)
 		}
 		return guard.CheckDial(address, o.Private) //nolint:wrapcheck // ErrForbidden, with the address
-	}}
-	direct := &net.Dialer{Timeout: o.Timeout}
-	p.client = &http.Client{
-		Timeout:       o.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy: func(*http.Request) (*url.URL, error) { return o.Proxy(), nil },
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				if via := o.Proxy(); via != nil && address == dialled(via) {
-					return direct.DialContext(ctx, network, address) // the administrator's own
-				}
-				return guarded.DialContext(ctx, network, address)
-			},
-			MaxIdleConns: 50, IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: o.Timeout, ResponseHeaderTimeout: o.Timeout,
-			MaxResponseHeaderBytes: 32 << 10, ForceAttemptHTTP2: true,
-		},
 	}
-	return p
-}
-
-// dialled is the address at which a proxy is dialled: a port may be left out of its
-// URL.
-func dialled(via *url.URL) string {
-	if via.Port() != "" {
-		return via.Host
-	}
-	port := map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[via.Scheme]
-	return net.JoinHostPort(via.Hostname(), cmp.Or(port, "80"))
+	client := dial.Client(dial.Options{Timeout: o.Timeout, Check: check, Proxy: o.Proxy, Resolver: o.Resolver})
+	return &Poster{o: o, slow: slow{sites: map[string]*lag{}}, client: client}
 }
 
 // Close ends the connections that are idle.
