@@ -89,9 +89,9 @@ func newReader(t *testing.T) *reader {
 		_ = shell.Wait()
 	})
 	// A failing command is seen, curl fails at what it is refused, and a password is
-	// typed twice.
+	// typed twice. A page follows a moment after what was changed of it.
 	r.run(`set -Eo pipefail; trap 'echo "FAILED: $BASH_COMMAND"' ERR
-curl() { command curl -fsS --max-time 10 "$@" && echo; }
+curl() { case "$*" in */api/v2/*) set -- --retry 20 --retry-delay 1 --retry-all-errors "$@";; esac; command curl -fsS --max-time 10 "$@" && echo; }
 tocsin() { case "$1 $2" in "user add") echo 'a quiet evening' | command tocsin "$@" --password-stdin;; *) command tocsin "$@";; esac; }
 `)
 	return r

@@ -224,7 +224,7 @@ func furnish(t *testing.T, h *hub) []string {
 // alter changes an SQLite database behind the program's back.
 func alter(t *testing.T, path, statement string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)") // a hub may be at it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,13 +27,15 @@ var mira = publish.Who{UserID: "u1", Name: "Mira Sand"}
 
 // rig is a store with a desk over it whose clock the test moves.
 type rig struct {
-	t     *testing.T
-	db    *store.DB
-	desk  *publish.Desk
-	clock *time.Time
-	open  func() *rig // another node
-	page  status.Page
-	n     int
+	t      *testing.T
+	db     *store.DB
+	desk   *publish.Desk
+	clock  *time.Time
+	open   func() *rig // another node
+	page   status.Page
+	n      int
+	events int
+	said   map[string]alert.State // of alerts, in their newest event
 }
 
 func must(t *testing.T, err error) {
@@ -173,6 +175,15 @@ func (r *rig) alert(host, service string, s alert.State, edit ...func(*alert.Ale
 		e(&a)
 	}
 	c := dispatch.Changes{Objects: []alert.Object{a.Object}, Alerts: []alert.Alert{a}}
+	if r.said == nil {
+		r.said = map[string]alert.State{}
+	}
+	if r.said[a.ID] != s {
+		r.said[a.ID] = s
+		r.events++
+		c.Events = []alert.Event{{ID: fmt.Sprintf("event-%d", r.events), AlertID: a.ID, SourceID: "s1", Object: o, Type: alert.Problem, State: s,
+			Time: r.clock.Add(-time.Hour), Received: *r.clock, Outcome: alert.Changed}} // engines' clocks do not count
+	}
 	must(r.t, r.db.Commit(r.t.Context(), func(ctx context.Context, tx dispatch.Tx) error { return tx.Write(ctx, &c) }))
 	if s == alert.OK {
 		r.n++ // the next one is another alert
