@@ -62,7 +62,7 @@ func (c *cli) docs() *cobra.Command {
 			return c.listPages(s)
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", "", "folder to write web pages to; one that is there is replaced if it is such a site")
+	cmd.Flags().StringVar(&out, "out", "", "folder to write web pages to; one that is there is replaced if it is such a site and nothing else is in it")
 	cmd.Flags().StringVar(&listen, "listen", "", "host:port to show web pages at, such as 127.0.0.1:8090")
 	cmd.Flags().BoolVar(&source, "markdown", false, "print the page's Markdown as it is")
 	cmd.AddCommand(c.searchDocs())

@@ -5,19 +5,24 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// mark is the file by which a folder is known as one that was written here.
+// mark is the file by which a folder is known as one that was written here: a line for
+// people, then one for each file of the site. Whatever else is in the folder came later,
+// as a repository that the site was committed to, or what it was copied beside.
 const mark = ".tocsin-docs"
 
 // ErrNotOurs says that a folder has other things in it, which a new site would delete.
 var ErrNotOurs = errors.New("has files that are no site of this documentation")
 
 // Write makes the site in a folder: all of it, or nothing. What is there is replaced where
-// it is empty, or a site that was written before; any other folder is ErrNotOurs.
+// it is empty, or a site that was written before with nothing else in it; any other folder
+// is ErrNotOurs, and stays as it is.
 func (s *Site) Write(dir string) (err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -38,7 +43,8 @@ func (s *Site) Write(dir string) (err error) {
 	if err := os.Chmod(beside, 0o755); err != nil { //nolint:gosec // pages that everybody may read
 		return fmt.Errorf("open the folder to readers: %w", err)
 	}
-	for _, name := range s.Names() {
+	names := s.Names()
+	for _, name := range names {
 		body, err := s.File(name)
 		if err != nil {
 			return fmt.Errorf("make %s: %w", name, err)
@@ -47,7 +53,8 @@ func (s *Site) Write(dir string) (err error) {
 			return err
 		}
 	}
-	if err := put(filepath.Join(beside, mark), []byte("Written by tocsin docs --out, and replaced by it.\n")); err != nil {
+	said := "Written by tocsin docs --out, and replaced by it while there are no other files than these:\n" + strings.Join(names, "\n") + "\n"
+	if err := put(filepath.Join(beside, mark), []byte(said)); err != nil {
 		return err
 	}
 	if !there {
@@ -94,10 +101,45 @@ func replaceable(dir string) (there bool, err error) {
 	if len(found) == 0 {
 		return true, nil
 	}
-	if _, err := os.Lstat(filepath.Join(dir, mark)); err != nil {
+	said, err := os.ReadFile(filepath.Join(dir, mark))
+	if err != nil {
 		return false, fmt.Errorf("%s %w: name another folder, or one that is not there yet", dir, ErrNotOurs)
 	}
+	other, err := stranger(dir, strings.Split(string(said), "\n"))
+	if err != nil {
+		return false, fmt.Errorf("look into the folder: %w", err)
+	}
+	if other != "" {
+		return false, fmt.Errorf("%s %w, such as %q: move them away, or name another folder", dir, ErrNotOurs, other)
+	}
 	return true, nil
+}
+
+// stranger is the first thing in a folder that is neither one of these files nor a
+// folder of one, empty if there is none.
+func stranger(dir string, files []string) (other string, err error) {
+	ours := map[string]bool{mark: false} // whether it is a folder
+	for _, f := range files {
+		if !fs.ValidPath(f) {
+			continue // a mark that somebody wrote to
+		}
+		ours[f] = false
+		for up := path.Dir(f); up != "."; up = path.Dir(up) {
+			ours[up] = true
+		}
+	}
+	ours["."] = true
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if folder, known := ours[name]; !known || folder != d.IsDir() {
+			other = name
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return other, err //nolint:wrapcheck // says which path
 }
 
 func put(file string, body []byte) error {

@@ -360,14 +360,64 @@ func TestWrite(t *testing.T) {
 					t.Fatal(err)
 				}
 				has(t, dir, all...)
-				if err := os.WriteFile(filepath.Join(dir, "old.html"), nil, 0o600); err != nil {
-					t.Fatal(err)
-				}
 			}
 			beside, err := os.ReadDir(filepath.Dir(dir))
 			if err != nil || slices.ContainsFunc(beside, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }) {
 				t.Errorf("%v; left behind: %v", err, beside)
 			}
+		}
+	})
+	t.Run("a page that the older site had goes", func(t *testing.T) {
+		dir := t.TempDir()
+		older := small(t, map[string]string{"docs/first.md": "# First\n\n[a](kept/old.yaml)\n", "docs/kept/old.yaml": "a: b"})
+		for _, c := range []struct {
+			site *site.Site
+			want []string
+		}{{older, []string{"index.html", "kept/old.yaml", "search-index.js"}}, {s, []string{"index.html", "search-index.js"}}} {
+			if err := c.site.Write(dir); err != nil {
+				t.Fatal(err)
+			}
+			has(t, dir, slices.Sorted(slices.Values(append(c.want, ".tocsin-docs", "adr/0001-x.html", "adr/index.html", "changelog.html", "first.html", "search.html")))...)
+		}
+	})
+	t.Run("what came into an older site is never deleted", func(t *testing.T) {
+		for name, said := range map[string]string{"thesis.odt": `"thesis.odt"`, ".git/config": `".git"`, "adr/mine.html": `"adr/mine.html"`, "assets/mine/a.css": `"assets/mine"`,
+			"empty/": `"empty"`, "adr/empty/": `"adr/empty"`, "index.html/": `"index.html"`, "line\nfirst.html": `"line\nfirst.html"`} {
+			dir := t.TempDir()
+			if err := s.Write(dir); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, name)
+			if strings.HasSuffix(name, "/") {
+				if err := errors.Join(os.RemoveAll(file), os.Mkdir(file, 0o700)); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Write(dir); !errors.Is(err, site.ErrNotOurs) || !strings.Contains(err.Error(), said) {
+				t.Errorf("with %q in it, it answered %v", name, err)
+			}
+			if _, err := os.Lstat(file); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "first.html")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Run("a mark that lists no such file makes no file ours", func(t *testing.T) {
+		for _, said := range []string{"", "Written by tocsin docs --out, and replaced by it.\n", "/index.html\n../index.html\n"} {
+			dir := t.TempDir()
+			for _, name := range []string{".tocsin-docs", "index.html"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(said), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Write(dir); !errors.Is(err, site.ErrNotOurs) {
+				t.Errorf("answered %v", err)
+			}
+			has(t, dir, ".tocsin-docs", "index.html")
 		}
 	})
 	t.Run("a folder with other things in it stays as it is", func(t *testing.T) {
