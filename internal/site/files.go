@@ -84,13 +84,21 @@ func (s *Site) file(name string) (body []byte, keep bool, err error) {
 		body, err := assets.ReadFile(name)
 		return body, false, err //nolint:wrapcheck // not there, if anything
 	case strings.HasPrefix(name, "deploy/"):
-		body, err := fs.ReadFile(s.o.Files, name)
-		return body, false, err //nolint:wrapcheck // not there, if anything
+		body, err := s.read(name)
+		return body, false, err
 	case path.Ext(name) == ".md":
 		return nil, false, fs.ErrNotExist
 	}
-	body, err = fs.ReadFile(s.o.Files, path.Join("docs", name))
-	return body, false, err //nolint:wrapcheck // not there, if anything
+	body, err = s.read(path.Join("docs", name))
+	return body, false, err
+}
+
+// read answers a file of the project as it is; a folder is none.
+func (s *Site) read(name string) ([]byte, error) {
+	if info, err := fs.Stat(s.o.Files, name); err != nil || info.IsDir() {
+		return nil, fs.ErrNotExist
+	}
+	return fs.ReadFile(s.o.Files, name) //nolint:wrapcheck // not there, if anything
 }
 
 // view is what the pages' frame shows.

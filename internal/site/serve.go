@@ -48,6 +48,11 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusFound)
 			return
 		}
+		if s.byName[name+"/index"] != nil {
+			w.Header().Set("Location", path.Base(name)+"/index.html")
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 		body, err = s.missing(name)
 		send(w, r, http.StatusNotFound, "x.html", body, err)
 		return
