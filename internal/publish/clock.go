@@ -120,6 +120,9 @@ func (t *Timetable) due(now time.Time) (due bool, next time.Time) {
 	}
 	yesterday, midnight := lastDay(now, zone)
 	soonest(midnight)
+	if now.Before(t.Page.Created) {
+		return due, next // see closeDays
+	}
 	return due || t.Closed > yesterday || t.Closed < yesterday && t.Page.Created.In(zone).Format(status.DateFormat) <= yesterday, next
 }
 
@@ -260,10 +263,15 @@ const mostDays = 31
 // closeDays writes down the days that are over. The page's version stays, as
 // visitors see what they saw, unless there are several: they may have been closed
 // before, by another zone. more says that some are left. Days that were closed while
-// the clock was ahead are opened again: what is still to come cannot be known.
+// the clock was ahead are opened again: what is still to come cannot be known. Where
+// that would lose days, as not all is kept that they were counted from, or the page
+// would be older than its clock, the clock is taken for one that is behind, as that of
+// a machine that begins in 1970, and nothing is done before it is right.
 func (j *job) closeDays() (more bool, err error) {
 	last, _ := lastDay(j.now, j.zone)
 	switch {
+	case j.now.Before(j.page.Created), j.closed > last && dayOf(j.now, j.zone).Before(j.kept):
+		return false, nil
 	case last == "" || j.closed == last:
 		return false, nil
 	case j.closed > last:

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -304,6 +305,57 @@ func TestDaysThatWereClosedByAClockThatWasAheadAreOpenedAgain(t *testing.T) {
 				t.Errorf("its uptime is %v", c.Uptime)
 			}
 		}
+	})
+}
+
+func TestAClockThatIsFarBehindOpensNoDayOfWhichNothingIsKept(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		api := r.component("API")
+		days := func() []status.Day {
+			found, err := r.db.StatusDays(ctx, r.page.ID, "1960-01-01", "2029-12-31")
+			must(t, err)
+			return found[api.ID]
+		}
+		r.pass(15 * 24 * time.Hour)
+		_, err := r.desk.SetComponent(ctx, mira, api.ID, status.Major, true)
+		must(t, err)
+		r.pass(time.Hour)
+		_, err = r.desk.SetComponent(ctx, mira, api.ID, status.Operational, true)
+		must(t, err)
+		r.pass(25 * 24 * time.Hour)
+		r.tick()
+		right := *r.clock
+		n, err := r.db.PruneStatus(ctx, begin.AddDate(0, 0, 30), 500)
+		must(t, err)
+		same(t, "pruned", n, 2)
+		was, v := days(), r.version()
+		same(t, "days", len(was), 40)
+		same(t, "down", was[15].Seconds[status.Major], 3600)
+		for _, c := range []struct {
+			when   string
+			behind time.Time
+		}{
+			{"before there was the page", time.Unix(0, 0)},
+			{"before there was the page, with a day that is over", begin.Add(-48 * time.Hour)},
+			{"before what is kept", begin.AddDate(0, 0, 10)},
+			{"on the last day before what is kept", begin.AddDate(0, 0, 29)},
+		} {
+			*r.clock = c.behind
+			r.tick()
+			same(t, "days, by a clock from "+c.when, fmt.Sprint(days()), fmt.Sprint(was))
+			*r.clock = right
+			r.tick()
+			same(t, "days, when the clock is right again", fmt.Sprint(days()), fmt.Sprint(was))
+			same(t, "version", r.version(), v)
+		}
+		*r.clock = begin.AddDate(0, 0, 30) // of that day all is kept
+		r.tick()
+		same(t, "days, by a clock from the first day that is kept", fmt.Sprint(days()), fmt.Sprint(was[:30]))
+		*r.clock = right.Add(24 * time.Hour)
+		r.tick()
+		same(t, "days, a day later", len(days()), 41)
+		same(t, "those of before", fmt.Sprint(days()[:40]), fmt.Sprint(was))
 	})
 }
 
