@@ -108,7 +108,7 @@ func parts() []struct {
 			{"A component", "ComponentIn", ""}, {"What a component follows", "BindingIO", ""}, {"A group of components", "StatusGroupIn", ""},
 			{"A template of incidents", "TemplateIn", ""}, {"A series of maintenance", "SeriesIn", ""},
 		}},
-		{"Users and keys", "[sign-in.md](sign-in.md) explains roles and scopes.", []thing{
+		{"Users and keys", "[sign-in.md](sign-in.md) explains roles, [api.md](api.md#who-you-are) scopes.", []thing{
 			{"A user", "UserIn", ""}, {"A change of a user", "UserChangeIn", ""}, {"A passkey", "PasskeyIn", ""}, {"An API key", "KeyIn", ""},
 		}},
 	}
