@@ -20,6 +20,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,7 +40,7 @@ var templates embed.FS
 
 type console struct {
 	Deps
-	pages  map[string]*template.Template
+	pages  func() map[string]*template.Template
 	trials trials
 }
 
@@ -107,7 +108,9 @@ func New(d Deps) http.Handler {
 		d.Health = func(context.Context) health.Report { return health.Report{OK: true} }
 	}
 	c := &console{Deps: d}
-	c.pages = c.parse()
+	// Nobody waits for a hub to be ready until all pages are read.
+	c.pages = sync.OnceValue(c.parse)
+	go c.pages()
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /console/sign-in", c.signInForm)

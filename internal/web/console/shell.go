@@ -216,7 +216,7 @@ func (c *console) funcs() template.FuncMap {
 // write renders into memory first, so that an error cannot leave half a page.
 func (c *console) write(w http.ResponseWriter, r *http.Request, status int, page, name string, view any) {
 	var b bytes.Buffer
-	if err := c.pages[page].ExecuteTemplate(&b, name, view); err != nil {
+	if err := c.pages()[page].ExecuteTemplate(&b, name, view); err != nil {
 		c.Log.ErrorContext(r.Context(), "render page", "page", page, "err", err)
 		http.Error(w, "This page could not be drawn. The hub's log says why.", http.StatusInternalServerError)
 		return

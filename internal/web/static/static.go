@@ -32,7 +32,7 @@ type file struct {
 	mime string
 	etag string
 	body []byte
-	gzip []byte // nil where it would save less than a tenth
+	gzip func() []byte // made when it is first asked for; answers nil where it would save less than a tenth
 }
 
 // catalogue is every file by its path below /static/, and their version.
@@ -60,7 +60,7 @@ var load = sync.OnceValue(func() catalogue {
 			mime: mimeOf(name),
 			etag: hex.EncodeToString(sum[:8]),
 			body: body,
-			gzip: compress(body),
+			gzip: sync.OnceValue(func() []byte { return compress(body) }),
 		}
 		return nil
 	})
@@ -217,10 +217,10 @@ func serve(w http.ResponseWriter, r *http.Request, f file) {
 	h.Set("Content-Type", f.mime)
 	h.Set("X-Content-Type-Options", "nosniff")
 	body, etag := f.body, f.etag
-	if f.gzip != nil {
+	if packed := f.gzip(); packed != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
-			body, etag = f.gzip, f.etag+"-gz"
+			body, etag = packed, f.etag+"-gz"
 			h.Set("Content-Encoding", "gzip")
 		}
 	}
