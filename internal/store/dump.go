@@ -209,8 +209,8 @@ func given1(dest any) any {
 	return nil
 }
 
-// backupName is the application_name of connections for a backup, which a hub that
-// serves has not.
+// backupName is the application_name of connections for a backup, or to give secrets
+// up, which a hub that serves has not.
 const backupName = "tocsin backup"
 
 // sqlitePath answers the path of the SQLite database, false for another one.

@@ -29,6 +29,10 @@ func (db *DB) openPostgres(ctx context.Context, url string) error {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "tocsin"
 	}
+	if db.vault.lost {
+		db.vault.hubs = cfg.RuntimeParams["application_name"]
+		cfg.RuntimeParams["application_name"] = backupName // so that nobody takes it for a hub
+	}
 	// The lists' filters make many texts.
 	cfg.StatementCacheCapacity = 1024
 	noticeCuts(cfg)

@@ -98,8 +98,17 @@ func (t *pgTarget) idle(ctx context.Context, q interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }) error {
 	var n int
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-		AND (application_name = 'tocsin' OR application_name = $1 AND $1 <> '')`, t.name).Scan(&n)
+	err := q.QueryRowContext(ctx, servedBy, t.name).Scan(&n)
+	return served(n, err)
+}
+
+// servedBy counts the connections of hubs and of commands; $1 is what they are called
+// besides "tocsin", or empty.
+const servedBy = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+	AND (application_name = 'tocsin' OR application_name = $1 AND $1 <> '')`
+
+// served is the error of servedBy's answer.
+func served(n int, err error) error {
 	if err != nil {
 		return fmt.Errorf("look who uses the database: %w", err)
 	}

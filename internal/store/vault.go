@@ -61,6 +61,7 @@ func secretColumns() []secretColumn {
 type safe struct {
 	source  vault.Source
 	lost    bool                       // the key is, see withoutKey
+	hubs    string                     // what hubs call their connections, where it is lost; on PostgreSQL
 	ring    atomic.Pointer[vault.Ring] // nil: nothing is sealed
 	loads   sync.Mutex
 	sealing sync.Mutex // one goes over all values at a time
@@ -130,7 +131,7 @@ func readInnerKeys(ctx context.Context, q querier) ([]innerKey, error) {
 // saves over it.
 func (db *DB) openVault(ctx context.Context) error {
 	if db.vault.lost {
-		return db.withoutKey(ctx)
+		return db.withoutKey(ctx, db.reads)
 	}
 	rows, err := readInnerKeys(ctx, db.reads)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"tocsin/internal/audit"
 	"tocsin/internal/vault"
@@ -86,9 +87,20 @@ func lostSecrets(ctx context.Context, q querier) (all []Lost, err error) {
 
 // GiveUpSecrets removes what cannot be opened without the key, and the keys that it
 // opened, so that a hub can start again, with another one. Nothing but secrets is
-// removed, and rows that are of no use without theirs.
+// removed, and rows that are of no use without theirs; and nothing while a hub serves,
+// which has the key, and would go on sealing with what nobody opens after it.
+// ErrNotLost where somebody else gave them up since the database was opened.
 func (db *DB) GiveUpSecrets(ctx context.Context) (all []Lost, err error) {
+	if err := db.nobodyServes(ctx, db.reads); err != nil {
+		return nil, fmt.Errorf("give up secrets: %w", err)
+	}
 	err = db.change(ctx, func(ctx context.Context, w *work) error {
+		if err := db.alone(ctx, w); err != nil {
+			return err
+		}
+		if err := db.withoutKey(ctx, w); err != nil {
+			return err
+		}
 		if all, err = lostSecrets(ctx, w); err != nil {
 			return err
 		}
@@ -123,28 +135,56 @@ func (db *DB) GiveUpSecrets(ctx context.Context) (all []Lost, err error) {
 	return all, nil
 }
 
-// withoutKey is openVault for a database whose key is lost.
-func (db *DB) withoutKey(ctx context.Context) error {
-	rows, err := readInnerKeys(ctx, db.reads)
+// alone keeps hubs from reading the keys until w ends, and fails while one serves: who
+// connected before is seen, and who connects from now on finds the keys gone.
+func (db *DB) alone(ctx context.Context, w *work) error {
+	if db.d.engine != enginePostgres {
+		return nil // Options.Exclusive sees to it
+	}
+	if _, err := w.exec(ctx, "LOCK TABLE vault_key IN ACCESS EXCLUSIVE MODE"); err != nil {
+		return fmt.Errorf("keep hubs from starting: %w", err)
+	}
+	return db.nobodyServes(ctx, w)
+}
+
+// nobodyServes fails while a hub, or a command, has the database open. A transaction
+// gets one answer, however often it asks.
+func (db *DB) nobodyServes(ctx context.Context, q querier) error {
+	if db.d.engine != enginePostgres {
+		return nil
+	}
+	var n int
+	err := q.row(ctx, servedBy, []any{db.vault.hubs}, &n)
+	return served(n, err)
+}
+
+// withoutKey is openVault for a database whose key is lost. A key that is there and
+// cannot be read, because the disk or its mode is wrong, is not.
+func (db *DB) withoutKey(ctx context.Context, q querier) error {
+	rows, err := readInnerKeys(ctx, q)
 	if err != nil {
 		return err
+	}
+	if len(rows) == 0 {
+		return ErrNotLost
 	}
 	from := db.vault.source
 	from.Make = false
 	outer, ok, err := from.Read()
-	if len(rows) == 0 {
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
+		return err //nolint:wrapcheck // a sentence for people
+	}
+	if _, was := db.pendingKey(rows[0].outer); was {
 		return ErrNotLost
 	}
 	if err != nil || !ok {
-		return nil //nolint:nilerr // a key that cannot be read is none
+		return nil //nolint:nilerr // a key that is none opens nothing
 	}
 	if rows[0].outer == outer.ID() {
 		if _, err := vault.Unwrap(outer, rows[0].id, rows[0].sealed); err == nil {
 			return ErrNotLost
 		}
-	}
-	if _, was := db.pendingKey(rows[0].outer); was {
-		return ErrNotLost
 	}
 	return nil
 }

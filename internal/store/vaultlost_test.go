@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
+	neturl "net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +13,18 @@ import (
 	"tocsin/internal/store"
 	"tocsin/internal/vault"
 )
+
+// left comes back when nobody serves from the database any more: PostgreSQL ends the
+// connections of a hub that was closed a moment later.
+func left(t *testing.T, e engine, url string) {
+	t.Helper()
+	if e.name == "sqlite" {
+		return
+	}
+	for number(t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name IN ('tocsin', 'ours')") > 0 {
+		ok(t, t.Context().Err())
+	}
+}
 
 // Whoever lost the key is told what is lost with it, can give that up, and no more
 // than that, and goes on with another key.
@@ -56,6 +70,7 @@ func TestSecretsOfALostKeyAreGivenUp(t *testing.T) {
 			reads(t, db)
 			ok(t, db.Close())
 
+			left(t, e, url)
 			db, err = lost(wrong)
 			ok(t, err)
 			before, err := db.LostSecrets(ctx)
@@ -89,6 +104,99 @@ func TestSecretsOfALostKeyAreGivenUp(t *testing.T) {
 			if !slices.ContainsFunc(trail, func(e audit.Entry) bool { return e.Action == "secret_key.given_up" }) {
 				t.Errorf("the trail has %+v", trail)
 			}
+		})
+	}
+}
+
+// A shell without the key of a hub that serves, or one that may not read its file, is
+// no reason to give anything up.
+func TestNothingIsGivenUpWhileTheKeyIsThere(t *testing.T) {
+	t.Parallel()
+	for _, e := range engines() {
+		names := []string{""}
+		if e.name == "postgres" {
+			names = append(names, "ours") // as the URL may call connections
+		}
+		for _, name := range names {
+			t.Run(e.name+name, func(t *testing.T) {
+				t.Parallel()
+				key := vault.NewKey()
+				ctx, unnamed, right := t.Context(), e.fresh(t), vault.Source{Text: key.Text()}
+				url := unnamed
+				if name != "" {
+					u, err := neturl.Parse(url)
+					ok(t, err)
+					q := u.Query()
+					q.Set("application_name", name)
+					u.RawQuery = q.Encode()
+					url = u.String()
+				}
+				hub, err := store.Open(ctx, store.Options{URL: url, Node: "hub", Secrets: right, Exclusive: true})
+				ok(t, err)
+				t.Cleanup(func() { ok(t, hub.Close()) })
+				fill(t, hub)
+				giveUp := func(from vault.Source) error {
+					db, err := store.Open(ctx, store.Options{URL: url, Node: "command", Secrets: from, KeyLost: true, Exclusive: true})
+					if err != nil {
+						return err
+					}
+					_, err = db.GiveUpSecrets(ctx)
+					return errors.Join(err, db.Close())
+				}
+				none := vault.Source{File: filepath.Join(t.TempDir(), "none")}
+				if err := giveUp(none); err == nil || !strings.Contains(err.Error(), "serv") {
+					t.Errorf("while a hub serves: %v", err)
+				}
+				reads(t, hub)
+				ok(t, hub.Close())
+				if err := giveUp(vault.Source{File: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+					t.Errorf("a key that is there and cannot be read: %v", err)
+				}
+				stopped := vault.Source{File: filepath.Join(t.TempDir(), "key")} // amid a change of keys, whose file then went
+				ok(t, vault.WriteFile(stopped.File+".new", key, true))
+				wants(t, giveUp(stopped), store.ErrNotLost)
+				hub, err = openWith(t, url, right)
+				ok(t, err)
+				reads(t, hub)
+				ok(t, hub.Close())
+				left(t, e, unnamed)
+				ok(t, giveUp(none))
+				wants(t, giveUp(none), store.ErrNotLost)
+			})
+		}
+	}
+}
+
+// Of two who give up at once one does, and the other removes no key that a hub made since.
+func TestAKeyIsGivenUpOnce(t *testing.T) {
+	t.Parallel()
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, url, right := t.Context(), e.fresh(t), vault.Source{Text: vault.NewKey().Text()}
+			db, err := openWith(t, url, vault.Source{Text: vault.NewKey().Text()})
+			ok(t, err)
+			ok(t, db.Close())
+			left(t, e, url)
+			var both []*store.DB
+			for range 2 {
+				db, err := store.Open(ctx, store.Options{URL: url, Node: "command", Secrets: right, KeyLost: true})
+				ok(t, err)
+				t.Cleanup(func() { ok(t, db.Close()) })
+				both = append(both, db)
+			}
+			_, err = both[0].GiveUpSecrets(ctx)
+			ok(t, err)
+			db, err = openWith(t, url, right)
+			ok(t, err)
+			fill(t, db)
+			ok(t, db.Close())
+			left(t, e, url)
+			_, err = both[1].GiveUpSecrets(ctx)
+			wants(t, err, store.ErrNotLost)
+			db, err = openWith(t, url, right)
+			ok(t, err)
+			reads(t, db)
 		})
 	}
 }
