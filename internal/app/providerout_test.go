@@ -3,16 +3,19 @@ package app_test
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"testing"
 
 	"tocsin/internal/auth"
+	"tocsin/test/database"
 	"tocsin/test/oidc"
 )
 
 // Whoever signs out at the provider is signed out here, when the provider says so.
 func TestSigningOutAtTheProvider(t *testing.T) {
 	t.Parallel()
-	h := startHouse(t)
+	dir := database.Folder(t)
+	h := startHouse(t, "TOCSIN_DATA="+dir)
 	h.user("root", auth.Admin)
 	in := func(who oidc.Person) *tab {
 		h.p.Be(who)
@@ -99,6 +102,23 @@ func TestSigningOutAtTheProvider(t *testing.T) {
 		got := h.call("GET", "/api/v1/audit?action=session.ended&limit=1", h.key(auth.Administer), "")
 		if got.field(t, "items.0.note") != "Signed out at the sign-in provider. One session was ended." || got.field(t, "items.0.subject.name") != "bert" {
 			t.Error(got.body)
+		}
+	})
+	t.Run("what could not be done is done when the provider says it again", func(t *testing.T) {
+		one = in(anna)
+		everybody(a, out, out, r)
+		token, path := h.p.LogoutToken(func(c map[string]any) { c["sub"] = "1" }), filepath.Join(dir, "tocsin.db")
+		alter(t, path, "ALTER TABLE identity RENAME TO away")
+		if status := say(token); status != http.StatusServiceUnavailable {
+			t.Errorf("while the database is away: %d", status)
+		}
+		alter(t, path, "ALTER TABLE away RENAME TO identity")
+		if status := say(token); status != http.StatusOK {
+			t.Errorf("again: %d", status)
+		}
+		everybody(out, out, out, r)
+		if status := say(token); status != http.StatusBadRequest {
+			t.Errorf("once more: %d", status)
 		}
 	})
 	t.Run("an account that is nobody's is no error", func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 
 // ProviderLogout ends the sessions that began by an account of the provider, which says
 // by a logout token that its owner signed out there, and answers how many; all of the
-// account where it names no session of its own. A token counts once. *ProviderError,
-// *LimitError.
+// account where it names no session of its own. A token counts once, when all of that
+// is done. *ProviderError, *LimitError.
 func (s *Service) ProviderLogout(ctx context.Context, token, remote string) (int, error) {
 	if s.o.Provider == nil {
 		return 0, &ProviderError{Problem: "This hub has no sign-in provider.", Mend: "Set one up first."}
@@ -34,10 +34,14 @@ func (s *Service) ProviderLogout(ctx context.Context, token, remote string) (int
 	} else if !errors.Is(err, fault.ErrNotFound) {
 		return 0, fmt.Errorf("look for a logout token: %w", err)
 	}
-	if err := s.st.SaveStep(ctx, once); err != nil {
-		return 0, fmt.Errorf("keep that a logout token was used: %w", err)
+	n, err := s.endProvided(ctx, out)
+	if err != nil {
+		return n, err // not spent: the provider says it again
 	}
-	return s.endProvided(ctx, out)
+	if err := s.st.SaveStep(ctx, once); err != nil {
+		return n, fmt.Errorf("keep that a logout token was used: %w", err)
+	}
+	return n, nil
 }
 
 // endProvided ends the sessions that a sign-out at the provider is about.
