@@ -289,8 +289,14 @@ func (c *cataloguer) write(ctx context.Context) error {
 }
 
 // pruneBlocks forgets the oldest blocks, as long as no alert is left in them; an alert
-// that stands there after all is counted to the one before, or to a new one.
+// that stands there after all is counted to the one before, or to a new one. It leaves
+// them for the next time while another node counts alerts to blocks. To wait for that
+// node would make a circle: it may wait for alerts that are deleted here.
 func (w *work) pruneBlocks(ctx context.Context, limit int) error {
+	free, err := collect(ctx, w, scanText, "SELECT name FROM counter WHERE name = 'alert_block'"+w.db.d.skipLocked)
+	if err != nil || len(free) == 0 {
+		return err
+	}
 	oldest, err := collect(ctx, w, scanBlock, "SELECT "+blockColumns+" FROM alert_block ORDER BY since, id LIMIT $1", int64(limit+1))
 	if err != nil || len(oldest) < 2 {
 		return err

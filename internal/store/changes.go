@@ -294,9 +294,30 @@ func (t *tx) writeDeliveries(ctx context.Context, c *dispatch.Changes) error {
 		return err
 	}
 	noted := those(c.Deliveries, func(d *delivery.Delivery) bool { return d.Note != "" })
-	return t.db.t.deliveryNote.write(ctx, t, len(noted), func(i int, args []any) []any {
+	err = t.db.t.deliveryNote.write(ctx, t, len(noted), func(i int, args []any) []any {
 		return append(args, noted[i].ID, cleaned(noted[i].Note, mostNote))
 	})
+	if err != nil {
+		return err
+	}
+	return t.recount(ctx, c.Joined)
+}
+
+// recount has Catalogue count the alerts of these events once more, if they are resolved:
+// further contacts were told of them. An alert that another node counts just now is not
+// yet seen in a block; the row is changed in any case, so that one waits for the other.
+func (t *tx) recount(ctx context.Context, joined []alert.Event) error {
+	var ids []string
+	for i := range joined {
+		if id := joined[i].AlertID; id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	// With +, for SQLite is to take the key.
+	return t.later(ctx, nil, "UPDATE alert SET block = 0 WHERE "+t.db.d.among("id", t.db.d.list("$1"))+" AND +rank = 0", encodeList(ids))
 }
 
 func (t *tx) writeSources(ctx context.Context, c *dispatch.Changes) error {

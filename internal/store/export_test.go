@@ -3,7 +3,20 @@ package store
 import (
 	"context"
 	"database/sql"
+
+	"tocsin/internal/alert"
 )
+
+// AlertsWith answers the first page of DB.Alerts, and does something between its reading
+// of what is open and of what is resolved.
+func AlertsWith(ctx context.Context, db *DB, f alert.Filter, do func()) (items []alert.Alert, next string, err error) {
+	l := alertList{db: db, f: f, limit: pageLimit(f.Limit)}
+	if items, err = l.open(ctx); err != nil {
+		return nil, "", err
+	}
+	do()
+	return l.goOn(ctx, items)
+}
 
 // Exec runs a statement that only a test needs, such as one that lets time pass.
 func Exec(ctx context.Context, db *DB, query string, args ...any) error {

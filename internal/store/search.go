@@ -14,8 +14,8 @@ const (
 	// not to fit aside. A page that is not full by then ends there.
 	lookAt = 10_000
 
-	// fewObjects is up to how many objects of a name their alerts are looked up. More of
-	// them are met often enough in the order of the list.
+	// fewObjects is up to how many objects of a name their alerts are looked up, if these
+	// are no more than lookAt. More of them are met often enough in the order of the list.
 	fewObjects = 1000
 )
 
@@ -41,15 +41,31 @@ func (l *alertList) page(ctx context.Context) (items []alert.Alert, next string,
 	if items, err = l.open(ctx); err != nil {
 		return nil, "", err
 	}
+	return l.goOn(ctx, items)
+}
+
+// goOn is page where the open ones are read.
+func (l *alertList) goOn(ctx context.Context, items []alert.Alert) ([]alert.Alert, string, error) {
 	var stopped *spot
-	if len(items) <= l.limit && l.wants(0) {
-		resolved, at, err := l.resolved(ctx, l.limit+1-len(items))
+	if n := l.limit + 1 - len(items); n > 0 && l.wants(0) {
+		resolved, at, err := l.resolved(ctx, n)
 		if err != nil {
 			return nil, "", err
 		}
-		items, stopped = append(items, resolved...), at
+		if stopped = at; len(resolved) == n {
+			last := spotOf(&resolved[n-1])
+			stopped = &last
+		}
+		items = append(items, resolved...)
 	}
-	items = slices.CompactFunc(items, func(a, b alert.Alert) bool { return a.ID == b.ID })
+	// What resolved between the two readings is in both.
+	seen := make(map[string]bool, len(items))
+	items = slices.DeleteFunc(items, func(a alert.Alert) bool {
+		had := seen[a.ID]
+		seen[a.ID] = true
+		return had
+	})
+	next := ""
 	switch {
 	case len(items) > l.limit:
 		items = items[:l.limit]
@@ -191,7 +207,11 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 		if err != nil {
 			return nil, nil, err
 		}
-		if len(objects) <= fewObjects {
+		few, err := l.few(ctx, objects)
+		if err != nil {
+			return nil, nil, err
+		}
+		if few {
 			if byName, err = l.ofObjects(ctx, objects, n); err != nil || f.Search == "" {
 				return byName, nil, err
 			}
@@ -236,6 +256,23 @@ func (l *alertList) objects(ctx context.Context) ([]string, error) {
 		c.add("o.service <> ''")
 	}
 	return collect(ctx, l.db.reads, scanText, "SELECT o.id FROM object o"+c.String()+" LIMIT "+c.arg(int64(fewObjects+1)), c.args...)
+}
+
+// few says whether the alerts of the objects are looked up by these: all of them are read
+// then, or at least sorted. Who asks for older ones too waits for all there is in any case.
+func (l *alertList) few(ctx context.Context, objects []string) (bool, error) {
+	if len(objects) == 0 || len(objects) > fewObjects || l.f.Older {
+		return len(objects) <= fewObjects, nil
+	}
+	c := &conditions{}
+	c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
+	if !l.f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
+	before(c, l.resolvedFrom())
+	var n int
+	err := l.db.reads.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM alert a"+c.String()+" LIMIT "+c.arg(int64(lookAt+1))+") n", c.args, &n)
+	return n <= lookAt, err
 }
 
 // ofObjects answers the newest resolved alerts of some objects.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/delivery"
+	"tocsin/internal/dispatch"
 	"tocsin/internal/store"
 )
 
@@ -213,6 +215,129 @@ func TestASearchGoesOnWhereItStopped(t *testing.T) {
 		same(t, "found", strings.Join(got, " "), "a77")
 		same(t, "pages", pages, 1)
 	})
+}
+
+// Alerts that only a few objects have may still be very many, and not all are looked at
+// for one page.
+func TestASearchByObjectsStopsToo(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 24_000)
+		warnings := alert.Filter{SourceIDs: []string{"even"}, States: []alert.State{alert.Warning}}
+		unknown := alert.Filter{Search: "web", States: []alert.State{alert.Unknown}}
+		check := func(pages int) {
+			t.Helper()
+			got, n := found(t, db, warnings)
+			same(t, "warnings", len(got), 0)
+			same(t, "pages of them", n, pages)
+			older := warnings
+			older.Older = true
+			_, n = found(t, db, older)
+			same(t, "pages when all is looked at", n, 1)
+			got, _ = found(t, db, unknown)
+			same(t, "unknown", len(got), 24)
+			same(t, "the newest and the oldest", got[0]+" "+got[23], "a23099 a99")
+			got, _ = found(t, db, alert.Filter{SourceIDs: []string{"even"}, Limit: 500})
+			same(t, "of the source", len(got), 12_000)
+			same(t, "its newest", got[5], "a24000")
+		}
+		check(2)
+		_, n := found(t, db, unknown)
+		same(t, "pages by name", n, 3)
+		catalogue(t, db, 4096)
+		check(1) // no block has the state
+	})
+}
+
+// An engine calls once for each contact, and a call may come after the alert was counted.
+func TestWhoIsToldOfACountedAlertFindsIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 6000)
+		catalogue(t, db, 1000)
+		e := problem(1).Events[0]
+		e.AlertID = "a3000"
+		d := problem(1, "bob").Deliveries[0]
+		d.AlertID, d.State, d.Done = e.AlertID, delivery.Sent, recent()
+		write(t, db, dispatch.Changes{Joined: []alert.Event{e}, Deliveries: []delivery.Delivery{d}})
+		check := func() {
+			t.Helper()
+			got, _ := found(t, db, alert.Filter{ContactID: d.ContactID})
+			same(t, "bob's", fmt.Sprint(got), "[a3000]")
+		}
+		check()
+		moreAlerts(t, db, 6001, 7000)
+		catalogue(t, db, 5000)
+		n, err := store.CountWhere(t.Context(), db, "alert", "id = 'a3000' AND block > 0")
+		ok(t, err)
+		same(t, "counted again", n, 1)
+		check()
+	})
+}
+
+// Between the two readings of a page an alert may resolve.
+func TestAnAlertThatResolvesMeanwhileIsOnThePageOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 30)
+		for _, limit := range []int{100, 15} {
+			ok(t, store.Exec(t.Context(), db, "UPDATE alert SET rank = 2, status = 'firing', since = 25 WHERE id = 'a5'"))
+			f := alert.Filter{Limit: limit}
+			items, next, err := store.AlertsWith(t.Context(), db, f, func() {
+				ok(t, store.Exec(t.Context(), db, "UPDATE alert SET rank = 0, status = 'resolved', resolved = 40 WHERE id = 'a5'"))
+			})
+			ok(t, err)
+			var ids []string
+			for _, a := range items {
+				ids = append(ids, a.ID)
+			}
+			if f.Cursor = next; next != "" {
+				rest, _ := found(t, db, f)
+				ids = append(ids, rest...)
+			}
+			slices.Sort(ids)
+			same(t, "alerts", len(ids), 30)
+			same(t, "different ones", len(slices.Compact(ids)), 30)
+		}
+	})
+}
+
+// On PostgreSQL another node may count an alert to a block just when that looks empty.
+func TestABlockStaysForAnAlertThatAnotherNodeCountsToIt(t *testing.T) {
+	t.Parallel()
+	url := engines()[1].ready(t) // on SQLite one writes at a time
+	db, ctx := openURL(t, url), t.Context()
+	manyAlerts(t, db, 20_000)
+	ok(t, store.Exec(ctx, db, "UPDATE alert SET rank = 2, status = 'firing' WHERE id = 'a50'")) // for long
+	catalogue(t, db, 4096)
+	prune := func() {
+		for n := 1; n > 0; {
+			var err error
+			n, err = db.Prune(ctx, time.UnixMilli(17_000), 5000)
+			ok(t, err)
+		}
+	}
+	count := func() int {
+		n, err := store.Count(ctx, db, "alert_block")
+		ok(t, err)
+		return n
+	}
+	before := count()
+	other, err := raw(t, url).BeginTx(ctx, nil)
+	ok(t, err)
+	for _, s := range []string{"SELECT value FROM counter WHERE name = 'alert_block' FOR UPDATE",
+		`UPDATE alert SET rank = 0, status = 'resolved', resolved = 30000,
+			block = (SELECT number FROM alert_block WHERE since <= 50 ORDER BY since DESC LIMIT 1) WHERE id = 'a50'`} {
+		_, err := other.ExecContext(ctx, s)
+		ok(t, err)
+	}
+	prune()
+	ok(t, other.Commit())
+	for range 2 {
+		got, _ := found(t, db, alert.Filter{States: []alert.State{alert.Critical}, Limit: 500})
+		same(t, "found", slices.Contains(got, "a50"), true)
+		prune()
+	}
+	if left := count(); left > before/4 {
+		t.Errorf("of %d blocks %d are left", before, left)
+	}
 }
 
 // Blocks go when the alerts in them are deleted.
