@@ -77,6 +77,15 @@ func (d dialect) numbers(placeholder string) string {
 	return "SELECT value FROM json_each(" + placeholder + ")"
 }
 
+// by has a statement take an index where SQLite, which keeps no figures of what columns
+// hold, would take one that most rows fit.
+func (d dialect) by(index string) string {
+	if d.engine == enginePostgres {
+		return ""
+	}
+	return " INDEXED BY " + index
+}
+
 // clock is the time in milliseconds in a statement, where the placeholder holds
 // what DB.clock answers.
 func (d dialect) clock(placeholder string) string {

@@ -119,7 +119,7 @@ func (db *DB) AlertCounts(ctx context.Context) (alert.Counts, error) {
 		return c, err
 	}
 	midnight := now.UTC().Truncate(24 * time.Hour)
-	err = db.reads.row(ctx, "SELECT count(*) FROM alert WHERE rank = 0 AND resolved >= $1", []any{millis(midnight)}, &c.ResolvedToday)
+	err = db.reads.row(ctx, "SELECT count(*) FROM alert"+db.d.by("alert_resolved")+" WHERE rank = 0 AND resolved >= $1", []any{millis(midnight)}, &c.ResolvedToday)
 	if err != nil {
 		return c, fmt.Errorf("count resolved alerts: %w", err)
 	}

@@ -18,7 +18,7 @@ func (db *DB) Prune(ctx context.Context, before time.Time, limit int) (int, erro
 	total := 0
 	err := db.write(ctx, func(ctx context.Context, w *work) error {
 		total = 0
-		alerts, err := collect(ctx, w, scanText, `SELECT id FROM alert WHERE rank = 0 AND resolved < $1 AND NOT EXISTS (SELECT 1 FROM delivery d
+		alerts, err := collect(ctx, w, scanText, "SELECT id FROM alert"+db.d.by("alert_resolved")+` WHERE rank = 0 AND resolved < $1 AND NOT EXISTS (SELECT 1 FROM delivery d
 			WHERE d.alert_id = alert.id AND d.notice = 'digest' AND d.state IN ('waiting', 'handed')) ORDER BY resolved LIMIT $2`,
 			millis(before), int64(limit))
 		if err != nil {

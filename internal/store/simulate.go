@@ -230,7 +230,7 @@ func (db *DB) SimulationBefore(ctx context.Context, at time.Time, sourceID strin
 	var c conditions
 	ms := c.arg(millis(at))
 	c.add(db.d.among("e.alert_id", "SELECT id FROM alert WHERE rank > 0 AND since < "+ms+
-		" UNION ALL SELECT id FROM alert WHERE rank = 0 AND resolved >= "+ms+" AND since < "+ms))
+		" UNION ALL SELECT id FROM alert"+db.d.by("alert_resolved")+" WHERE rank = 0 AND resolved >= "+ms+" AND since < "+ms))
 	c.add("e.received < " + ms)
 	if sourceID != "" {
 		c.add("e.source_id = " + c.arg(sourceID))
