@@ -190,7 +190,14 @@ func TestAStartThatWaitsForItsDatabaseCanBeStopped(t *testing.T) {
 		ended <- err
 	}()
 	h := &hub{T: t, url: "http://" + cfg.Listen}
-	h.eventually("it stands in", func() answer { return h.whenever("/") }, func(a answer) bool { return a.status == http.StatusOK })
+	h.eventually("it stands in", func() answer {
+		select {
+		case err := <-ended:
+			t.Fatalf("it gave up by itself: %v", err)
+		default:
+		}
+		return h.whenever("/")
+	}, func(a answer) bool { return a.status == http.StatusOK })
 	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	if err := <-ended; err == nil {
