@@ -60,6 +60,7 @@ func newGate(cfg config.Config, log *slog.Logger) (*gate, error) {
 		if err != nil {
 			return nil, fmt.Errorf("TOCSIN_TLS_CERT and TOCSIN_TLS_KEY: %w", err)
 		}
+		files.Attend()
 		g.holder = files
 	case len(cfg.Domains) > 0:
 		o := cert.Options{Names: g.names, Node: cfg.Node, Directory: cfg.ACMEDirectory, Email: cfg.ACMEEmail,

@@ -21,6 +21,7 @@ type Files struct {
 	cert, key string
 	every     time.Duration
 	log       *slog.Logger
+	hup       chan os.Signal
 
 	pair atomic.Pointer[tls.Certificate]
 
@@ -43,7 +44,7 @@ const lookEvery = 5 * time.Second
 
 // NewFiles reads the pair; its error says which file will not do, and why.
 func NewFiles(certFile, keyFile string, log *slog.Logger) (*Files, error) {
-	f := &Files{cert: certFile, key: keyFile, every: lookEvery, log: log}
+	f := &Files{cert: certFile, key: keyFile, every: lookEvery, log: log, hup: make(chan os.Signal, 1)}
 	f.seen = f.stamps()
 	pair, err := f.read()
 	if err != nil {
@@ -59,19 +60,22 @@ func (f *Files) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.pair.Load(), nil
 }
 
+// Attend keeps a SIGHUP for Run, from now on: else one that comes before Run would end
+// the program.
+func (f *Files) Attend() { signal.Notify(f.hup, syscall.SIGHUP) }
+
 // Run takes a new pair as soon as it is there, and at once on SIGHUP. One that is
 // broken, or half written, leaves the old one in force.
 func (f *Files) Run(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+	f.Attend()
+	defer signal.Stop(f.hup)
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-hup:
+		case <-f.hup:
 			f.Look(true)
 		case <-tick.C:
 			f.Look(false)
