@@ -165,6 +165,19 @@ func (m *moving) statuspage(ctx context.Context, db *store.DB, args []string) (*
 }
 
 func (m *moving) kuma(ctx context.Context, db *store.DB, args []string) (*transfer.Document, []string, error) {
+	return m.zoned(ctx, db, args,
+		func(get *fetch.Client) (transfer.Page, []string, error) {
+			return transfer.FetchUptimeKuma(ctx, get.Get, args[0], time.Now())
+		},
+		func(bodies [][]byte) (transfer.Page, []string, error) {
+			return transfer.UptimeKuma(time.Now(), bodies...)
+		})
+}
+
+// zoned brings a page from an address or from files, and gives it the zone that was named.
+func (m *moving) zoned(ctx context.Context, db *store.DB, args []string, fetched func(*fetch.Client) (transfer.Page, []string, error),
+	read func([][]byte) (transfer.Page, []string, error),
+) (*transfer.Document, []string, error) {
 	zone, err := m.location()
 	if err != nil {
 		return nil, nil, err
@@ -177,13 +190,13 @@ func (m *moving) kuma(ctx context.Context, db *store.DB, args []string) (*transf
 			return nil, nil, err
 		}
 		defer get.Close()
-		p, notes, err = transfer.FetchUptimeKuma(ctx, get.Get, args[0], time.Now())
+		p, notes, err = fetched(get)
 	} else {
 		var bodies [][]byte
 		if bodies, err = m.files(args); err != nil {
 			return nil, nil, err
 		}
-		p, notes, err = transfer.UptimeKuma(time.Now(), bodies...)
+		p, notes, err = read(bodies)
 	}
 	p.Zone = zone.String()
 	return one(p), notes, err
@@ -212,28 +225,13 @@ func (m *moving) cachet(ctx context.Context, db *store.DB, args []string) (*tran
 }
 
 func (m *moving) atstatus(ctx context.Context, db *store.DB, args []string) (*transfer.Document, []string, error) {
-	zone, err := m.location()
-	if err != nil {
-		return nil, nil, err
-	}
-	var p transfer.Page
-	var notes []string
-	if address(args) {
-		var get *fetch.Client
-		if get, err = m.get(ctx, db, args); err != nil {
-			return nil, nil, err
-		}
-		defer get.Close()
-		p, notes, err = transfer.FetchATStatus(ctx, get.Get, args[0], time.Now())
-	} else {
-		var bodies [][]byte
-		if bodies, err = m.files(args); err != nil {
-			return nil, nil, err
-		}
-		p, notes, err = transfer.ATStatus(m.page, time.Now(), bodies...)
-	}
-	p.Zone = zone.String()
-	return one(p), notes, err
+	return m.zoned(ctx, db, args,
+		func(get *fetch.Client) (transfer.Page, []string, error) {
+			return transfer.FetchATStatus(ctx, get.Get, args[0], time.Now())
+		},
+		func(bodies [][]byte) (transfer.Page, []string, error) {
+			return transfer.ATStatus(m.page, time.Now(), bodies...)
+		})
 }
 
 func (m *moving) location() (*time.Location, error) {
