@@ -3,13 +3,14 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"tocsin/test/port"
 )
 
 // startAlertmanager starts the one of Debian's package prometheus-alertmanager
@@ -24,12 +25,10 @@ func startAlertmanager(ctx context.Context, parent string) (*peer, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)
 	}
-	address := l.Addr().String()
-	_ = l.Close()
 	cmd := exec.Command("prometheus-alertmanager", "--config.file="+config, "--storage.path="+dir,
 		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=error")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

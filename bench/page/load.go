@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"tocsin/bench/table"
+	"tocsin/test/port"
 )
 
 // The server has a core to itself, what loads it another one.
@@ -111,7 +112,7 @@ func (l *lab) nginx(ctx context.Context, packed []byte) (stop func(), url string
 	if err != nil {
 		return nil, "", fmt.Errorf("unpack the page: %w", err)
 	}
-	port, err := sparePort()
+	spare, err := port.Spare()
 	if err != nil {
 		return nil, "", err
 	}
@@ -123,7 +124,7 @@ http {
   types { text/html html; }
   server { listen 127.0.0.1:%d; root site; gzip_static on; }
 }
-`, asSelf(), port)
+`, asSelf(), spare)
 	if err := os.Chmod(l.dir, 0o755); err != nil {
 		return nil, "", fmt.Errorf("folder for nginx: %w", err)
 	}
@@ -142,7 +143,7 @@ http {
 		return nil, "", fmt.Errorf("start nginx: %w", err)
 	}
 	stop = func() { _ = cmd.Process.Signal(os.Interrupt); _ = cmd.Wait() }
-	url = fmt.Sprintf("http://127.0.0.1:%d/", port)
+	url = fmt.Sprintf("http://127.0.0.1:%d/", spare)
 	each := time.NewTicker(10 * time.Millisecond)
 	defer each.Stop()
 	for begin := time.Now(); ; <-each.C {
@@ -180,15 +181,6 @@ func asSelf() string {
 		return "user root;"
 	}
 	return ""
-}
-
-func sparePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("spare port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is a TCP listener's
-	return port, l.Close()
 }
 
 // result is what wrk found.

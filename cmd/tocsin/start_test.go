@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tocsin/test/port"
 )
 
 // TestTheStartIsAsWritten runs the commands of docs/start.md in their order, as
@@ -61,14 +62,11 @@ type reader struct {
 }
 
 func newReader(t *testing.T) *reader {
-	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	hub, err := port.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reader{t: t, hub: free.Addr().String(), folder: t.TempDir(), secrets: map[string]string{}}
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	r := &reader{t: t, hub: hub, folder: t.TempDir(), secrets: map[string]string{}}
 	r.env = append(os.Environ(), "HOME="+r.folder, "GORACE=atexit_sleep_ms=50", "TOCSIN_LISTEN="+r.hub, "TOCSIN_URL=http://"+r.hub)
 	shell := exec.CommandContext(t.Context(), "bash", "--norc")
 	shell.Dir, shell.Env = r.folder, r.env

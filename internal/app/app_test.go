@@ -21,6 +21,7 @@ import (
 	"tocsin/internal/config"
 	"tocsin/internal/source"
 	"tocsin/test/database"
+	"tocsin/test/port"
 )
 
 func TestMain(m *testing.M) {
@@ -266,13 +267,8 @@ func startError(t *testing.T, listen, data, database string) error {
 }
 
 func TestRunStopsWhenAskedTo(t *testing.T) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": address, "TOCSIN_DATA": t.TempDir(), "TOCSIN_LOG_LEVEL": "error"}, File: os.DevNull})
@@ -336,12 +332,8 @@ func TestPlainPages(t *testing.T) {
 			"http://LOCALHOST:9000":      http.StatusOK,
 			"http://[::1]:9000":          http.StatusOK,
 		} {
-			spare, err := net.Listen("tcp", "127.0.0.1:0")
+			listen, err := port.Address()
 			if err != nil {
-				t.Fatal(err)
-			}
-			listen := spare.Addr().String()
-			if err := spare.Close(); err != nil {
 				t.Fatal(err)
 			}
 			behind := startHub(t, "TOCSIN_BASE_URL="+base, "TOCSIN_LISTEN="+listen)

@@ -32,6 +32,7 @@ import (
 	"tocsin/internal/source"
 	"tocsin/test/database"
 	"tocsin/test/mailsink"
+	"tocsin/test/port"
 	"tocsin/test/postgres"
 )
 
@@ -69,12 +70,11 @@ func startAndStop(t *testing.T, settings ...string) error {
 // dead is an address at which nobody listens.
 func dead(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // finds wants a result and words of a finding.

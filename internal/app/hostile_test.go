@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,10 +221,15 @@ func TestADatabaseThatHangsIsNotWaitedForWithoutEnd(t *testing.T) {
 type gate struct {
 	address string
 	mu      sync.RWMutex
+	closed  atomic.Bool
 }
 
-func (g *gate) shut() { g.mu.Lock() }
-func (g *gate) open() { g.mu.Unlock() }
+func (g *gate) shut() { g.mu.Lock(); g.closed.Store(true) }
+func (g *gate) open() {
+	if g.closed.CompareAndSwap(true, false) {
+		g.mu.Unlock()
+	}
+}
 
 func newGate(t *testing.T, to string) *gate {
 	t.Helper()
@@ -234,7 +240,11 @@ func newGate(t *testing.T, to string) *gate {
 	}
 	g := &gate{address: l.Addr().String()}
 	var running sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); running.Wait() })
+	t.Cleanup(func() {
+		g.open() // a test that failed may have left it shut
+		_ = l.Close()
+		running.Wait()
+	})
 	pass := func(to, from net.Conn) {
 		defer to.Close()
 		buf := make([]byte, 32<<10)

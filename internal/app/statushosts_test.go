@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tocsin/internal/auth"
+	"tocsin/test/port"
 )
 
 // byHost is a request that comes by another host name.
@@ -89,7 +90,10 @@ func TestAPageOnItsOwnHost(t *testing.T) {
 }
 
 func TestAPageNeverHidesTheConsoleOfItsHub(t *testing.T) {
-	listen := spare(t)
+	listen, err := port.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := startHub(t, "TOCSIN_BASE_URL=https://alerts.example.com", "TOCSIN_LISTEN="+listen)
 	h.url = "http://" + listen
 	h.user("root", auth.Admin)

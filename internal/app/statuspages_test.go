@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
 	"tocsin/test/database"
+	"tocsin/test/port"
 )
 
 func TestHeadersAndMethodsOfPublicPages(t *testing.T) {
@@ -83,22 +83,15 @@ func onGate(t *testing.T) (*gate, config.Config) {
 	}
 	g := newGate(t, dsn.Host)
 	dsn.Host = g.address
-	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": spare(t), "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": dsn.String()}, File: os.DevNull})
+	listen, err := port.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(config.Sources{Flags: map[string]string{"TOCSIN_LISTEN": listen, "TOCSIN_DATA": t.TempDir(), "TOCSIN_DATABASE_URL": dsn.String()}, File: os.DevNull})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g, cfg
-}
-
-// spare is an address that nobody listens on.
-func spare(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 const staleSign = `class="stale" role="status"`

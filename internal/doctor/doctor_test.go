@@ -26,6 +26,7 @@ import (
 
 	"tocsin/internal/doctor"
 	"tocsin/internal/guard"
+	"tocsin/test/port"
 )
 
 func says(t *testing.T, v doctor.Verdict, want doctor.Result, words ...string) {
@@ -325,12 +326,11 @@ func TestSite(t *testing.T) {
 		})
 	}
 	t.Run("no hub", func(t *testing.T) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		listen, err := port.Address()
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Close()
-		says(t, look(t, doctor.Site{Listen: l.Addr().String()}.Checks(), "hub"), doctor.Failed, "no hub serves", "systemctl start tocsin")
+		says(t, look(t, doctor.Site{Listen: listen}.Checks(), "hub"), doctor.Failed, "no hub serves", "systemctl start tocsin")
 	})
 	t.Run("an address of this machine only", func(t *testing.T) {
 		says(t, look(t, doctor.Site{BaseURL: "http://localhost:8080"}.Checks(), "base-url"), doctor.Warning, "TOCSIN_BASE_URL")

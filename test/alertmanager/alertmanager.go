@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"tocsin/test/await"
+	"tocsin/test/port"
 )
 
 // Config says whom Alertmanager tells.
@@ -43,14 +43,11 @@ const exe = "/usr/bin/prometheus-alertmanager"
 // Start writes the configuration, starts Alertmanager and waits until it is
 // ready.
 func Start(ctx context.Context, c Config) (*Alertmanager, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := port.Address()
 	if err != nil {
-		return nil, fmt.Errorf("a port for alertmanager: %w", err)
+		return nil, err
 	}
-	a := &Alertmanager{c: c, URL: "http://" + l.Addr().String()}
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("a port for alertmanager: %w", err)
-	}
+	a := &Alertmanager{c: c, URL: "http://" + address}
 	if c.Wait == 0 {
 		c.Wait = 100 * time.Millisecond
 	}

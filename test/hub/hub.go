@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +23,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tocsin/test/port"
 )
 
 // Options say where a hub lives.
@@ -67,14 +68,14 @@ func Build(ctx context.Context, dir string) (string, error) {
 
 // New takes a spare port; it starts nothing.
 func New(o Options) (*Hub, error) {
-	port, err := sparePort()
+	spare, err := port.Spare()
 	if err != nil {
 		return nil, err
 	}
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
 	}
-	h := &Hub{o: o, Listen: fmt.Sprintf("%s:%d", o.Host, port), URL: fmt.Sprintf("http://localhost:%d", port)}
+	h := &Hub{o: o, Listen: fmt.Sprintf("%s:%d", o.Host, spare), URL: fmt.Sprintf("http://localhost:%d", spare)}
 	if o.Proxy {
 		if h.Line, err = NewProxy(h.Listen); err != nil {
 			return nil, err
@@ -82,15 +83,6 @@ func New(o Options) (*Hub, error) {
 		h.URL = "http://localhost:" + h.Line.Port()
 	}
 	return h, nil
-}
-
-func sparePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("spare port: %w", err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }
 
 // Env is what the program's commands need to know of this hub.

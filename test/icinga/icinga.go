@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"tocsin/test/await"
+	"tocsin/test/port"
 )
 
 // Name stands in the certificate of the API, which listens on 127.0.0.1.
@@ -64,15 +64,11 @@ const exe = "/usr/sbin/icinga2"
 
 // Start writes the configuration, starts Icinga and waits until its API answers.
 func Start(ctx context.Context, c Config) (*Icinga, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	spare, err := port.Spare()
 	if err != nil {
-		return nil, fmt.Errorf("a port for icinga: %w", err)
+		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("a port for icinga: %w", err)
-	}
-	n := &Icinga{c: c, port: port, URL: fmt.Sprintf("https://127.0.0.1:%d", port), User: "root", Password: "icinga's own"}
+	n := &Icinga{c: c, port: spare, URL: fmt.Sprintf("https://127.0.0.1:%d", spare), User: "root", Password: "icinga's own"}
 	for _, dir := range []string{"conf", "data/certs", "log", "cache", "spool", "run"} {
 		if err := os.MkdirAll(n.path(dir), 0o700); err != nil {
 			return nil, fmt.Errorf("icinga's folder: %w", err)

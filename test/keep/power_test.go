@@ -28,6 +28,7 @@ import (
 	"tocsin/test/database"
 	"tocsin/test/hub"
 	"tocsin/test/keep/cut"
+	"tocsin/test/port"
 )
 
 // all has every point tried, which `make soak` does; else as many as points.
@@ -82,10 +83,8 @@ func body(n int) string {
 // answers how many of it were answered with success.
 func serve(t *testing.T, bin, dir, token string, n int) (answered int, e cut.Ended) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listen, err := port.Address()
 	ok(t, err)
-	listen := l.Addr().String()
-	ok(t, l.Close())
 	cmd := exec.Command(bin, "serve")
 	cmd.Env = append(os.Environ(), "TOCSIN_LISTEN="+listen, "TOCSIN_DATA="+dir)
 	var log bytes.Buffer

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"tocsin/test/port"
 )
 
 // inside runs a command of the program as the container does: in its root folder, as its
@@ -47,12 +48,10 @@ func TestTheContainersRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	listen, err := port.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := l.Addr().String()
-	l.Close()
 	env := []string{"TOCSIN_LISTEN=" + listen}
 	var log bytes.Buffer
 	hub := inside(t.Context(), root, env, "serve")

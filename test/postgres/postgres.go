@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,6 +31,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tocsin/test/port"
 )
 
 // Env names the variable with the URL of a server that runs already. Its user
@@ -220,7 +221,7 @@ func (s *Server) start(bin string, o Options) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	port, err := sparePort()
+	spare, err := port.Spare()
 	if err != nil {
 		return err
 	}
@@ -253,7 +254,7 @@ func (s *Server) start(bin string, o Options) error {
 		done
 		kill $cat 2>/dev/null; rm -rf "$TOCSIN_PG_DIR"; exit $rc`
 	s.cmd = exec.Command("/bin/sh", "-c", script, "postgres", filepath.Join(bin, "postgres"), "-D", data,
-		"-p", port, "-c", "listen_addresses="+listen, "-c", "unix_socket_directories=", "-c", "fsync="+fsync,
+		"-p", strconv.Itoa(spare), "-c", "listen_addresses="+listen, "-c", "unix_socket_directories=", "-c", "fsync="+fsync,
 		"-c", "max_connections=200", "-c", "shared_buffers=128MB")
 	s.cmd.Dir = s.dir
 	s.cmd.Env = append(os.Environ(), "TOCSIN_PG_DIR="+s.dir)
@@ -272,8 +273,8 @@ func (s *Server) start(bin string, o Options) error {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	go func() { s.done <- s.cmd.Wait() }()
-	s.Port = port
-	s.URL = "postgres://tocsin@127.0.0.1:" + port + "/postgres?sslmode=disable"
+	s.Port = strconv.Itoa(spare)
+	s.URL = "postgres://tocsin@127.0.0.1:" + s.Port + "/postgres?sslmode=disable"
 	return s.ready()
 }
 
@@ -354,13 +355,4 @@ func credential(dir string) (*syscall.Credential, error) {
 		return nil, fmt.Errorf("give the folder to user postgres: %w", err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-func sparePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a spare port: %w", err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 }
