@@ -121,11 +121,21 @@ func TestRooms(t *testing.T) {
 			same(t, "last post", room().LastPost, last)
 			ok(t, db.NoteRoom(ctx, "r2", last.Add(time.Minute), ""))
 			same(t, "last post after a minute", room().LastPost, last.Add(time.Minute))
-			ok(t, db.NoteRoom(ctx, "r2", day(), "gone"))
-			ok(t, db.NoteRoom(ctx, "r2", day().Add(time.Second), "gone"))
-			same(t, "trouble at", room().LastErrorAt, day())
-			ok(t, db.NoteRoom(ctx, "r2", day().Add(time.Second), "not there"))
+			last = room().LastPost
+			ok(t, db.NoteRoom(ctx, "r2", last, "gone"))
+			ok(t, db.NoteRoom(ctx, "r2", last.Add(time.Second), "gone"))
+			same(t, "trouble at", room().LastErrorAt, last)
+			ok(t, db.NoteRoom(ctx, "r2", last.Add(time.Second), "not there"))
 			same(t, "other trouble", room().LastError, "not there")
+		})
+		t.Run("what is noted late says nothing against what is newer", func(t *testing.T) {
+			failed := room().LastErrorAt
+			ok(t, db.NoteRoom(ctx, "r2", failed.Add(-time.Millisecond), ""))
+			same(t, "trouble after an older post", room().LastError, "not there")
+			ok(t, db.NoteRoom(ctx, "r2", failed, ""))
+			ok(t, db.NoteRoom(ctx, "r2", failed.Add(-time.Millisecond), "not there"))
+			same(t, "older trouble after a post", room().LastError, "")
+			ok(t, db.NoteRoom(ctx, "r2", failed.Add(time.Second), "not there"))
 		})
 		t.Run("the channel's id stays while it is the same channel", func(t *testing.T) {
 			bot.ChannelID = ""

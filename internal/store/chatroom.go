@@ -110,11 +110,20 @@ func (db *DB) NoteRoom(ctx context.Context, id string, at time.Time, problem str
 	if problem == "" {
 		before = r.LastPost
 	}
-	if r.LastError == problem && at.Sub(before).Abs() < noteRoomEvery {
+	if r.LastError == problem && at.Sub(before).Abs() < noteRoomEvery || staleNote(problem, at, r.LastPost, r.LastErrorAt) {
 		return nil
 	}
 	if problem == "" {
 		return db.plain(ctx, "note a room's post", "UPDATE chat_room SET last_post = $2, last_error = '', last_error_at = 0 WHERE id = $1", id, millis(at))
 	}
 	return db.plain(ctx, "note a room's trouble", "UPDATE chat_room SET last_error = $2, last_error_at = $3 WHERE id = $1", id, problem, millis(at))
+}
+
+// staleNote says whether something newer was noted already: of two messages under
+// way at once, the later one's note may be written first.
+func staleNote(problem string, at, wentWell, failed time.Time) bool {
+	if problem == "" {
+		return failed.After(at)
+	}
+	return wentWell.After(at)
 }

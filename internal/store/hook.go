@@ -128,7 +128,7 @@ func (db *DB) NoteHook(ctx context.Context, id, problem string, at time.Time) er
 	if problem == "" {
 		before = h.LastSent
 	}
-	if h.LastError == problem && at.Sub(before).Abs() < noteRoomEvery {
+	if h.LastError == problem && at.Sub(before).Abs() < noteRoomEvery || staleNote(problem, at, h.LastSent, h.LastErrorAt) {
 		return nil
 	}
 	if problem == "" {

@@ -270,6 +270,10 @@ func TestWebhooks(t *testing.T) {
 		same(t, "trouble", list[0].LastError, "answered 500")
 		same(t, "since", list[0].LastErrorAt, at)
 		same(t, "made", list[0].Created, day())
+		ok(t, db.NoteHook(ctx, "h1", "", at.Add(-time.Second))) // sent before, noted late
+		list, err = db.Hooks(ctx)
+		ok(t, err)
+		same(t, "trouble after an older message", list[0].LastError, "answered 500")
 		ok(t, db.NoteHook(ctx, "h1", "", at.Add(2*time.Second)))
 		got, err = db.Hook(ctx, "h1")
 		ok(t, err)

@@ -23,6 +23,7 @@ type RoomState struct {
 	LastOK  time.Time // of the last message that Mattermost took from here; zero: none yet
 	Since   time.Time // since when there is a problem; zero: there is none
 	Problem string    // with what mends it
+	failed  time.Time // when that was seen last
 }
 
 // States answers the rooms that were written to since the channel was made, in
@@ -59,13 +60,13 @@ func (r *rooms) note(id, name, problem string, now time.Time) {
 	}
 	s.Room, s.Name = id, name
 	switch {
-	case problem == "":
+	case problem == "" && !s.failed.After(now): // of two under way at once, the later one may be noted first
 		s.LastOK, s.Since, s.Problem = now, time.Time{}, ""
-	default:
+	case problem != "" && !s.LastOK.After(now):
 		if s.Problem == "" {
 			s.Since = now
 		}
-		s.Problem = problem
+		s.Problem, s.failed = problem, now
 	}
 	r.m[id] = s
 }
