@@ -164,9 +164,10 @@ func (c *console) freshMaintenance(v *visit, p *plan) url.Values {
 		day = d
 	}
 	m := status.Maintenance{Impact: status.ImpactNone, AutoStart: true, AutoEnd: true}
+	const quarter = 15 * time.Minute
 	start := time.Date(day.Year(), day.Month(), day.Day(), 22, 0, 0, 0, p.Zone)
 	if !start.After(v.now) { // it is late on the day that was clicked
-		start = now.Truncate(time.Hour).Add(time.Hour)
+		start = now.Truncate(quarter).Add(quarter)
 	}
 	length := time.Hour
 	body := ""
