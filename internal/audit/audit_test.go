@@ -14,6 +14,9 @@ func TestDiff(t *testing.T) {
 		Tags []string `json:"tags"`
 		On   bool     `json:"on"`
 	}
+	storm := func(burst, wait int, label string) map[string]any {
+		return map[string]any{"storm": map[string]any{"burst": burst, "wait": wait, "by": map[string]string{"label": label}}}
+	}
 	tests := []struct {
 		name          string
 		before, after *audit.State
@@ -23,6 +26,9 @@ func TestDiff(t *testing.T) {
 		{"what is made shows what was filled in", nil, &audit.State{Shown: shown{Name: "a", On: true}}, `name:  -> "a"; on:  -> true`},
 		{"what is deleted shows what was there", &audit.State{Shown: shown{Name: "a"}}, nil, `name: "a" -> `},
 		{"one field of several", &audit.State{Shown: shown{"a", []string{"x"}, true}}, &audit.State{Shown: shown{"a", []string{"x", "y"}, true}}, `tags: ["x"] -> ["x","y"]`},
+		{"of an object what differs in it", &audit.State{Shown: storm(5, 60, "x")}, &audit.State{Shown: storm(9, 60, "y")}, `storm: {"burst":5,"by":{"label":"x"}} -> {"burst":9,"by":{"label":"y"}}`},
+		{"of an object what it has no more", &audit.State{Shown: storm(5, 60, "x")}, &audit.State{Shown: storm(5, 0, "x")}, `storm: {"wait":60} -> `},
+		{"an object in which nothing differs", &audit.State{Shown: storm(5, 0, "x")}, &audit.State{Shown: map[string]any{"storm": map[string]any{"burst": 5, "by": map[string]string{"label": "x"}}}}, ""},
 		{"a secret is said to have changed", &audit.State{Secrets: map[string]string{"password": "hunter2"}}, &audit.State{Secrets: map[string]string{"password": "hunter3"}}, `password: "set" -> "set"`},
 		{"a secret that is new", nil, &audit.State{Shown: shown{}, Secrets: map[string]string{"password": "hunter2", "token": ""}}, `password:  -> "set"`},
 		{"a secret that goes", &audit.State{Secrets: map[string]string{"token": "t"}}, &audit.State{Secrets: map[string]string{"token": ""}}, `token: "set" -> `},

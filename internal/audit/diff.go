@@ -25,7 +25,7 @@ type State struct {
 
 // Diff answers the fields that differ between two states, by name; nil for a state
 // that is not there. Fields that are empty on both sides, or empty and not there, do
-// not differ.
+// not differ. Of a field that is an object on both sides, only what differs in it is told.
 func Diff(before, after *State) ([]Change, error) {
 	was, err := fields(before)
 	if err != nil {
@@ -37,8 +37,7 @@ func Diff(before, after *State) ([]Change, error) {
 	}
 	var list []Change
 	for _, name := range names(was, is) {
-		a, b := kept(was[name]), kept(is[name])
-		if !bytes.Equal(a, b) {
+		if a, b := differing(was[name], is[name]); !bytes.Equal(a, b) {
 			list = append(list, Change{Field: name, Before: a, After: b})
 		}
 	}
@@ -119,6 +118,42 @@ func kept(raw json.RawMessage) json.RawMessage {
 		return raw
 	}
 	return b.Bytes()
+}
+
+// differing is what is kept of two values that may differ; of two objects, those of
+// their fields that do.
+func differing(was, is json.RawMessage) (a, b json.RawMessage) {
+	a, b = kept(was), kept(is)
+	var x, y map[string]json.RawMessage
+	if bytes.Equal(a, b) || json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
+		return a, b
+	}
+	from, to := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for _, name := range names(x, y) {
+		c, d := differing(x[name], y[name])
+		if bytes.Equal(c, d) {
+			continue
+		}
+		if c != nil {
+			from[name] = c
+		}
+		if d != nil {
+			to[name] = d
+		}
+	}
+	return object(from), object(to)
+}
+
+// object is a map as JSON, nil for an empty one.
+func object(m map[string]json.RawMessage) json.RawMessage {
+	if len(m) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic("what was JSON is no more: " + err.Error())
+	}
+	return b
 }
 
 // host is an address without its port.

@@ -286,9 +286,12 @@ func TestSigningInChangesNoUser(t *testing.T) {
 		s := config.Defaults()
 		s.RetentionDays = 30
 		ok(t, db.SaveSettings(ctx, s))
+		s.Storm.Burst = 9
+		ok(t, db.SaveSettings(ctx, s))
 		got := said(t, db, audit.Filter{})
-		same(t, "lines", len(got), 3)
+		same(t, "lines", len(got), 4)
 		same(t, "of a password", got[1], `Mira Sand user.changed mira 192.0.2.7: password "set">"set"`)
 		same(t, "of settings", got[2], `Mira Sand settings.changed Settings 192.0.2.7: retention_days 400>30`)
+		same(t, "of storms", got[3], `Mira Sand settings.changed Settings 192.0.2.7: storm {"burst":5}>{"burst":9}`)
 	})
 }
