@@ -143,7 +143,7 @@ func ATStatus(slug string, now time.Time, bodies ...[]byte) (Page, []string, err
 		return Page{}, nil, refuse("components", "are missing", "give the JSON of "+atPath+"SLUG/components")
 	}
 	title := cmp.Or(oneLine(slug, status.MaxTitle), "Status")
-	r.page = Page{From: FromATStatus, ID: cmp.Or(slug, FromATStatus), Slug: Slug(title), Name: title, Zone: time.UTC.String()}
+	r.page = Page{From: FromATStatus, ID: FromATStatus, Slug: Slug(title), Name: title, Zone: time.UTC.String()}
 	r.notes.add("ATStatus' interface does not tell the page's name and time zone: change them here.")
 	r.read()
 	return r.page, r.notes.list, nil

@@ -2,6 +2,8 @@ package console_test
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"os"
@@ -37,6 +39,68 @@ func (v *visitor) hand(path string, fields map[string]string, files ...[]byte) (
 	}
 	r.Header.Set("Content-Type", w.FormDataContentType())
 	return v.do(r)
+}
+
+// What ATStatus answers below /api/public/status/shop: components, incidents, maintenance.
+func atStatus() [][]byte {
+	return [][]byte{
+		[]byte(`{"components":[{"id":"comp_1","name":"Checkout","status":"PARTIAL_OUTAGE","group":"Shop","order":1},{"id":2,"name":"Search","status":"operational","groupId":"grp_1","order":2}],
+			"groups":[{"id":"grp_1","name":"Shop","order":0}]}`),
+		[]byte(`{"incidents":[{"id":"inc_1","title":"Payments are slow","status":"resolved","impact":"minor","createdAt":"2026-11-14T10:00:00Z","resolvedAt":"2026-11-14T12:30:00Z",
+			"affectedComponents":["comp_1"],"updates":[{"status":"resolved","message":"It is <b>over</b>.","createdAt":"2026-11-14T12:30:00Z"}]},
+			{"id":"inc_2","title":"Never dated","status":"identified"}]}`),
+		[]byte(`{"maintenance":[{"id":"maint_1","title":"New disks","status":"COMPLETED","scheduledStartTime":"2026-10-20T02:00:00Z","scheduledEndTime":"2026-10-20T04:00:00Z"}]}`),
+	}
+}
+
+// A page of ATStatus comes by the form: looked at first, then made, and from then on
+// brought up to date, whichever way the form names the page.
+func TestAPageOfATStatusIsImported(t *testing.T) {
+	h := newHub(t)
+	admin := h.as("admin")
+	const path = "/console/pages/import"
+	says := func(res *http.Response, body string, code int, words ...string) {
+		t.Helper()
+		if res.StatusCode != code {
+			t.Fatalf("the answer is %d, want %d", res.StatusCode, code)
+		}
+		for _, w := range words {
+			if !strings.Contains(body, w) {
+				t.Fatalf("the page does not say %q:\n%s", w, body)
+			}
+		}
+	}
+	fields := map[string]string{"from": "atstatus", "zone": "Europe/Berlin", "page": "new", "slug": "shop", "action": "look"}
+	row := func(what string, numbers ...int) string {
+		return fmt.Sprintf(`<tr><th scope="row" data-label="What">%s</th><td data-label="New" class="n">%d</td><td data-label="Changed" class="n">%d</td><td data-label="As they were" class="n">%d</td></tr>`, what, numbers[0], numbers[1], numbers[2])
+	}
+	res, body := admin.hand(path, fields, atStatus()...)
+	says(res, body, http.StatusOK, "Would make “shop”", "/s/shop", "“Never dated” has no time", "name and time zone", row("Groups", 1, 0, 0), row("Components", 2, 0, 0), row("Incidents", 1, 0, 0), row("Maintenances", 1, 0, 0))
+	if pages, err := h.db.StatusPages(t.Context()); err != nil || len(pages) != 0 {
+		t.Fatalf("after looking there are %d pages, %v", len(pages), err)
+	}
+	fields["action"] = "import"
+	res, body = admin.hand(path, fields, atStatus()...)
+	says(res, body, http.StatusOK, "Made “shop”")
+	pages, err := h.db.StatusPages(t.Context())
+	if err != nil || len(pages) != 1 || pages[0].Slug != "shop" || pages[0].Zone != "Europe/Berlin" {
+		t.Fatalf("there are %+v, %v", pages, err)
+	}
+	_, export := admin.get("/console/pages/export")
+	for _, want := range []string{`"name": "Checkout"`, `"state": "partial_outage"`, `"title": "Payments are slow"`, "It is **over**.", `"title": "New disks"`, `"name": "Shop"`} {
+		if !strings.Contains(export, want) {
+			t.Errorf("what came has no %s", want)
+		}
+	}
+	// Once more: by its address, and by choosing the page that is there now.
+	for _, into := range []map[string]string{{"page": "new", "slug": "shop"}, {"page": pages[0].ID, "slug": ""}} {
+		again := maps.Clone(fields)
+		maps.Copy(again, into)
+		res, body = admin.hand(path, again, atStatus()...)
+		says(res, body, http.StatusOK, "Changed “shop”", row("Groups", 0, 0, 1), row("Components", 0, 0, 2), row("Incidents", 0, 0, 1), row("Maintenances", 0, 0, 1))
+	}
+	res, body = admin.hand(path, fields, atStatus()[1:]...)
+	says(res, body, http.StatusUnprocessableEntity, "components are missing", "/components", "Nothing was imported")
 }
 
 func TestPagesAreImportedAndExported(t *testing.T) {
