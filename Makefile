@@ -13,6 +13,8 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-X tocsin/internal/app.Versi
 # Nagios, Icinga 2, Alertmanager, PostgreSQL; and a C compiler for the race detector.
 TEST_PACKAGES := ca-certificates curl gcc libc6-dev git firefox-esr chromium dbus-daemon libnotify4 nagios4-core postgresql
 TEST_PACKAGES += icinga2-bin prometheus-alertmanager nginx-light
+# What the packages are tried with.
+TEST_PACKAGES += fakeroot passwd systemd
 # Network namespaces, to cut a node off from its database.
 TEST_PACKAGES += iproute2
 # Its promtool looks at alert rules and the dashboard.
@@ -33,6 +35,10 @@ demo: build ## build and run everything with a simulated engine and a team chat;
 .PHONY: build
 build: ## build bin/tocsin
 	$(BUILD) -o bin/tocsin ./cmd/tocsin
+
+.PHONY: release
+release: ## build dist/: programs, Debian packages, archives, bills of materials, sums; the same bytes each time
+	go run ./cmd/release -out dist
 
 .PHONY: test
 test: test-packages lint ## all checks and tests; as root installs what they need from Debian's packages
@@ -72,7 +78,7 @@ pictures: test-packages ## take the pictures of docs/images anew
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin tmp
+	rm -rf bin dist tmp
 
 .PHONY: test-packages bench-packages
 test-packages:

@@ -94,6 +94,20 @@ func TestDocumentation(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what pages tell to make is there to be made", func(t *testing.T) {
+		targets := matches(`(?m)^([a-z-]+):`, read(t, "Makefile"))
+		named := 0
+		for page, text := range pages(t) {
+			for _, target := range matches("(?m)(?:`|^)make ([a-z-]+)(?:`|$| {2,}#)", text) {
+				if named++; !slices.Contains(targets, target) {
+					t.Errorf("%s names make %s, which the Makefile does not have", page, target)
+				}
+			}
+		}
+		if named < 10 {
+			t.Errorf("found only %d targets that are named", named)
+		}
+	})
 	t.Run("every key of the configuration is explained", func(t *testing.T) {
 		text := read(t, "docs/settings.md")
 		for _, key := range config.Keys() {
