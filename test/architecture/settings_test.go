@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,28 +193,6 @@ func TestEverythingThatIsSetIsOnTheSettingsPage(t *testing.T) {
 		t.Errorf("the API does not take the setting %s", name)
 	}
 }
-
-func TestFormsOfTheConsoleHaveTheBoundsOfSettings(t *testing.T) {
-	t.Parallel()
-	text := read(t, "internal/web/console/settings.go") + read(t, "internal/web/console/pushsettings.go") + read(t, "internal/web/console/mattermost.go")
-	fields := map[string]int{}
-	for _, m := range append(formField.FindAllStringSubmatch(text, -1), formRead.FindAllStringSubmatch(text, -1)...) {
-		name := strings.TrimSuffix(m[1], "_")
-		least, most := config.Bounds(name)
-		if m[2] != strconv.Itoa(least) || m[3] != strconv.Itoa(most) {
-			t.Errorf("the console takes %s from %s to %s, and it may be %d to %d", name, m[2], m[3], least, most)
-		}
-		fields[name]++
-	}
-	if len(fields) < 12 {
-		t.Errorf("read only %v", fields)
-	}
-}
-
-var (
-	formField = regexp.MustCompile(`numberField\(in, "([a-z_]+)".*, "(\d+)", "(\d+)"\)`)
-	formRead  = regexp.MustCompile(`n\.read\("([a-z_]+)"(?:\+[^,]*)?, (\d+), (\d+)\)`)
-)
 
 // within is the schema that a field holds, one or a list or a map of it; empty: none.
 func within(s *schema) string {

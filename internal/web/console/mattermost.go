@@ -187,7 +187,7 @@ func (c *console) mattermostForm(v *visit, now mattermostNow, in url.Values) for
 		}},
 		{Title: "All posts", ID: "posts", Fields: []field{
 			{Name: "time_zone", Label: "Time zone", Kind: "text", Value: in.Get("time_zone"), Half: true, List: "zones", Auto: "off", Sample: "UTC", Hint: "Of the times in posts and answers, which are the same for everybody who reads them: as Europe/Berlin."},
-			numberField(in, "mattermost_ttl_minutes", "Minutes that posting is tried", "While Mattermost is away. Then it is old news, and its delivery expires.", "1", "43200"),
+			numberField(in, "mattermost_ttl_minutes", "Minutes that posting is tried", "While Mattermost is away. Then it is old news, and its delivery expires."),
 			ticked("no_emoji", "Without emoji in the posts", ""),
 		}},
 	}}
@@ -355,7 +355,7 @@ func mattermostHints(base string) []hint {
 func (c *console) readMattermost(v *visit, now mattermostNow) (config.Settings, chat.Settings, *chat.Room, error) {
 	in, set, s := v.PostForm, now.set, now.chat
 	n := numbers{in: in}
-	set.MattermostTTL = n.read("mattermost_ttl_minutes", 1, 43200)
+	set.MattermostTTL = n.read("mattermost_ttl_minutes")
 	s.Enabled, s.TwoWay, s.UseProxy = in.Get("enabled") != "", in.Get("two_way") != "", in.Get("use_proxy") != ""
 	s.Unlinked, s.NoEmoji = in.Get("allow_unlinked") != "", in.Get("no_emoji") != ""
 	s.TimeZone = text(in, "time_zone")

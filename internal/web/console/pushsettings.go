@@ -93,11 +93,11 @@ func readPush(s config.Settings, in url.Values) (config.Settings, error) {
 	s.WebPush = in.Get("webpush_enabled") != ""
 	s.PushSubject, s.PushProxy = text(in, "push_subject"), text(in, "push_proxy")
 	s.PushHosts = lines(in.Get("push_hosts"))
-	s.PushTTL = n.read("push_ttl_minutes", 1, push.LongestMinutes)
-	s.PushReady = n.read("push_ready_max", 0, config.MaxPushReady)
+	s.PushTTL = n.read("push_ttl_minutes")
+	s.PushReady = n.read("push_ready_max")
 	s.AutoClose, s.PushUrgency = map[string]int{}, map[string]string{}
 	for _, k := range closers() {
-		s.AutoClose[k[0]] = n.read("auto_close_"+k[0], 0, 3600)
+		s.AutoClose[k[0]] = n.read("auto_close_" + k[0])
 		s.PushUrgency[k[0]] = in.Get("push_urgency_" + k[0])
 	}
 	return s, n.err
@@ -121,19 +121,19 @@ func (c *console) pushForm(v *visit, in url.Values) form {
 		}
 		each.Grid.Rows = append(each.Grid.Rows, gridRow{k[1], k[2]})
 		each.Fields = append(each.Fields,
-			numberField(in, "auto_close_"+k[0], "", "", "0", "3600"),
+			numberField(in, "auto_close_"+k[0], "", ""),
 			field{Name: "push_urgency_" + k[0], Kind: "select", Options: urgency})
 	}
 	return form{Action: notificationsPath, Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "Web Push", Hint: "Alerts on phones and computers with no tab of Tocsin open. Contents are encrypted for the device; the push service sees how much is sent and when.", Fields: []field{
 			{Name: "webpush_enabled", Label: "Web Push is on", Kind: "checkbox", Checked: in.Get("webpush_enabled") != ""},
 			{Name: "push_subject", Label: "Subject", Kind: "text", Value: in.Get("push_subject"), Half: true, Auto: "off", Hint: "How push services reach who runs this: mailto:ops@example.org or an https address. Empty: VAPID_SUBJECT, else this hub’s address."},
-			numberField(in, "push_ttl_minutes", "Minutes a message waits for a device that is off", "Then the push service drops it.", "1", strconv.Itoa(push.LongestMinutes)),
+			numberField(in, "push_ttl_minutes", "Minutes a message waits for a device that is off", "Then the push service drops it."),
 		}},
 		each,
 		{Title: "The way out", Fields: []field{
 			{Name: "push_proxy", Label: "Outgoing proxy", Kind: "text", Value: in.Get("push_proxy"), Mono: true, Half: true, Auto: "off", Hint: "http://host:port. Empty: TOCSIN_PUSH_PROXY, else none. Web Push goes through it, and Mattermost and engines where that is switched on. A proxy with a password goes into TOCSIN_PUSH_PROXY. HTTPS_PROXY is not used."},
-			numberField(in, "push_ready_max", "Devices prepared for ahead", "While idle, the costly part of the next message is done for so many devices, in memory. 0: none.", "0", strconv.Itoa(config.MaxPushReady)),
+			numberField(in, "push_ready_max", "Devices prepared for ahead", "While idle, the costly part of the next message is done for so many devices, in memory. 0: none."),
 			{Name: "push_hosts", Label: "Further push services", Kind: "textarea", Value: in.Get("push_hosts"), Rows: 2, Mono: true, Hint: "Host or host:port, one a line; hosts below them count too. Those of Chrome, Edge, Firefox and Safari are known: " + strings.Join(push.DefaultHosts(), ", ") + "."},
 		}},
 	}}

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"tocsin/internal/auth"
 	"tocsin/internal/config"
@@ -44,21 +43,19 @@ func settingsTexts(s config.Settings) url.Values {
 type stormNumber struct {
 	name        string
 	value       *int
-	least, most int
 	label, hint string
 }
 
 func stormNumbers(r *storm.Rules) []stormNumber {
-	day := int(storm.Longest / time.Second)
 	return []stormNumber{
-		{"storm.burst", &r.Burst, 1, storm.MaxBurst, "Alerts of a kind told one by one", "More of the kind are collected."},
-		{"storm.refill", &r.Refill, 1, day, "Seconds until one more is", "So a slow stream is never collected."},
-		{"storm.place", &r.Place, 1, storm.MaxBurst, "Alerts of all kinds told one by one", "At one contact, device or room. The first of a kind always is."},
-		{"storm.regain", &r.Regain, 1, day, "Seconds until one more of them is", ""},
-		{"storm.wait", &r.Wait, 1, day, "Seconds to wait for more", "A message is sent so long after the last alert …"},
-		{"storm.at_most", &r.AtMost, 1, day, "Seconds to wait at most", "… and at most so long after the first."},
-		{"storm.again", &r.Again, 1, day, "Seconds between two messages of a storm", "A post or notification that can be replaced is."},
-		{"storm.calm", &r.CalmFor, 10, day, "Seconds of calm that end a storm", ""},
+		{"storm.burst", &r.Burst, "Alerts of a kind told one by one", "More of the kind are collected."},
+		{"storm.refill", &r.Refill, "Seconds until one more is", "So a slow stream is never collected."},
+		{"storm.place", &r.Place, "Alerts of all kinds told one by one", "At one contact, device or room. The first of a kind always is."},
+		{"storm.regain", &r.Regain, "Seconds until one more of them is", ""},
+		{"storm.wait", &r.Wait, "Seconds to wait for more", "A message is sent so long after the last alert …"},
+		{"storm.at_most", &r.AtMost, "Seconds to wait at most", "… and at most so long after the first."},
+		{"storm.again", &r.Again, "Seconds between two messages of a storm", "A post or notification that can be replaced is."},
+		{"storm.calm", &r.CalmFor, "Seconds of calm that end a storm", ""},
 	}
 }
 
@@ -73,7 +70,7 @@ func stormSection(in url.Values) section {
 		{Name: "storm.label", Label: "Name of that label", Kind: "text", Value: in.Get("storm.label"), Half: true, When: "storm.by=" + storm.ByLabel, Hint: "As in team. Alerts without it are of their source."},
 	}}
 	for _, n := range stormNumbers(&storm.Rules{}) {
-		s.Fields = append(s.Fields, numberField(in, n.name, n.label, n.hint, strconv.Itoa(n.least), strconv.Itoa(n.most)))
+		s.Fields = append(s.Fields, numberField(in, n.name, n.label, n.hint))
 	}
 	return s
 }
@@ -90,7 +87,7 @@ func (n *numbers) storm(r storm.Rules) storm.Rules {
 		}
 	}
 	for _, x := range stormNumbers(&r) {
-		*x.value = n.read(x.name, x.least, x.most)
+		*x.value = n.read(x.name)
 	}
 	return r
 }
@@ -105,9 +102,18 @@ func (c *console) settings(w http.ResponseWriter, v *visit) error {
 	return c.showSettings(w, v, http.StatusOK, in, nil)
 }
 
-// numberField is a field for a whole number, with what was typed.
-func numberField(in url.Values, name, label, hint, low, high string) field {
-	return field{Name: name, Label: label, Kind: "number", Value: in.Get(name), Hint: hint, Min: low, Max: high, Half: true, Required: true}
+// bounds are those of the setting that a field is of.
+func bounds(field string) (least, most int) {
+	if strings.HasPrefix(field, "auto_close_") { // a field for each state and kind
+		field = "auto_close"
+	}
+	return config.Bounds(field)
+}
+
+// numberField is a field for a setting that is a whole number, with what was typed.
+func numberField(in url.Values, name, label, hint string) field {
+	least, most := bounds(name)
+	return field{Name: name, Label: label, Kind: "number", Value: in.Get(name), Hint: hint, Min: strconv.Itoa(least), Max: strconv.Itoa(most), Half: true, Required: true}
 }
 
 func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in url.Values, why error) error {
@@ -117,19 +123,19 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 	}
 	f := form{Action: "/console/settings", Submit: "Save settings", Locked: !v.may(auth.Administer), Sections: []section{
 		{Title: "When nobody is there", Fields: []field{
-			numberField(in, "browser_ttl_minutes", "Minutes a notification waits for a tab", "Then its delivery expires.", "1", "10080"),
-			numberField(in, "mail_ttl_minutes", "Minutes an e-mail is tried", "While the mail server asks to try again later.", "1", "43200"),
-			numberField(in, "hook_ttl_minutes", "Minutes a webhook is tried", "Past that, nobody is told of old news.", "1", "43200"),
-			numberField(in, "collapse_after", "Missed notifications shown one by one", "More are shown as one, when a tab comes back.", "1", "50"),
+			numberField(in, "browser_ttl_minutes", "Minutes a notification waits for a tab", "Then its delivery expires."),
+			numberField(in, "mail_ttl_minutes", "Minutes an e-mail is tried", "While the mail server asks to try again later."),
+			numberField(in, "hook_ttl_minutes", "Minutes a webhook is tried", "Past that, nobody is told of old news."),
+			numberField(in, "collapse_after", "Missed notifications shown one by one", "More are shown as one, when a tab comes back."),
 		}},
 		stormSection(in),
 		{Title: "Flapping", Hint: "For sources that do not say so themselves: Alertmanager, Grafana, generic JSON.", Fields: []field{
-			numberField(in, "flap_changes", "Changes that make it flapping", "3 to 20. 0: it is never called so.", "0", "20"),
-			numberField(in, "flap_minutes", "Within so many minutes", "When there are fewer, it is over, and told once.", "1", "1440"),
+			numberField(in, "flap_changes", "Changes that make it flapping", "3 to 20. 0: it is never called so."),
+			numberField(in, "flap_minutes", "Within so many minutes", "When there are fewer, it is over, and told once."),
 		}},
 		{Title: "Acknowledging", Fields: []field{
 			{Name: "ack_sticky", Label: "Sticky by default: an acknowledgement stays until recovery, also when the state changes", Kind: "checkbox", Checked: in.Get("ack_sticky") != ""},
-			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert. 0: letters have no link.", "0", "168"),
+			numberField(in, "ack_link_hours", "Hours that the link in a letter acknowledges", "Then it only leads to the alert. 0: letters have no link."),
 		}},
 		{Title: "Signing in", Fields: []field{
 			{Name: "passkeys", Label: "Passkeys", Kind: "select", Hint: "Who must have one and has none makes one at the next sign-in. Signing in by a provider asks for none: that is the provider’s business.", Options: []option{
@@ -138,13 +144,13 @@ func (c *console) showSettings(w http.ResponseWriter, v *visit, status int, in u
 			}},
 		}},
 		{Title: "The hub", Fields: []field{
-			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries.", "1", "3650"),
-			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in.", "1", "3650"),
-			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "In System health. An alert of it is set at the source. 0: never.", "0", "43200"),
+			numberField(in, "retention_days", "Days that resolved alerts are kept", "With their timelines and deliveries."),
+			numberField(in, "audit_days", "Days that the audit trail is kept", "Who changed what, and who signed in."),
+			numberField(in, "source_quiet_minutes", "Minutes until a silent source is warned of", "In System health. An alert of it is set at the source. 0: never."),
 		}},
 		{Title: "Tell the outside that all is well", Hint: "Healthchecks, Uptime Kuma and their like tell you when these pings stop: then nobody else could. System health shows the last answer.", Fields: []field{
 			{Name: "ping_url", Label: "Address to ping", Kind: "password", Secret: true, Stored: pinged != "", Mono: true, Auto: "off", Hint: "Called while the hub takes, stores and tells; /fail below it when it does not. With {status} in it, up or down stands there. Whoever knows it can speak for this hub, so it is never shown again."},
-			numberField(in, "ping_every_seconds", "Seconds between two pings", "Give the service a few more.", "10", "86400"),
+			numberField(in, "ping_every_seconds", "Seconds between two pings", "Give the service a few more."),
 		}},
 	}}
 	if why != nil && !f.refused(why) {
@@ -159,7 +165,8 @@ type numbers struct {
 	err error
 }
 
-func (n *numbers) read(name string, low, high int) int {
+func (n *numbers) read(name string) int {
+	low, high := bounds(name)
 	i, err := strconv.Atoi(text(n.in, name))
 	if (err != nil || i < low || i > high) && n.err == nil {
 		n.err = &contact.FieldError{Field: name, Problem: fmt.Sprintf("“%s” will not do", text(n.in, name)), Mend: fmt.Sprintf("give a whole number from %d to %d", low, high)}
@@ -169,16 +176,16 @@ func (n *numbers) read(name string, low, high int) int {
 
 func readSettings(s config.Settings, in url.Values) (config.Settings, error) {
 	n := numbers{in: in}
-	s.BrowserTTL = n.read("browser_ttl_minutes", 1, 10080)
-	s.CollapseAfter = n.read("collapse_after", 1, 50)
-	s.RetentionDays = n.read("retention_days", 1, 3650)
-	s.AuditDays = n.read("audit_days", 1, 3650)
-	s.SourceQuietMinutes = n.read("source_quiet_minutes", 0, 43200)
-	s.PingEvery = n.read("ping_every_seconds", 10, 86400)
+	s.BrowserTTL = n.read("browser_ttl_minutes")
+	s.CollapseAfter = n.read("collapse_after")
+	s.RetentionDays = n.read("retention_days")
+	s.AuditDays = n.read("audit_days")
+	s.SourceQuietMinutes = n.read("source_quiet_minutes")
+	s.PingEvery = n.read("ping_every_seconds")
 	s.AckSticky = in.Get("ack_sticky") != ""
-	s.AckLinkHours = n.read("ack_link_hours", 0, 168)
-	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes", 1, 43200), n.read("hook_ttl_minutes", 1, 43200)
-	s.FlapChanges, s.FlapMinutes = n.read("flap_changes", 0, 20), n.read("flap_minutes", 1, 1440)
+	s.AckLinkHours = n.read("ack_link_hours")
+	s.MailTTL, s.HookTTL = n.read("mail_ttl_minutes"), n.read("hook_ttl_minutes")
+	s.FlapChanges, s.FlapMinutes = n.read("flap_changes"), n.read("flap_minutes")
 	s.Storm = n.storm(s.Storm)
 	s.Passkeys = cmp.Or(in.Get("passkeys"), s.Passkeys)
 	return s, n.err
