@@ -210,8 +210,7 @@ func explain(b *strings.Builder, name string, lines [][2]string, meaning string)
 			fmt.Fprintf(b, "  %-10s %s\n", l[0], l[1])
 		}
 	}
-	meaning = config.Plain(meaning) + "."
-	for _, line := range config.Wrapped(strings.ToUpper(meaning[:1])+meaning[1:], 90) {
+	for _, line := range config.Wrapped(config.Sentence(meaning), 90) {
 		b.WriteString("  " + line + "\n")
 	}
 }

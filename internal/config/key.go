@@ -236,10 +236,22 @@ func Plain(markdown string) string {
 		m := links.FindStringSubmatch(link)
 		page, _, _ := strings.Cut(m[2], "#")
 		switch {
-		case page == "" || strings.Contains(page, "://") || strings.HasSuffix(m[1], ".md"):
+		case page == "" || strings.Contains(page, "://"):
 			return m[1]
+		case m[1] == page:
+			return "docs/" + page
 		}
 		return m[1] + " (docs/" + page + ")"
 	})
 	return marks.Replace(text)
+}
+
+// Sentence is Plain with a full stop and a capital, unless it begins with a word that
+// is to be written as it stands.
+func Sentence(markdown string) string {
+	text := Plain(markdown) + "."
+	if strings.HasPrefix(markdown, "`") {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }

@@ -27,8 +27,7 @@ func Sample(in map[string]string) string {
 			b.WriteString("\n# ==== " + section + " ====\n")
 		}
 		b.WriteString("\n")
-		text := Plain(k.Meaning)
-		text = strings.ToUpper(text[:1]) + text[1:] + "."
+		text := Sentence(k.Meaning)
 		if k.Limits != "" {
 			text += " Limits: " + Plain(k.Limits) + "."
 		}

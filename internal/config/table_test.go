@@ -292,11 +292,16 @@ func TestPlainLeavesOnlyWords(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"`a` or **b**":                             "a or b",
-		"[https.md](https.md) has it":              "https.md has it",
+		"[https.md](https.md) has it":              "docs/https.md has it",
 		"see [plain HTTP](https.md#plain-http)":    "see plain HTTP (docs/https.md)",
 		"[here](#there), [x](https://example.com)": "here, x",
 	} {
 		if got := config.Plain(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	for text, want := range map[string]string{"the same for **all**": "The same for all.", "`json`: one object a line": "json: one object a line."} {
+		if got := config.Sentence(text); got != want {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
