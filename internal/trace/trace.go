@@ -85,7 +85,6 @@ const (
 	Internal Kind = 1
 	Server   Kind = 2
 	Client   Kind = 3
-	Producer Kind = 4
 	Consumer Kind = 5
 )
 

@@ -276,30 +276,6 @@ func (s *Sender) DrainFigures() []push.ServiceFigures {
 	return out
 }
 
-// RestoreFigures gives back what the store could not take.
-func (s *Sender) RestoreFigures(figures []push.ServiceFigures) {
-	for _, f := range figures {
-		for _, v := range s.all() {
-			if v.origin != f.Origin {
-				continue
-			}
-			v.mu.Lock()
-			v.fresh.Accepted += f.Accepted
-			v.fresh.Gone += f.Gone
-			v.fresh.Failed += f.Failed
-			v.fresh.Retried += f.Retried
-			v.fresh.Refused += f.Refused
-			if v.fresh.LastSuccess.Before(f.LastSuccess) {
-				v.fresh.LastSuccess = f.LastSuccess
-			}
-			if v.fresh.LastFailure.Before(f.LastFailure) {
-				v.fresh.LastFailure, v.fresh.LastError = f.LastFailure, f.LastError
-			}
-			v.mu.Unlock()
-		}
-	}
-}
-
 func (s *Sender) all() []*service {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

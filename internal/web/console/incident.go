@@ -191,17 +191,6 @@ func thousands(n int) string {
 	return s
 }
 
-// AlertsOpen is how many of an incident's alerts still fire.
-func (c incidentCard) AlertsOpen() int {
-	n := 0
-	for i := range c.Alerts {
-		if c.Alerts[i].Open() {
-			n++
-		}
-	}
-	return n
-}
-
 // ShownAlerts are the alerts that stand beside.
 func (c incidentCard) ShownAlerts() alertLines { return alertLines{c.Alerts, c.MoreAlerts} }
 
