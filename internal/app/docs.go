@@ -10,10 +10,8 @@ import (
 	"tocsin/internal/auth"
 	"tocsin/internal/site"
 	"tocsin/internal/web/api"
+	"tocsin/internal/web/console"
 )
-
-// docsPrefix is where a hub shows the documentation.
-const docsPrefix = "/docs/"
 
 // Documentation is the documentation of this program; home is where its pages lead back to.
 func Documentation(home string) (*site.Site, error) {
@@ -47,6 +45,6 @@ func (a *App) documentation() http.Handler {
 			http.Error(w, "The documentation cannot be read; the hub's log says why.", http.StatusInternalServerError)
 			return
 		}
-		http.StripPrefix(strings.TrimSuffix(docsPrefix, "/"), s).ServeHTTP(w, r)
+		http.StripPrefix(strings.TrimSuffix(console.DocsPath, "/"), s).ServeHTTP(w, r)
 	}))
 }

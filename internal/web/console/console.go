@@ -218,12 +218,12 @@ func (c *console) problem(w http.ResponseWriter, v *visit, err error) {
 	case errors.Is(err, fault.ErrCursor):
 		c.fail(w, v, http.StatusBadRequest, "This list has no such place", "Its address was cut off or changed. Open the list from the menu.")
 	case errors.Is(err, context.DeadlineExceeded):
-		c.Log.ErrorContext(v.Context(), "console page took too long", "path", v.URL.Path, "err", err)
+		c.Log.ErrorContext(v.Context(), "console page took too long", "path", v.URL.Path, "error", err)
 		c.fail(w, v, http.StatusServiceUnavailable, "The database does not answer", "Try again in a moment. What you sent may have been carried out: look before you send it again.")
 	case errors.Is(err, context.Canceled):
 		w.WriteHeader(499)
 	default:
-		c.Log.ErrorContext(v.Context(), "console page failed", "path", v.URL.Path, "err", err)
+		c.Log.ErrorContext(v.Context(), "console page failed", "path", v.URL.Path, "error", err)
 		c.fail(w, v, http.StatusInternalServerError, "This did not work",
 			"The hub could not do what was asked; nothing was changed. Its log says why. Trying again in a moment may help.")
 	}
@@ -253,5 +253,5 @@ func local(next string) string {
 
 // inside says whether a path is one of the console or of the documentation.
 func inside(path string) bool {
-	return strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, docsPath)
+	return strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, DocsPath)
 }

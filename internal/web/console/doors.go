@@ -84,7 +84,7 @@ func (c *console) showSecond(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (c *console) noDatabase(w http.ResponseWriter, r *http.Request, next string, err error) {
-	c.Log.ErrorContext(r.Context(), "sign in", "err", err)
+	c.Log.ErrorContext(r.Context(), "sign in", "error", err)
 	c.showSignIn(w, r, http.StatusServiceUnavailable, signInView{Next: next, Problem: "The hub cannot sign anybody in just now.", Mend: "Its database does not answer. Try again in a moment."})
 }
 
@@ -147,7 +147,7 @@ func (c *console) refuseStep(w http.ResponseWriter, r *http.Request, err error) 
 	case c.Auth.PasskeysOff() != nil:
 		answer(w, http.StatusConflict, said{Problem: c.Auth.PasskeysOff().Error()})
 	default:
-		c.Log.ErrorContext(r.Context(), "passkey", "err", err)
+		c.Log.ErrorContext(r.Context(), "passkey", "error", err)
 		answer(w, http.StatusServiceUnavailable, said{Problem: "The hub cannot do this just now.", Mend: "Try again in a moment; its log says more."})
 	}
 }
@@ -259,7 +259,7 @@ func (c *console) providerLogout(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &p):
 		status = http.StatusBadRequest
 	case err != nil:
-		c.Log.ErrorContext(r.Context(), "sign-out by the provider", "err", err)
+		c.Log.ErrorContext(r.Context(), "sign-out by the provider", "error", err)
 		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "application/json")

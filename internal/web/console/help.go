@@ -2,8 +2,8 @@ package console
 
 import "strings"
 
-// docsPath is where the hub shows the documentation.
-const docsPath = "/docs/"
+// DocsPath is where the hub shows the documentation; helps name its pages.
+const DocsPath = "/docs/"
 
 // help is the page of the documentation about a page of the console.
 type help struct{ Title, Path string }
@@ -48,7 +48,7 @@ func helps() [][3]string {
 func helpFor(path string) help {
 	for _, h := range helps() {
 		if path == h[0] || strings.HasPrefix(path, h[0]+"/") {
-			return help{h[1], docsPath + h[2]}
+			return help{h[1], DocsPath + h[2]}
 		}
 	}
 	return help{}

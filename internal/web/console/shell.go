@@ -149,7 +149,7 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	add("API", auth.ReadConfig, "Mattermost", mattermostPath, "chat")
 	add("API", auth.ReadConfig, "E-mail", emailPath, "mail")
 	add("API", auth.ReadConfig, "Webhooks", webhooksPath, "webhooks")
-	add("Help", "", "Documentation", docsPath, "help")
+	add("Help", "", "Documentation", DocsPath, "help")
 	return s
 }
 
@@ -217,7 +217,7 @@ func (c *console) funcs() template.FuncMap {
 func (c *console) write(w http.ResponseWriter, r *http.Request, status int, page, name string, view any) {
 	var b bytes.Buffer
 	if err := c.pages()[page].ExecuteTemplate(&b, name, view); err != nil {
-		c.Log.ErrorContext(r.Context(), "render page", "page", page, "err", err)
+		c.Log.ErrorContext(r.Context(), "render page", "page", page, "error", err)
 		http.Error(w, "This page could not be drawn. The hub's log says why.", http.StatusInternalServerError)
 		return
 	}

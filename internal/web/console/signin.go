@@ -68,7 +68,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 		view.Mend = "An administrator can set a new password under Users."
 		c.showSignIn(w, r, http.StatusUnauthorized, view)
 	default:
-		c.Log.ErrorContext(r.Context(), "sign in", "err", err)
+		c.Log.ErrorContext(r.Context(), "sign in", "error", err)
 		view.Problem = "The hub cannot check passwords just now."
 		view.Mend = "Its database does not answer. Try again in a moment."
 		c.showSignIn(w, r, http.StatusServiceUnavailable, view)
