@@ -138,11 +138,11 @@ type lostJSON struct {
 
 // giveUp is for a key that is lost for good.
 func (c *cli) giveUp() *cobra.Command {
-	var sure bool
+	var sure, certain bool
 	cmd := &cobra.Command{
 		Use: "give-up", Short: "When the key from outside is lost for good: say which secrets are lost, and remove them", Args: noArgs,
-		Long:    "When the key from outside is lost for good, and no hub starts: say which secrets are lost with it,\nand what is to be done about each. With --yes they are removed, so that hubs start again, with a new\nkey. All else stays: alerts, contacts, rules, pages, users. Stop every hub before. Nothing is done\nwhile the key is there.",
-		Example: "  tocsin secret give-up\n  tocsin secret give-up --yes",
+		Long:    "When the key from outside is lost for good, and no hub starts: say which secrets are lost with it,\nand what is to be done about each. With --yes they are removed, so that hubs start again, with a new\nkey. All else stays: alerts, contacts, rules, pages, users. Stop every hub before. Nothing is done\nwhile the key is there. Run it as hubs run, with their TOCSIN_SECRET_KEY or TOCSIN_SECRET_KEY_FILE: a\nshell that has no key at all cannot know whether hubs have it, so there --yes asks for --key-lost, too.",
+		Example: "  tocsin secret give-up\n  tocsin secret give-up --yes\n  tocsin secret give-up --yes --key-lost",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
 			if err != nil {
@@ -155,15 +155,21 @@ func (c *cli) giveUp() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("open the database: %w", err)
 			}
-			return errors.Join(c.lost(cmd.Context(), db, sure), db.Close())
+			return errors.Join(c.lost(cmd.Context(), db, sure, certain), db.Close())
 		},
 	}
 	cmd.Flags().BoolVar(&sure, "yes", false, "remove them")
+	cmd.Flags().BoolVar(&certain, "key-lost", false, "the key is lost for good, although none is set here")
 	c.jsonFlag(cmd)
 	return cmd
 }
 
-func (c *cli) lost(ctx context.Context, db *store.DB, sure bool) error {
+func (c *cli) lost(ctx context.Context, db *store.DB, sure, certain bool) error {
+	key := db.LostKey()
+	none := fmt.Sprintf("no key of secrets is set here (%s), so nobody can tell whether key %s is lost: hubs may have it in the environment of their service, or in a file that TOCSIN_SECRET_KEY_FILE names there", placeOf(key), key.ID)
+	if sure && !key.Other && !certain {
+		return fmt.Errorf("%s. Run this as they run. If it is lost for good, add --key-lost. Nothing was changed", none)
+	}
 	say := db.LostSecrets
 	if sure {
 		say = db.GiveUpSecrets
@@ -179,6 +185,8 @@ func (c *cli) lost(ctx context.Context, db *store.DB, sure bool) error {
 		text.WriteString("No secret is lost.\n")
 	case sure:
 		text.WriteString("These secrets were removed. What to do about each:\n")
+	case !key.Other:
+		fmt.Fprintf(&text, "Beware: %s.\nIf it is lost, these secrets cannot be read. With --yes --key-lost they are removed:\n", none)
 	default:
 		text.WriteString("Without the key these secrets cannot be read. With --yes they are removed:\n")
 	}
@@ -198,6 +206,14 @@ func (c *cli) lost(ctx context.Context, db *store.DB, sure bool) error {
 		text.WriteString("\nHubs start again now. SQLite makes a key by itself, in secret.key; with TOCSIN_SECRET_KEY or its file give a new one, as tocsin secret new prints it.")
 	}
 	return c.answer(out, text.String())
+}
+
+// placeOf says where a key was looked for.
+func placeOf(k store.LostKey) string {
+	if k.Where == (vault.Source{}).Where() {
+		return "neither TOCSIN_SECRET_KEY nor TOCSIN_SECRET_KEY_FILE"
+	}
+	return "there is no " + k.Where
 }
 
 func noVault(err error) error {

@@ -61,6 +61,7 @@ func secretColumns() []secretColumn {
 type safe struct {
 	source  vault.Source
 	lost    bool                       // the key is, see withoutKey
+	needs   LostKey                    // then
 	hubs    string                     // what hubs call their connections, where it is lost; on PostgreSQL
 	ring    atomic.Pointer[vault.Ring] // nil: nothing is sealed
 	loads   sync.Mutex

@@ -21,6 +21,19 @@ type Lost struct {
 // ErrNotLost says that secrets can be opened: there is no reason to give them up.
 var ErrNotLost = errors.New("the key that secrets are sealed with is here: nothing is lost")
 
+// LostKey is the key from outside that a database needs, and that was not found.
+type LostKey struct {
+	ID    string
+	Where string // it was looked for, for people
+	// Other says that another key was there. Where none was at all, hubs may well have
+	// the right one from where nobody looked: the environment of their service.
+	Other bool
+}
+
+// LostKey answers which key is lost, of a database that was opened with
+// Options.KeyLost.
+func (db *DB) LostKey() LostKey { return db.vault.needs }
+
 // lostKind is a column of secrets, when they are lost.
 type lostKind struct {
 	column     string // as in the constants
@@ -171,6 +184,7 @@ func (db *DB) withoutKey(ctx context.Context, q querier) error {
 	from := db.vault.source
 	from.Make = false
 	outer, ok, err := from.Read()
+	db.vault.needs = LostKey{ID: rows[0].outer, Where: db.vault.source.Where(), Other: ok || err != nil}
 	var unread *fs.PathError
 	if errors.As(err, &unread) {
 		return err //nolint:wrapcheck // a sentence for people

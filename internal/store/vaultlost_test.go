@@ -52,6 +52,9 @@ func TestSecretsOfALostKeyAreGivenUp(t *testing.T) {
 			for _, from := range []vault.Source{wrong, {File: filepath.Join(t.TempDir(), "none")}} {
 				db, err := lost(from)
 				ok(t, err)
+				if k := db.LostKey(); k.ID == "" || k.Where != from.Where() || k.Other != (from == wrong) {
+					t.Errorf("the key that is lost: %+v", k)
+				}
 				all, err := db.LostSecrets(ctx)
 				ok(t, err)
 				text := fmt.Sprintf("%+v", all)
