@@ -196,7 +196,8 @@ func (k *Keeper) try(ctx context.Context, store Store, have Kept) {
 		way = byHTTP
 	}
 	got, err := k.order(ctx, store, have.Name, way)
-	done := context.WithoutCancel(ctx)
+	done, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
 	if err == nil {
 		if err = store.SaveCertificate(done, got); err == nil {
 			k.o.Log.Info("a certificate came", "name", got.Name, "until", got.Until)

@@ -19,6 +19,7 @@ import (
 
 const (
 	orderWithin = 4 * time.Minute  // one order, from the account to the certificate
+	endWithin   = 10 * time.Second // what is done at its end, though nobody waits for it any more
 	leaseFor    = 6 * time.Minute  // no other node begins one meanwhile
 	answerFor   = 10 * time.Minute // a challenge is answered
 	callWithin  = 30 * time.Second // one call of the CA
@@ -150,13 +151,19 @@ func (k *Keeper) show(ctx context.Context, store Store, c *acme.Client, url, nam
 	if err := store.SaveChallenge(ctx, Challenge{Token: ch.Token, Name: name, Answer: answer, Expires: k.o.Now().Add(answerFor)}); err != nil {
 		return fmt.Errorf("keep the challenge: %w", err)
 	}
-	defer func() { _ = store.DropChallenge(context.WithoutCancel(ctx), ch.Token) }() // it expires anyway
+	defer func() {
+		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+		defer cancel()
+		_ = store.DropChallenge(done, ch.Token) // it expires anyway
+	}()
 	if _, err := c.Accept(ctx, ch); err != nil {
 		return &step{"have the challenge looked at", err}
 	}
 	if _, err := c.WaitAuthorization(ctx, z.URI); err != nil {
 		// An authorization that is left open counts against a limit of the CA's.
-		_ = c.RevokeAuthorization(context.WithoutCancel(ctx), z.URI)
+		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+		defer cancel()
+		_ = c.RevokeAuthorization(done, z.URI)
 		return &step{"show that the name is ours by " + way, err}
 	}
 	return nil

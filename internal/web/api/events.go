@@ -147,13 +147,19 @@ func (a *API) refuse(w http.ResponseWriter, s *known, events int, p *huma.ErrorM
 	a.noteRefusal(s, p.Detail)
 }
 
+// noteWithin is how long it is tried to note something beside an answer: a database that
+// hangs is to keep no call for it.
+const noteWithin = 5 * time.Second
+
 // noteRefusal keeps why a call of the source was refused; nothing without one.
 func (a *API) noteRefusal(s *known, why string) {
 	if s == nil {
 		return
 	}
 	if now := a.d.Now(); s.errorDue(why, now) {
-		if err := a.d.Store.NoteSourceError(context.Background(), s.ID, why, now); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), noteWithin)
+		defer cancel()
+		if err := a.d.Store.NoteSourceError(ctx, s.ID, why, now); err != nil {
 			a.d.Log.Warn("refused call not noted", "source", s.Name, "error", err)
 		}
 	}
@@ -208,7 +214,9 @@ func (a *API) noteSpool(r *http.Request, s *known) {
 	if !s.spoolDue(n, now) {
 		return
 	}
-	if err := a.d.Store.NoteSpool(context.WithoutCancel(r.Context()), s.ID, n, now); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteWithin)
+	defer cancel()
+	if err := a.d.Store.NoteSpool(ctx, s.ID, n, now); err != nil {
 		a.d.Log.Warn("spool not noted", "source", s.Name, "error", err)
 	}
 }
