@@ -35,7 +35,7 @@ func (c *cli) imports() *cobra.Command {
 	m := &moving{c: c}
 	root := &cobra.Command{
 		Use: "import", Short: "Import a public status page",
-		Long: "Import a public status page from elsewhere, or one that tocsin export wrote. It is done in one\ntransaction, nobody is told of it, and a second time updates what the first one made.\nWith --dry-run nothing is changed, and what would be is said.",
+		Long: "Import a public status page from elsewhere, or one that tocsin export wrote, or the browsers of\nvisitors who subscribed elsewhere. Nobody is told of it. A page is done in one transaction, and a\nsecond time updates what the first one made. With --dry-run nothing is changed, and what would be is said.",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	from := func(use, short, long, example string, read func(ctx context.Context, db *store.DB, args []string) (*transfer.Document, []string, error)) *cobra.Command {
@@ -72,7 +72,7 @@ func (c *cli) imports() *cobra.Command {
 	own := from("tocsin FILE", "From a file that tocsin export wrote",
 		"Import a file that tocsin export --json wrote: all pages in it, or with --page the one into that page.\nWhat happened here since the file was written stays. Passwords of pages are in no file: set new ones.",
 		"  tocsin export --json pages.json\n  tocsin import tocsin pages.json --dry-run", m.own)
-	root.AddCommand(sp, kuma, cachet, at, own)
+	root.AddCommand(sp, kuma, cachet, at, own, m.subscriptions())
 	return root
 }
 

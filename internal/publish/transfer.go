@@ -395,7 +395,14 @@ var space = uuid.MustParse("7a0c1f6e-2f4e-5c1d-9d57-0f4b6a3c9e21")
 
 // derived is the id that a thing of elsewhere has on this page.
 func (im *importer) derived(of Subject, id string) string {
-	key := im.page.ID + "\x00" + im.given.From + "\x00" + im.given.ID + "\x00" + string(of) + "\x00" + id
+	return Derived(im.page.ID, im.given.From, im.given.ID, of, id)
+}
+
+// Derived is the id that a thing of another page has after an import into the page,
+// where it could not keep its own. From and fromID are what transfer.Page.From and ID
+// were then.
+func Derived(pageID, from, fromID string, of Subject, id string) string {
+	key := pageID + "\x00" + from + "\x00" + fromID + "\x00" + string(of) + "\x00" + id
 	return uuid.NewHash(sha256.New(), space, []byte(key), 8).String()
 }
 

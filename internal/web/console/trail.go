@@ -269,6 +269,7 @@ func trailDoes(action string) string {
 		"passkey.created": "added a passkey of", "passkey.changed": "renamed a passkey of", "passkey.deleted": "removed a passkey of", "factors.reset": "removed all passkeys of",
 		"recovery_codes.created": "made recovery codes of", "identity.created": "linked an account to", "identity.deleted": "unlinked an account of",
 		"certificate.asked": "asked for another certificate of", "publication.created": "told visitors of",
+		"page.subscriptions": "took subscriptions for the page",
 	}
 	if s, ok := says[action]; ok {
 		return s
