@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
-
-	"tocsin/internal/store"
 )
 
 // A node that is told to end first says so, by /readyz, and goes on as before until
@@ -55,12 +53,12 @@ func (a *App) farewell(next http.Handler) http.Handler {
 }
 
 // watchSchema ends this program when a newer version has changed the database so
-// that this one would do harm.
+// that this one would do harm, or its keys of secrets are gone.
 func (a *App) watchSchema(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-a.db.Superseded():
-		return store.ErrSuperseded
+		return a.db.Superseding() //nolint:wrapcheck // a sentence for people
 	}
 }

@@ -110,14 +110,28 @@ const schemaAsksSQL = "SELECT value FROM counter WHERE name = 'schema'"
 // ran, and so that this one would do harm.
 var ErrSuperseded = errors.New("a newer version of Tocsin has changed the database, which this one may no longer use: run the newer version")
 
-// Superseded is closed when that was seen, within about a second.
+// Superseded is closed when that was seen, within about a second, or something else
+// for which this program must end; see Superseding.
 func (db *DB) Superseded() <-chan struct{} { return db.superseded }
+
+// Superseding answers why, when Superseded is closed: ErrSuperseded or ErrKeysGone.
+func (db *DB) Superseding() error {
+	<-db.superseded
+	return db.whySuperseded
+}
+
+func (db *DB) end(why error) {
+	db.superseding.Do(func() {
+		db.whySuperseded = why
+		close(db.superseded)
+	})
+}
 
 // supersede looks at the version of the schema that programs must know. A database
 // without one is that of a test, or of before there was one.
 func (db *DB) supersede(asks int64) {
 	if asks > db.knows {
-		db.superseding.Do(func() { close(db.superseded) })
+		db.end(ErrSuperseded)
 	}
 }
 

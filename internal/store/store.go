@@ -65,9 +65,10 @@ type DB struct {
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
-	knows       int64         // the newest version of the schema that this program has
-	superseded  chan struct{} // closed when the schema is no longer for it
-	superseding sync.Once
+	knows         int64         // the newest version of the schema that this program has
+	superseded    chan struct{} // closed when the database is no longer for it
+	superseding   sync.Once
+	whySuperseded error
 
 	closing sync.Once
 	closed  error

@@ -239,21 +239,53 @@ func (db *DB) firstKey(ctx context.Context, outer vault.Key) error {
 func (db *DB) reloadVault() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	db.vault.loads.Lock()
-	defer db.vault.loads.Unlock()
 	rows, err := readInnerKeys(ctx, db.reads)
-	if err == nil && len(rows) > 0 && db.vault.ring.Load().Current() != rows[0].id {
-		from := db.vault.source
-		from.Make = false
-		var outer vault.Key
-		var ok bool
-		if outer, ok, err = from.Read(); err == nil && ok {
-			err = db.fillRing(outer, rows)
-		}
+	if err == nil {
+		err = db.takeKeys(rows)
 	}
 	if err != nil {
 		db.log.Warn("the keys of secrets were not read anew", "error", err)
 	}
+}
+
+// takeKeys has the ring be of rows, unless there are none or it is already.
+func (db *DB) takeKeys(rows []innerKey) error {
+	db.vault.loads.Lock()
+	defer db.vault.loads.Unlock()
+	if len(rows) == 0 || db.vault.ring.Load().Current() == rows[0].id {
+		return nil
+	}
+	from := db.vault.source
+	from.Make = false
+	outer, ok, err := from.Read()
+	if err != nil || !ok {
+		return err //nolint:wrapcheck // a sentence for people
+	}
+	return db.fillRing(outer, rows)
+}
+
+// ErrKeysGone says that what this program seals nobody could open any more.
+var ErrKeysGone = errors.New("the keys that this program seals secrets with are in the database no more: while it was cut off from it, they were given up, or a backup was restored. " +
+	"It ends, for nobody could open what it seals; start it again")
+
+// keysGone is called when the key that is sealed with was not in the database: whoever
+// gave up or restored saw no connection of this program. It goes on with the keys that
+// are there, or ends.
+func (db *DB) keysGone(ctx context.Context, had string) error {
+	rows, err := readInnerKeys(ctx, db.reads)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(rows, func(k innerKey) bool { return k.id == had }) {
+		return nil
+	}
+	why := db.takeKeys(rows)
+	if now := db.vault.ring.Load().Current(); why == nil && now != had {
+		db.log.Warn("the keys of secrets are others now, as after a restore", "key", now)
+		return nil
+	}
+	db.end(errors.Join(ErrKeysGone, why))
+	return nil
 }
 
 // atOnceSealed is how many values are sealed in one transaction.

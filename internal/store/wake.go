@@ -83,11 +83,17 @@ func (db *DB) OnWake(topic string, f func()) {
 func (db *DB) ConfigVersion() int64 { return db.wakes.version.Load() }
 
 func (db *DB) readConfigVersion(ctx context.Context) error {
-	var v, asks int64
-	if err := db.reads.row(ctx, versionsSQL, nil, &v, &asks); err != nil {
+	var v, asks, keys int64
+	key := db.vault.ring.Load().Current()
+	if err := db.reads.row(ctx, versionsSQL, []any{key}, &v, &asks, &keys); err != nil {
 		return fmt.Errorf("read the configuration's version: %w", err)
 	}
 	db.supersede(asks)
+	if key != "" && keys == 0 {
+		if err := db.keysGone(ctx, key); err != nil {
+			return err
+		}
+	}
 	if db.wakes.raise(v) {
 		db.wakes.wake(topicConfig)
 	}
@@ -96,8 +102,8 @@ func (db *DB) readConfigVersion(ctx context.Context) error {
 
 const (
 	configVersionSQL = "SELECT value FROM counter WHERE name = 'config'"
-	// One statement for both: it is asked every second.
-	versionsSQL = "SELECT value, COALESCE((" + schemaAsksSQL + "), 0) FROM counter WHERE name = 'config'"
+	// One statement for all: it is asked every second. $1 is the key that is sealed with.
+	versionsSQL = "SELECT value, COALESCE((" + schemaAsksSQL + "), 0), (SELECT count(*) FROM vault_key WHERE id = $1) FROM counter WHERE name = 'config'"
 )
 
 // pollConfig notices what commands beside a serving hub changed, and on
