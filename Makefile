@@ -68,8 +68,8 @@ bench: bench-packages build ## measure, print tables, write docs/benchmarks.md
 	go run ./bench -bin bin/tocsin
 
 .PHONY: soak
-soak: bench-packages build ## kill -9 hubs and nodes 1,000 times, cut the power at every sync, half an hour of everything with 5,000 streams
-	go run ./bench -bin bin/tocsin -parts kill,mixed -kills 1000
+soak: bench-packages build ## kill -9 hubs and nodes 1,000 times, cut the power at every sync, half an hour of everything with 5,000 streams; writes their tables
+	go run ./bench -bin bin/tocsin -parts kill,mixed -kills 1000 -write
 	TOCSIN_TEST_CUTS=all go test -count=1 -timeout 30m -run PowerCut -v ./test/keep # at every sync of a recorded run
 
 .PHONY: pictures

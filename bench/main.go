@@ -143,10 +143,7 @@ func run(ctx context.Context) error {
 	if *names != "" {
 		return nil
 	}
-	if err := os.WriteFile(*file, text.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write the tables: %w", err)
-	}
-	return nil
+	return replaceAll(*file, text.String(), titles)
 }
 
 // head names the machine.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +21,31 @@ func putSection(file, title, section string, titles []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	// Beside it first: a file that is half written would lose what took hours to measure.
+	return replace(file, text)
+}
+
+// replaceAll puts the text of a run of all parts in the place of the file. What that run
+// leaves out, as the half hour of everything, stays as it was measured before.
+func replaceAll(file, text string, titles []string) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the tables: %w", err)
+	}
+	for _, title := range titles {
+		begin, end := sectionOf(string(old), title)
+		if now, _ := sectionOf(text, title); begin < 0 || now >= 0 {
+			continue
+		}
+		if text, err = withSection(text, title, string(old)[begin:end], titles); err != nil {
+			return err
+		}
+	}
+	return replace(file, text)
+}
+
+// replace writes the file beside it first: one that is half written would lose what took
+// hours to measure.
+func replace(file, text string) error {
 	if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write the tables: %w", err)
 	}

@@ -50,6 +50,24 @@ func TestPutSection(t *testing.T) {
 	}
 }
 
+// A run of all parts but one keeps what was measured of that one.
+func TestReplaceAll(t *testing.T) {
+	t.Parallel()
+	file, titles := filepath.Join(t.TempDir(), "benchmarks.md"), []string{"One", "Two", "Three"}
+	for _, row := range []struct{ text, want string }{
+		{"# B\n\n## One\n\na\n\n## Three\n\nc\n", "# B\n\n## One\n\na\n\n## Three\n\nc\n"}, // there was no file
+		{"# C\n\n## Two\n\nb\n", "# C\n\n## One\n\na\n\n## Two\n\nb\n\n## Three\n\nc\n"},
+		{"# D\n\n## One\n\nx\n\n## Two\n\ny\n\n## Three\n\nz\n", "# D\n\n## One\n\nx\n\n## Two\n\ny\n\n## Three\n\nz\n"},
+	} {
+		if err := replaceAll(file, row.text, titles); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(file); err != nil || string(text) != row.want {
+			t.Errorf("%v: %q, want %q", err, text, row.want)
+		}
+	}
+}
+
 // Each section of the file has a part that measures it.
 func TestEachSectionHasAPart(t *testing.T) {
 	t.Parallel()
