@@ -302,7 +302,7 @@ func (a *App) assemble(ctx context.Context, o Options) error {
 	a.hub = live.NewHub(a.db, live.Options{Node: a.cfg.Node, Log: a.log})
 	// Set by `make bench`, which measures what a commit for each event costs.
 	group, _ := strconv.Atoi(os.Getenv("TOCSIN_TEST_INGEST_GROUP")) // else 0, the default
-	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Log: a.log, Traced: a.tracer != nil, Tracer: a.tracer,
+	a.dispatch = dispatch.New(a.db, dispatch.Options{Node: a.cfg.Node, MaxGroup: group, Log: a.log, Tracer: a.tracer,
 		Committed: func(took time.Duration) { a.metrics.commits.Observe(took.Seconds()) }})
 	tabs := browser.New(a.db, a.hub, a.db.Settings)
 	if a.push, err = newWebPush(ctx, a.db, a.cfg, a.log, a.busy); err != nil {

@@ -35,10 +35,9 @@ type Options struct {
 	Inline bool
 	// Committed is told how long each transaction took; nil: nobody. It must not block.
 	Committed func(took time.Duration)
-	// Traced: events that are received below a span (trace.From) get one for their
-	// commit, and their deliveries are traced below that.
-	Traced bool
-	// Tracer traces what people do about alerts, each from here on; nil: it is not.
+	// Tracer: events that are received below a span (trace.From) get one for their
+	// commit, and their deliveries are traced below that; what people do about alerts is
+	// traced from here on. nil: nothing is.
 	Tracer *trace.Tracer
 }
 
@@ -154,7 +153,7 @@ func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.E
 		return nil, nil
 	}
 	r := &request{sourceID: sourceID, events: events}
-	if s.o.Traced {
+	if s.o.Tracer != nil {
 		r.span = trace.From(ctx).Child("commit", trace.Internal, time.Now())
 	}
 	a, err := s.call(ctx, r)
@@ -162,7 +161,7 @@ func (s *Service) Receive(ctx context.Context, sourceID string, events []alert.E
 }
 
 // call queues r and waits for its answer.
-func (s *Service) call(ctx context.Context, r *request) (answer, error) {
+func (s *Service) call(ctx context.Context, r *request) (a answer, err error) {
 	if s.o.Inline {
 		return s.inline(ctx, r)
 	}
@@ -172,7 +171,12 @@ func (s *Service) call(ctx context.Context, r *request) (answer, error) {
 	if r.does != "" {
 		root := s.o.Tracer.Start(trace.From(ctx).Parent(), r.does, trace.Server, time.Now())
 		r.span = root.Child("commit", trace.Internal, time.Now())
-		defer func() { root.End(time.Now()) }()
+		defer func() {
+			if err != nil {
+				root.Fail("not done") // why is said to who asked
+			}
+			root.End(time.Now())
+		}()
 	}
 	r.answer = make(chan answer, 1)
 	if err := s.enqueue(r); err != nil {
@@ -424,7 +428,7 @@ func (s *Service) committed(begin time.Time, group []*request, answers []answer,
 	if s.o.Committed != nil {
 		s.o.Committed(took)
 	}
-	if s.o.Traced {
+	if s.o.Tracer != nil {
 		traced(group, answers, events)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // trace keeps below which span the deliveries of traced events are to be: whichever
 // node sends them goes on with that.
 func (w *work) trace(group []*request, answers []answer) {
-	if !w.s.o.Traced {
+	if w.s.o.Tracer == nil {
 		return
 	}
 	for i, r := range group {
