@@ -113,6 +113,14 @@ func (d dialect) migration(text string) string {
 	return regexp.MustCompile(`(?m)^(    PRIMARY KEY \([^)]*\))\n\);`).ReplaceAllString(text, "$1\n) WITHOUT ROWID;")
 }
 
+// has is the condition that a text is somewhere in a column, letter for letter.
+func (d dialect) has(column, text string) string {
+	if d.engine == enginePostgres {
+		return "strpos(" + column + ", CAST(" + text + " AS TEXT)) > 0"
+	}
+	return "instr(" + column + ", " + text + ") > 0"
+}
+
 // likeEscaped makes text a LIKE pattern that finds it anywhere; the query says
 // ESCAPE '\'.
 func likeEscaped(text string) string {

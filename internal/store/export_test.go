@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"tocsin/internal/alert"
 )
@@ -70,3 +71,6 @@ func (s *Snapshot) Read(ctx context.Context, table string) error {
 	var n int
 	return s.tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n)
 }
+
+// SetPatience sets how long a list looks through blocks for one page.
+func SetPatience(db *DB, d time.Duration) { db.patience = d }

@@ -9,15 +9,9 @@ import (
 	"tocsin/internal/alert"
 )
 
-const (
-	// lookAt is how many resolved alerts are looked at for one page, those that are known
-	// not to fit aside. A page that is not full by then ends there.
-	lookAt = 10_000
-
-	// fewObjects is up to how many objects of a name their alerts are looked up, if these
-	// are no more than lookAt. More of them are met often enough in the order of the list.
-	fewObjects = 1000
-)
+// lookAt is how many resolved alerts are looked at for one page, those that are known
+// not to fit aside. A page that is not full by then ends there.
+const lookAt = 10_000
 
 // CROSS JOIN: SQLite is not to begin with the objects.
 const alertsFrom = "SELECT " + objectColumns + ", " + alertColumns + " FROM alert a CROSS JOIN object o"
@@ -125,13 +119,13 @@ func (l *alertList) says(c *conditions, where int) {
 	if l.f.Search == "" {
 		return
 	}
-	pattern := c.arg(likeEscaped(l.text()))
+	text := c.arg(l.text())
 	var terms []string
 	if where&named != 0 {
-		terms = append(terms, "o.search LIKE "+pattern+` ESCAPE '\'`)
+		terms = append(terms, l.db.d.has("o.search", text))
 	}
 	if where&stated != 0 {
-		terms = append(terms, "a.search LIKE "+pattern+` ESCAPE '\'`)
+		terms = append(terms, l.db.d.has("a.search", text))
 	}
 	c.add("(" + strings.Join(terms, " OR ") + ")")
 }
@@ -207,12 +201,12 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 		if err != nil {
 			return nil, nil, err
 		}
-		few, err := l.few(ctx, objects)
+		few, many, err := l.few(ctx, objects)
 		if err != nil {
 			return nil, nil, err
 		}
 		if few {
-			if byName, err = l.ofObjects(ctx, objects, n); err != nil || f.Search == "" {
+			if byName, err = l.ofObjects(ctx, objects, many, n); err != nil || f.Search == "" {
 				return byName, nil, err
 			}
 		} else {
@@ -243,72 +237,6 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 
 func spotOf(a *alert.Alert) spot { return spot{millis(a.Since), a.ID} }
 
-// objects are those with the text in a name, of which the filter wants alerts: up to one
-// more than are few.
-func (l *alertList) objects(ctx context.Context) ([]string, error) {
-	c := &conditions{}
-	l.says(c, named) // where nothing is searched for, a source alone may have few
-	in(c, l.db.d, "o.source_id", l.f.SourceIDs)
-	switch l.f.Kind {
-	case alert.Host:
-		c.add("o.service = ''")
-	case alert.Service:
-		c.add("o.service <> ''")
-	}
-	return collect(ctx, l.db.reads, scanText, "SELECT o.id FROM object o"+c.String()+" LIMIT "+c.arg(int64(fewObjects+1)), c.args...)
-}
-
-// few says whether the alerts of the objects are looked up by these: all of them are read
-// then, or at least sorted. Who asks for older ones too waits for all there is in any case.
-func (l *alertList) few(ctx context.Context, objects []string) (bool, error) {
-	if len(objects) == 0 || len(objects) > fewObjects || l.f.Older {
-		return len(objects) <= fewObjects, nil
-	}
-	c := &conditions{}
-	c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
-	if !l.f.Since.IsZero() {
-		c.add("a.since >= " + c.arg(millis(l.f.Since)))
-	}
-	before(c, l.resolvedFrom())
-	var n int
-	err := l.db.reads.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM alert a"+c.String()+" LIMIT "+c.arg(int64(lookAt+1))+") n", c.args, &n)
-	return n <= lookAt, err
-}
-
-// ofObjects answers the newest resolved alerts of some objects.
-func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) ([]alert.Alert, error) {
-	if len(objects) == 0 {
-		return nil, nil
-	}
-	slowly := func() ([]alert.Alert, error) {
-		c := l.conditions()
-		c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
-		c.add("+a.rank = 0")
-		before(c, l.resolvedFrom())
-		return l.read(ctx, c, latestFirst, n)
-	}
-	// The index alone says which these are; only of those the rest is read. Where more is
-	// asked of an alert, each of them is.
-	if len(l.f.States) > 0 || l.f.ContactID != "" {
-		return slowly()
-	}
-	c := &conditions{}
-	list := l.db.d.list(c.arg(encodeList(objects)))
-	c.add(l.db.d.among("a.object_id", list))
-	c.add("a.id NOT IN (SELECT alert_id FROM object WHERE " + l.db.d.among("id", list) + ")") // those are open
-	if !l.f.Since.IsZero() {
-		c.add("a.since >= " + c.arg(millis(l.f.Since)))
-	}
-	before(c, l.resolvedFrom())
-	ids := "SELECT a.id FROM alert a" + c.String() + latestFirst + c.arg(int64(n))
-	items, err := collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND "+l.db.d.among("a.id", ids)+
-		" ORDER BY +a.since DESC, a.id DESC", c.args...)
-	if err != nil || !slices.ContainsFunc(items, func(a alert.Alert) bool { return a.Open() }) {
-		return items, err
-	}
-	return slowly() // an open one that its object does not name would end the page too early
-}
-
 // loose answers those that are in no block, of the newest of which it looks at some.
 func (l *alertList) loose(ctx context.Context, where, n int) ([]alert.Alert, *spot, error) {
 	const those = "a.block = 0 AND +a.rank = 0" // so that the index of these is taken
@@ -317,10 +245,7 @@ func (l *alertList) loose(ctx context.Context, where, n int) ([]alert.Alert, *sp
 		c := &conditions{}
 		c.add(those)
 		before(c, l.resolvedFrom())
-		ends, err := collect(ctx, l.db.reads, func(s scanner) (p spot, err error) {
-			err = s.Scan(&p.since, &p.id)
-			return p, err
-		}, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
+		ends, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -335,84 +260,4 @@ func (l *alertList) loose(ctx context.Context, where, n int) ([]alert.Alert, *sp
 	from(c, end)
 	items, err := l.read(ctx, c, latestFirst, n)
 	return items, end, err
-}
-
-// blocksAtOnce is how many blocks are read about at a time, and of how many the alerts.
-const (
-	blocksAtOnce = 1024
-	blocksInRun  = 8
-)
-
-// blocks answers those that are in blocks.
-func (l *alertList) blocks(ctx context.Context, where, n int) (items []alert.Alert, end *spot, err error) {
-	all := wantedOf(l.f)
-	if l.f.Search != "" && where&named == 0 {
-		if signs := textSigns(l.text()); len(signs) > 0 {
-			all = append(all, wanted{signs})
-		}
-	}
-	may, err := l.db.lookUp(ctx, all)
-	if err != nil {
-		return nil, nil, err
-	}
-	var run stretch
-	to := l.resolvedFrom() // what stands behind it is wanted
-	looked := int64(0)
-	read := func() error {
-		if run.alerts == 0 {
-			return nil
-		}
-		c := l.conditions()
-		c.add("a.rank = 0")
-		l.says(c, where)
-		before(c, run.to)
-		from(c, &run.from)
-		more, err := l.read(ctx, c, latestFirst, n-len(items))
-		items, looked, run = append(items, more...), looked+run.alerts, stretch{}
-		return err
-	}
-	for size := 64; ; size = blocksAtOnce {
-		next, err := l.nextBlocks(ctx, to, size)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, b := range next {
-			if may.may(b.number) {
-				if run.alerts == 0 {
-					run.to = to
-				}
-				run.from, run.alerts, run.blocks = b.first, run.alerts+b.alerts, run.blocks+1
-			}
-			to = &b.first
-			if run.blocks == blocksInRun || run.blocks > 0 && !may.may(b.number) {
-				if err := read(); err != nil || len(items) >= n {
-					return items, nil, err
-				}
-				if looked >= lookAt && !l.f.Older {
-					return items, to, nil
-				}
-			}
-			if b.first.since < millis(l.f.Since) {
-				return items, nil, read()
-			}
-		}
-		if len(next) < size {
-			return items, nil, read()
-		}
-	}
-}
-
-// stretch is a part of the list, from a spot up to just before another one.
-type stretch struct {
-	from   spot
-	to     *spot // nil: to the newest
-	alerts int64
-	blocks int
-}
-
-// nextBlocks are those that begin before a spot, the newest first.
-func (l *alertList) nextBlocks(ctx context.Context, to *spot, n int) ([]block, error) {
-	c := &conditions{}
-	before(c, to)
-	return collect(ctx, l.db.reads, scanBlock, "SELECT a.number, a.since, a.id, a.last_since, a.last_id, a.alerts, a.signs FROM alert_block a"+c.String()+latestFirst+c.arg(int64(n)), c.args...)
 }

@@ -195,6 +195,7 @@ func TestListsAreTheSameWithBlocksAndWithout(t *testing.T) {
 func TestASearchGoesOnWhereItStopped(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		manyAlerts(t, db, 24_000)
+		store.SetPatience(db, time.Hour)
 		for _, blocks := range []bool{false, true} {
 			if blocks {
 				catalogue(t, db, 4096)
@@ -222,6 +223,7 @@ func TestASearchGoesOnWhereItStopped(t *testing.T) {
 func TestASearchByObjectsStopsToo(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		manyAlerts(t, db, 24_000)
+		store.SetPatience(db, time.Hour)
 		warnings := alert.Filter{SourceIDs: []string{"even"}, States: []alert.State{alert.Warning}}
 		unknown := alert.Filter{Search: "web", States: []alert.State{alert.Unknown}}
 		check := func(pages int) {
@@ -245,6 +247,87 @@ func TestASearchByObjectsStopsToo(t *testing.T) {
 		same(t, "pages by name", n, 3)
 		catalogue(t, db, 4096)
 		check(1) // no block has the state
+	})
+}
+
+// A page that takes long ends before it has looked at as many as it may, but never before
+// it has looked at some, and nothing is passed over between one page and the next.
+func TestASearchThatTakesLongGoesOnWhereItStopped(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 24_000)
+		for i := 15; i < 24_000; i += 470 {
+			toldOf(t, db, "ann", i, "sent")
+		}
+		catalogue(t, db, 4096)
+		for _, row := range []struct {
+			f     alert.Filter
+			ids   int
+			quick int // pages
+			slow  int // at least, without patience
+		}{
+			{alert.Filter{Search: "!k"}, 0, 3, 6},
+			{alert.Filter{ContactID: "ann"}, 52, 2, 4},
+			{alert.Filter{States: []alert.State{alert.Unknown}}, 24, 1, 2},
+			{alert.Filter{Search: "77!", Limit: 500}, 240, 3, 6},
+		} {
+			store.SetPatience(db, time.Hour)
+			want, pages := found(t, db, row.f)
+			same(t, "found", len(want), row.ids)
+			same(t, "pages", pages, row.quick)
+			store.SetPatience(db, 0)
+			got, pages := found(t, db, row.f)
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v finds %v in small pages, not %v", row.f, got, want)
+			}
+			if pages < row.slow || pages > 24_000/2048+1 {
+				t.Errorf("%+v has %d pages without patience", row.f, pages)
+			}
+			row.f.Older = true
+			_, pages = found(t, db, row.f)
+			same(t, "pages when all is looked at", pages, 1)
+		}
+	})
+}
+
+// Of objects with many alerts, the newest are looked for in the newest blocks first.
+func TestASearchByNamesOfManyAlertsFindsOldOnesToo(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 26_000)
+		// Those with a 1 at the beginning have had peace for long, but for one.
+		ok(t, store.Exec(t.Context(), db, "UPDATE alert SET object_id = 'o0' WHERE since > 8000 AND id <> 'a25000'"))
+		ok(t, store.Exec(t.Context(), db, "UPDATE alert SET object_id = 'o1' WHERE id = 'a25000'"))
+		catalogue(t, db, 4096)
+		want := []string{"a1", "a10"}
+		var resolved []string
+		for i := 8000; i > 10; i-- {
+			if strings.HasPrefix(fmt.Sprint(i%600), "1") {
+				resolved = append(resolved, fmt.Sprintf("a%d", i))
+			}
+		}
+		slices.Reverse(want) // the newer of the open ones first
+		want = append(append(want, "a25000"), resolved...)
+		for _, f := range []alert.Filter{{Search: "web1"}, {Search: "web1", Limit: 7}, {Search: "web1", Limit: 500, Older: true},
+			{Search: "web1", Limit: 500, States: []alert.State{alert.Critical, alert.Unknown}}} {
+			if got, _ := found(t, db, f); !slices.Equal(got, want) {
+				t.Errorf("%+v finds %d, not %d: %v", f, len(got), len(want), got[:min(9, len(got))])
+			}
+		}
+	})
+}
+
+// What another node has just written is found.
+func TestASearchFindsWhatAnotherNodeHasJustWritten(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, again func() *store.DB) {
+		manyAlerts(t, db, 1200)
+		other := again()
+		for i := range 3 {
+			name := fmt.Sprintf("fresh%d", i)
+			got, _ := found(t, db, alert.Filter{Search: name})
+			same(t, "before", len(got), 0)
+			ok(t, store.Exec(t.Context(), other, "UPDATE object SET host = $1, search = $1 WHERE id = $2", name, fmt.Sprintf("o%d", 20+i)))
+			got, _ = found(t, db, alert.Filter{Search: name})
+			same(t, "of the object", fmt.Sprint(got), fmt.Sprintf("[a%d a%d]", 620+i, 20+i))
+		}
 	})
 }
 

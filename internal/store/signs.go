@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"tocsin/internal/alert"
@@ -23,7 +24,7 @@ const (
 	fullSigns = signs / 4
 
 	// mostGrams is by how many signs a text is looked for at most.
-	mostGrams = 24
+	mostGrams = 12
 )
 
 // signSet is what is known of one block.
@@ -133,6 +134,23 @@ type shelves struct {
 
 func (s shelves) may(number int64) bool {
 	return s.all || s.bits[number/blocksAShelf]&(1<<(number%blocksAShelf)) != 0
+}
+
+// few answers the numbers of the blocks that may, if these are no more than n.
+func (s shelves) few(n int) (numbers []int64, few bool) {
+	if s.all {
+		return nil, false
+	}
+	numbers = []int64{}
+	for shelf, word := range s.bits {
+		for ; word != 0; word &= word - 1 {
+			if len(numbers) == n {
+				return nil, false
+			}
+			numbers = append(numbers, shelf*blocksAShelf+int64(bits.TrailingZeros64(word)))
+		}
+	}
+	return numbers, true
 }
 
 type signPage struct {

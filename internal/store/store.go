@@ -62,6 +62,7 @@ type DB struct {
 	vault    safe
 	wakes    wakes
 	full     fullness
+	patience time.Duration // of a list that few alerts fit
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 
@@ -82,7 +83,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{node: o.Node, log: o.Log, superseded: make(chan struct{}), vault: safe{source: o.Secrets, lost: o.KeyLost}}
+	db := &DB{node: o.Node, log: o.Log, patience: patience, superseded: make(chan struct{}), vault: safe{source: o.Secrets, lost: o.KeyLost}}
 	db.wakes.init()
 	db.paces.kept = map[string]keptPace{}
 	kind, _, _ := strings.Cut(o.URL, ":")

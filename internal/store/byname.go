@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"tocsin/internal/alert"
+)
+
+const (
+	// fewObjects is up to how many objects of a name their alerts are looked up, if these
+	// are no more than lookAt. More of them are met often enough in the order of the list.
+	fewObjects = 1000
+
+	// readAll is up to how many alerts of some objects are sorted to find the newest. Where
+	// there are more, those of the newest blocks are looked up first, then of thenTimes as
+	// many blocks, and so on.
+	readAll     = 1000
+	firstBlocks = 64
+	thenTimes   = 8
+)
+
+// objects are those with the text in a name, of which the filter wants alerts: up to one
+// more than are few.
+func (l *alertList) objects(ctx context.Context) ([]string, error) {
+	c := &conditions{}
+	l.says(c, named) // where nothing is searched for, a source alone may have few
+	in(c, l.db.d, "o.source_id", l.f.SourceIDs)
+	switch l.f.Kind {
+	case alert.Host:
+		c.add("o.service = ''")
+	case alert.Service:
+		c.add("o.service <> ''")
+	}
+	return collect(ctx, l.db.reads, scanText, "SELECT o.id FROM object o"+c.String()+" LIMIT "+c.arg(int64(fewObjects+1)), c.args...)
+}
+
+// few says whether the alerts of the objects are looked up by these, and whether they are
+// many to be sorted. Who asks for older ones too waits for all there is in any case.
+func (l *alertList) few(ctx context.Context, objects []string) (few, many bool, err error) {
+	if len(objects) == 0 || len(objects) > fewObjects || l.f.Older {
+		return len(objects) <= fewObjects, true, nil
+	}
+	c := &conditions{}
+	c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
+	if !l.f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
+	before(c, l.resolvedFrom())
+	var n int
+	err = l.db.reads.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM alert a"+c.String()+" LIMIT "+c.arg(int64(lookAt+1))+") n", c.args, &n)
+	return n <= lookAt, n > readAll, err
+}
+
+// ofObjects answers the newest resolved alerts of some objects.
+func (l *alertList) ofObjects(ctx context.Context, objects []string, many bool, n int) (items []alert.Alert, err error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	list, to := encodeList(objects), l.resolvedFrom()
+	for behind := firstBlocks; many; behind *= thenTimes {
+		at, err := l.blocksBehind(ctx, to, behind)
+		if err != nil {
+			return nil, err
+		}
+		if at == nil {
+			break
+		}
+		more, err := l.ofThem(ctx, list, to, at, n-len(items))
+		if items = append(items, more...); err != nil || len(items) == n {
+			return items, err
+		}
+		to = at
+	}
+	rest, err := l.ofThem(ctx, list, to, nil, n-len(items))
+	return append(items, rest...), err
+}
+
+// blocksBehind is the spot that some blocks lie before, nil if there are fewer.
+func (l *alertList) blocksBehind(ctx context.Context, to *spot, blocks int) (*spot, error) {
+	c := &conditions{}
+	before(c, to)
+	spots, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert_block a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(blocks)), c.args...)
+	if err != nil || len(spots) == 0 {
+		return nil, err
+	}
+	return &spots[0], nil
+}
+
+func scanSpot(s scanner) (p spot, err error) {
+	err = s.Scan(&p.since, &p.id)
+	return p, err
+}
+
+// ofThem answers the newest n of a list of objects that stand between two spots.
+func (l *alertList) ofThem(ctx context.Context, objects string, to, at *spot, n int) ([]alert.Alert, error) {
+	slowly := func() ([]alert.Alert, error) {
+		c := l.conditions()
+		c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(objects))))
+		c.add("+a.rank = 0")
+		before(c, to)
+		from(c, at)
+		return l.read(ctx, c, latestFirst, n)
+	}
+	// The index alone says which these are; only of those the rest is read. Where more is
+	// asked of an alert, each of them is.
+	if len(l.f.States) > 0 || l.f.ContactID != "" {
+		return slowly()
+	}
+	c := &conditions{}
+	list := l.db.d.list(c.arg(objects))
+	c.add(l.db.d.among("a.object_id", list))
+	c.add("a.id NOT IN (SELECT alert_id FROM object WHERE " + l.db.d.among("id", list) + ")") // those are open
+	if !l.f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
+	before(c, to)
+	from(c, at)
+	ids := "SELECT a.id FROM alert a" + c.String() + latestFirst + c.arg(int64(n))
+	items, err := collect(ctx, l.db.reads, scanAlert, alertsFrom+" WHERE o.id = a.object_id AND "+l.db.d.among("a.id", ids)+
+		" ORDER BY +a.since DESC, a.id DESC", c.args...)
+	if err != nil || !slices.ContainsFunc(items, func(a alert.Alert) bool { return a.Open() }) {
+		return items, err
+	}
+	return slowly() // an open one that its object does not name would end the page too early
+}
