@@ -10,11 +10,12 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// arrows is a diagram as the list of its arrows: what a picture of it says, for who reads
+// arrows is a diagram as a table of its arrows: what a picture of it says, for who reads
 // and for who hears it.
 type arrows struct {
 	ast.BaseBlock
-	list []arrow
+	states bool // of something that changes; else of what goes from place to place
+	list   []arrow
 }
 
 type arrow struct{ from, how, to string }
@@ -33,10 +34,10 @@ var (
 // arrowsOf reads a diagram of Mermaid's, a flowchart or one of states, as far as the
 // documentation uses them; false if there is something else in it.
 func arrowsOf(source string) (*arrows, bool) {
-	out := &arrows{}
 	names := map[string]string{}
 	head, rest, _ := strings.Cut(strings.TrimSpace(source), "\n")
 	state := strings.HasPrefix(head, "stateDiagram")
+	out := &arrows{states: state}
 	if !state && !strings.HasPrefix(head, "flowchart") {
 		return nil, false
 	}
@@ -110,14 +111,43 @@ func writeArrows(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.Wal
 	if !ok || !entering {
 		return ast.WalkContinue, nil
 	}
-	_, _ = w.WriteString("<ol class=\"arrows\">\n")
-	for _, x := range a.list {
-		how := `<span class="arrow" aria-hidden="true">→</span><span class="unseen"> to </span>`
-		if x.how != "" {
-			how = `<span class="how">` + html.EscapeString(x.how) + "</span> " + how
-		}
-		fmt.Fprintf(w, `<li><b>%s</b> %s <b>%s</b></li>`+"\n", html.EscapeString(x.from), how, html.EscapeString(x.to))
+	from, how, to := "from", "by", "to"
+	if a.states {
+		from, how, to = "is", "event", "becomes"
 	}
-	_, _ = w.WriteString("</ol>\n")
+	cell := func(tag, role, label, text string) {
+		fmt.Fprintf(w, `<%s role="%s" data-label="%s">%s</%s>`, tag, role, label, text, tag)
+	}
+	_, _ = w.WriteString(`<div class="table" tabindex="0"><table class="cards arrows" role="table"><thead role="rowgroup"><tr role="row">`)
+	for _, name := range []string{from, how, to} {
+		fmt.Fprintf(w, `<th role="columnheader">%s</th>`, name)
+	}
+	_, _ = w.WriteString("</tr></thead>\n<tbody role=\"rowgroup\">")
+	for _, x := range a.grouped() {
+		_, _ = w.WriteString(`<tr role="row">`)
+		cell("td", "cell", from, "<b>"+html.EscapeString(x.from)+"</b>")
+		cell("td", "cell", how, html.EscapeString(x.how))
+		cell("td", "cell", to, `<span aria-hidden="true">→ </span><b>`+html.EscapeString(x.to)+"</b>")
+		_, _ = w.WriteString("</tr>\n")
+	}
+	_, _ = w.WriteString("</tbody></table></div>\n")
 	return ast.WalkSkipChildren, nil
+}
+
+// grouped are the arrows with those from the same place together.
+func (a *arrows) grouped() []arrow {
+	var out []arrow
+	done := map[string]bool{}
+	for _, first := range a.list {
+		if done[first.from] {
+			continue
+		}
+		done[first.from] = true
+		for _, x := range a.list {
+			if x.from == first.from {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
 }

@@ -92,7 +92,7 @@ func (d *drawing) node(n ast.Node) {
 	case *ast.Heading:
 		d.heading(n)
 	case *ast.Link:
-		n.Destination = []byte(d.leads(string(n.Destination)))
+		d.link(n)
 	case *ast.Image:
 		if !n.HasChildren() {
 			d.problem("has a picture without a text: %s", n.Destination)
@@ -150,6 +150,22 @@ func anchor(words string) string {
 		}
 		return -1
 	}, words)
+}
+
+// link leads to where the page is on the site. Where its text is the name of the file, it
+// becomes the name of the page.
+func (d *drawing) link(n *ast.Link) {
+	said, before := plain(n, d.src), len(d.out.inner)
+	n.Destination = []byte(d.leads(string(n.Destination)))
+	if len(d.out.inner) == before || !strings.HasSuffix(said, ".md") || strings.ContainsAny(said, " ") {
+		return
+	}
+	if p := d.s.byPath[d.out.inner[before].to]; path.Base(said) == path.Base(p.Path) {
+		d.swaps = append(d.swaps, func() {
+			n.RemoveChildren(n)
+			n.AppendChild(n, ast.NewString([]byte(p.Short)))
+		})
+	}
 }
 
 // leads is where a link of the Markdown leads on the site.

@@ -51,8 +51,10 @@ func (nodes) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 	reg.Register(ast.KindHTMLBlock, func(util.BufWriter, []byte, ast.Node, bool) (ast.WalkStatus, error) {
 		return ast.WalkSkipChildren, nil // Problems names it
 	})
+	reg.Register(ast.KindCodeSpan, writeCodeSpan)
 	reg.Register(east.KindTable, writeTable)
 	reg.Register(east.KindTableHeader, writeTableHeader)
+	reg.Register(east.KindTableRow, writeRow)
 	reg.Register(east.KindTableCell, writeCell)
 	reg.Register(kindPicture, writePicture)
 	reg.Register(kindArrows, writeArrows)
@@ -90,6 +92,43 @@ func writeCode(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.Wal
 	return ast.WalkSkipChildren, nil
 }
 
+// writeCodeSpan lets a long word of code break where its parts meet: addresses and names of
+// keys stand in columns that are narrower.
+func writeCodeSpan(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	if code := plain(n, src); len(code) <= longCode {
+		_, _ = w.WriteString(`<code class="whole">` + html.EscapeString(code) + "</code>")
+	} else {
+		_, _ = w.WriteString("<code>" + breakable(code) + "</code>")
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+// Bounds of where a word of code may break.
+const (
+	longCode  = 20 // characters that stand on one line in any case
+	codePiece = 8  // of a word before it breaks again
+)
+
+// breakable is code as HTML.
+func breakable(code string) string {
+	var b strings.Builder
+	run := 0
+	for i, r := range code {
+		b.WriteString(html.EscapeString(string(r)))
+		if run++; r == ' ' {
+			run = 0
+		}
+		if run >= codePiece && strings.ContainsRune("/_.,=:@?&-", r) && len(code)-i > 4 {
+			b.WriteString("<wbr>")
+			run = 0
+		}
+	}
+	return b.String()
+}
+
 func writeLink(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 	l, ok := n.(*ast.Link)
 	if !ok || !entering {
@@ -117,53 +156,6 @@ func writeRaw(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.Walk
 		_, _ = w.WriteString(html.EscapeString(raw))
 	}
 	return ast.WalkSkipChildren, nil
-}
-
-// writeTable writes a table that scrolls by itself where it is wider than the page.
-func writeTable(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		_, _ = w.WriteString("<div class=\"table\" tabindex=\"0\"><table>\n")
-	} else {
-		_, _ = w.WriteString("</tbody></table></div>\n")
-	}
-	return ast.WalkContinue, nil
-}
-
-// writeTableHeader leaves out a row of headings without words.
-func writeTableHeader(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	if plain(n, src) == "" {
-		if entering {
-			_, _ = w.WriteString("<tbody>")
-		}
-		return ast.WalkSkipChildren, nil
-	}
-	if entering {
-		_, _ = w.WriteString("<thead><tr>")
-	} else {
-		_, _ = w.WriteString("</tr></thead>\n<tbody>")
-	}
-	return ast.WalkContinue, nil
-}
-
-// writeCell writes one cell; a heading without words is none.
-func writeCell(w util.BufWriter, src []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	c, ok := n.(*east.TableCell)
-	if !ok {
-		return ast.WalkContinue, nil
-	}
-	tag := "td"
-	if c.Parent().Kind() == east.KindTableHeader && plain(c, src) != "" {
-		tag = "th"
-	}
-	switch {
-	case !entering:
-		_, _ = w.WriteString("</" + tag + ">")
-	case c.Alignment == east.AlignRight || c.Alignment == east.AlignCenter:
-		fmt.Fprintf(w, `<%s class="%s">`, tag, c.Alignment.String())
-	default:
-		_, _ = w.WriteString("<" + tag + ">")
-	}
-	return ast.WalkContinue, nil
 }
 
 func writePicture(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {

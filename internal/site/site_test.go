@@ -290,6 +290,29 @@ func TestProblems(t *testing.T) {
 	})
 }
 
+// Rows of words are cards on a phone, of which each cell says its column; figures stay in theirs.
+func TestTablesCodeAndLinksForReaders(t *testing.T) {
+	t.Parallel()
+	s := small(t, map[string]string{"docs/first.md": "# F\n\n| key | write | means |\n|---|---|---|\n| `--data` | `TOCSIN_DATABASE_URL_FILE=<x>` | |\n\n| n | a | b |\n|---|--:|--:|\n| x | 1 | 2 |\n\n" +
+		"| two | columns |\n|---|---|\n| a | b |\n\nSee [0001-x.md](adr/0001-x.md), [docs/adr/0001-x.md](adr/0001-x.md#way), [its own words](adr/0001-x.md) and [second.md](https://example.com/second.md).\n"})
+	body := string(file(t, s, "first.html"))
+	for _, want := range []string{
+		`<table class="cards" role="table">`, `<thead role="rowgroup"><tr role="row"><th role="columnheader">key</th>`, `<td role="cell" data-label="key"><code class="whole">--data</code></td>`,
+		`<td role="cell" data-label="write"><code>TOCSIN_DATABASE_<wbr>URL_FILE=&lt;x&gt;</code></td><td role="cell" data-label="means"></td></tr>`,
+		"<table>\n<thead><tr><th>n</th><th class=\"right\">a</th>", "<table>\n<thead><tr><th>two</th>", "<tr><td>a</td><td>b</td></tr>",
+		`See <a href="adr/0001-x.html">1 x</a>, <a href="adr/0001-x.html#way">1 x</a>, <a href="adr/0001-x.html">its own words</a>`, `>second.md</a>`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page has no %s:\n%s", want, body[strings.Index(body, "<article"):strings.Index(body, "</article")])
+		}
+	}
+	states := small(t, map[string]string{"docs/first.md": "# F\n\n```mermaid\nstateDiagram-v2\n  [*] --> A: begins\n  A --> B: goes\n  [*] --> B\n```\n"})
+	if body := string(file(t, states, "first.html")); !strings.Contains(body, `<th role="columnheader">is</th><th role="columnheader">event</th><th role="columnheader">becomes</th>`) ||
+		strings.Index(body, "<b>B</b>") > strings.Index(body, "goes") {
+		t.Errorf("a diagram of states is no table, by where each begins:\n%s", body)
+	}
+}
+
 func TestPage(t *testing.T) {
 	t.Parallel()
 	s := small(t, map[string]string{"docs/first.md": "# First & last\n\nA | b\n\n## A `code`, and: more!\n\n## Way\n\n### Way\n\n| | right |\n|---|--:|\n| a\\|b | 1 |\n\n```console\n$ echo '<b>'\n```\n\n```mermaid\nflowchart LR\n  a[\"An<br>engine\"] -- \"tells\" --> b[(rows)] --> c\n  a -->|asks| c\n```\n\n## Last\n\n[to x](adr/0001-x.md) <https://example.com/> https://example.org/\n"})
@@ -297,7 +320,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"<title>First &amp; last · Tocsin</title>", `<h2 id="a-code-and-more">`, `<h2 id="way">`, `<h3 id="way-1">`, `<a href="#way-1">Way</a>`,
 		"<td></td><th class=\"right\">right</th>", "<td>a|b</td>", `<code data-language="console">$ echo &#39;&lt;b&gt;&#39;`,
-		"<b>An engine</b> <span class=\"how\">tells</span>", "<b>rows</b>", "asks", `<a href="adr/0001-x.html">to x</a>`, `href="index.html"`,
+		`<td role="cell" data-label="from"><b>An engine</b></td><td role="cell" data-label="by">tells</td><td role="cell" data-label="to"><span aria-hidden="true">→ </span><b>rows</b></td>`, `<a href="adr/0001-x.html">to x</a>`, `href="index.html"`,
 		`<a href="first.html" aria-current="page">First</a>`, `<a class="on" rel="next" href="adr/index.html"><span>On</span> Decisions</a>`,
 	} {
 		if !strings.Contains(body, want) {
