@@ -158,7 +158,7 @@ func migrator(db *sql.DB, d dialect) (*goose.Provider, error) {
 	return p, nil
 }
 
-// adapted gives each migration in the engine's own text.
+// adapted gives each migration in the engine's own text, with its statements marked.
 type adapted struct {
 	fs.FS
 	d dialect
@@ -173,7 +173,28 @@ func (a adapted) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return adaptedFile{f, bytes.NewReader([]byte(a.d.migration(string(text))))}, nil
+	return adaptedFile{f, bytes.NewReader([]byte(marked(a.d.migration(string(text)))))}, nil
+}
+
+// marked says where each statement of a migration begins and ends: with a line whose
+// code ends with a semicolon. goose finds that too, with a buffer of 4 MB for each line.
+func marked(text string) string {
+	var out strings.Builder
+	inside := false
+	for line := range strings.Lines(text) {
+		code, _, _ := strings.Cut(line, "--")
+		code = strings.TrimSpace(code)
+		if !inside && code != "" {
+			inside = true
+			out.WriteString("-- +goose StatementBegin\n")
+		}
+		out.WriteString(line)
+		if inside && strings.HasSuffix(code, ";") {
+			inside = false
+			out.WriteString("-- +goose StatementEnd\n")
+		}
+	}
+	return out.String()
 }
 
 type adaptedFile struct {

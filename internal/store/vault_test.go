@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -85,6 +86,9 @@ func openWith(t *testing.T, url string, from vault.Source) (*store.DB, error) {
 	return db, err
 }
 
+// hexed are bytes within the text of a row of PostgreSQL's.
+var hexed = regexp.MustCompile(`\\\\x([0-9a-f]+)`)
+
 // dumped is all text of a database: of SQLite the bytes of its files, of PostgreSQL
 // every value of every table.
 func dumped(t *testing.T, e engine, url string) string {
@@ -103,8 +107,13 @@ func dumped(t *testing.T, e engine, url string) string {
 	var all strings.Builder
 	db := raw(t, url)
 	for _, table := range texts(t, db, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'") {
-		for _, row := range texts(t, db, "SELECT t::text || ' ' || COALESCE((SELECT string_agg(convert_from(decode(substr(m[1], 1), 'hex'), 'latin1'), ' ') FROM regexp_matches(t::text, '\\\\\\\\x([0-9a-f]+)', 'g') m), '') FROM "+table+" t") {
+		for _, row := range texts(t, db, "SELECT t::text FROM "+table+" t") {
 			all.WriteString(row + "\n")
+			for _, m := range hexed.FindAllStringSubmatch(row, -1) {
+				plain, err := hex.DecodeString(m[1])
+				ok(t, err)
+				all.Write(append(plain, '\n'))
+			}
 		}
 	}
 	return all.String()
