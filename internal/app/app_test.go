@@ -39,6 +39,9 @@ type hub struct {
 
 const password = "a quiet evening"
 
+// patient has a limit: what hangs must fail its test and not hang all of them.
+var patient = &http.Client{Timeout: time.Minute}
+
 func startHub(t *testing.T, settings ...string) *hub {
 	t.Helper()
 	flags := map[string]string{"TOCSIN_LISTEN": "127.0.0.1:0", "TOCSIN_DATA": database.Folder(t)}
@@ -92,7 +95,7 @@ func (h *hub) key(scopes ...auth.Scope) string {
 // cookie signs in through the console and answers the session's cookie.
 func (h *hub) cookie(name string) *http.Cookie {
 	h.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.url+"/console/sign-in", strings.NewReader("name="+name+"&password="+strings.ReplaceAll(password, " ", "+")))
 	if err != nil {
@@ -174,7 +177,7 @@ func (h *hub) call(method, path string, who any, body string, headers ...string)
 	if host := req.Header.Get("Host"); host != "" { // as through a proxy
 		req.Host = host
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := patient.Do(req)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -285,7 +288,7 @@ func TestRunStopsWhenAskedTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := patient.Do(req)
 		if err == nil {
 			resp.Body.Close()
 			break

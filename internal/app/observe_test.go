@@ -30,7 +30,7 @@ func (h *hub) ask(method, path, token, body string, headers ...string) *http.Res
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := patient.Do(r)
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func (h *house) tab() *tab {
 	if err != nil {
 		h.Fatal(err)
 	}
-	c := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: &http.Transport{}}
+	c := &http.Client{Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: &http.Transport{}}
 	h.Cleanup(c.CloseIdleConnections)
 	return &tab{h, c}
 }

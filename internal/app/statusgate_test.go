@@ -111,7 +111,7 @@ func TestAnAddressRangeOpensAPage(t *testing.T) {
 // unlock says a page's password, and goes nowhere else.
 func (h *hub) unlock(base, password string) answer {
 	h.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.url+base+"/unlock", strings.NewReader(url.Values{"password": {password}}.Encode()))
 	if err != nil {

@@ -205,7 +205,7 @@ func (h *hub) whenever(path string) answer {
 	if err != nil {
 		h.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := patient.Do(req)
 	if err != nil {
 		return answer{body: err.Error()}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/internal/auth"
 )
@@ -250,7 +251,7 @@ func TestRedirectsAndStreamsAreGuarded(t *testing.T) {
 	h := startHub(t)
 	h.user("root", auth.Admin)
 	root := h.cookie("root")
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	ask := func(method, path, body string) *http.Response {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())

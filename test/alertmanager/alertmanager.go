@@ -113,6 +113,9 @@ func (a *Alertmanager) Until(ctx context.Context, ok func() bool) error {
 	return await.Until(ctx, a.exited, ok)
 }
 
+// patient has a limit, also where its caller has none.
+var patient = &http.Client{Timeout: time.Minute}
+
 // Call asks its API and answers status and body.
 func (a *Alertmanager) Call(ctx context.Context, method, path string, body any) (int, []byte, error) {
 	text, err := json.Marshal(body)
@@ -124,7 +127,7 @@ func (a *Alertmanager) Call(ctx context.Context, method, path string, body any) 
 		return 0, nil, fmt.Errorf("make a request to alertmanager: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(r)
+	res, err := patient.Do(r)
 	if err != nil {
 		return 0, nil, fmt.Errorf("ask alertmanager: %w", err)
 	}

@@ -170,7 +170,7 @@ func TestForgedClicksChangeNothing(t *testing.T) {
 func TestTheHandlersAreBounded(t *testing.T) {
 	r := newRig(t)
 	for _, path := range []string{"action", "dialog", "command"} {
-		res, err := http.Get(r.web.URL + "/callback/mattermost/" + path)
+		res, err := patient.Get(r.web.URL + "/callback/mattermost/" + path)
 		r.must(err)
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "POST" {
@@ -515,7 +515,7 @@ func TestForgedCommandsChangeNothing(t *testing.T) {
 		if inHeader {
 			req.Header.Set("Authorization", "Token "+token)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := patient.Do(req)
 		r.must(err)
 		defer func() { _ = res.Body.Close() }()
 		raw, err := io.ReadAll(res.Body)

@@ -214,6 +214,9 @@ func (r *rig) click(p demo.Post, action, option string) string {
 	return said[len(said)-1].Message
 }
 
+// patient has a limit: what hangs must fail its test and not hang all of them.
+var patient = &http.Client{Timeout: time.Minute}
+
 // forge sends a click to us as anybody could.
 func (r *rig) forge(path string, body any) (status int, answer map[string]any) {
 	r.Helper()
@@ -223,7 +226,7 @@ func (r *rig) forge(path string, body any) (status int, answer map[string]any) {
 		raw, err = json.Marshal(body)
 		r.must(err)
 	}
-	res, err := http.Post(r.web.URL+"/callback/mattermost/"+path, "application/json", bytes.NewReader(raw))
+	res, err := patient.Post(r.web.URL+"/callback/mattermost/"+path, "application/json", bytes.NewReader(raw))
 	r.must(err)
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)

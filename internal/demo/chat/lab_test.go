@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"tocsin/internal/demo/chat"
 )
@@ -96,7 +97,7 @@ func newLab(t *testing.T, o chat.Options) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	l := &lab{Server: s, t: t, other: newIntegration(t), httpClient: &http.Client{Transport: &http.Transport{}}}
+	l := &lab{Server: s, t: t, other: newIntegration(t), httpClient: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}}
 	t.Cleanup(l.httpClient.CloseIdleConnections)
 	l.team = s.AddTeam("ops", "Operations")
 	l.room = s.AddChannel(l.team.ID, "alerts", "Alerts", true)

@@ -333,7 +333,15 @@ func TestMaintenanceIsAnnouncedMovedAndCancelled(t *testing.T) {
 	h.must(http.StatusNotFound, "GET /maintenance/"+one.at("id"), "")
 
 	t.Run("what comes again is planned ahead", func(t *testing.T) {
-		series := `{"title":"Updates","body":"We update.","rule":"FREQ=WEEKLY;BYDAY=SU","zone":"Europe/Berlin","start":"2026-03-01T03:00:00+01:00","minutes":60}`
+		berlin, err := time.LoadLocation("Europe/Berlin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Three days ahead, whatever day it is: none of them goes on now.
+		n := time.Now().In(berlin)
+		start := time.Date(n.Year(), n.Month(), n.Day()+3-30*7, 3, 0, 0, 0, berlin)
+		series := `{"title":"Updates","body":"We update.","rule":"FREQ=WEEKLY;BYDAY=` + strings.ToUpper(start.Weekday().String()[:2]) +
+			`","zone":"Europe/Berlin","start":"` + start.Format(time.RFC3339) + `","minutes":60}`
 		made := h.must(http.StatusCreated, "POST /series", series)
 		next, err := time.Parse(time.RFC3339, made.at("next.4"))
 		if err != nil || next.Before(time.Now().AddDate(0, 0, 28)) {

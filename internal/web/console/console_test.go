@@ -175,7 +175,7 @@ type visitor struct {
 
 func (h *hub) as(name string) *visitor {
 	h.t.Helper()
-	v := &visitor{hub: h, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	v := &visitor{hub: h, client: &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	if name == "" {
 		return v
 	}

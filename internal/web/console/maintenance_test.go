@@ -17,10 +17,11 @@ import (
 // city is a hub with a status page in Berlin's time, on a Friday in November.
 type city struct {
 	*hub
-	zone *time.Location
-	page status.Page
-	shop status.Component
-	mail status.Component
+	zone  *time.Location
+	today time.Time // the day on which the test began
+	page  status.Page
+	shop  status.Component
+	mail  status.Component
 }
 
 var planner = publish.Who{Name: "Mira Sand"}
@@ -35,6 +36,7 @@ func newCity(t *testing.T) *city {
 	if h.page, err = h.desk.SavePage(t.Context(), planner, status.Page{Slug: "status", Name: "Sandbank", Zone: "Europe/Berlin", Language: "en"}); err != nil {
 		t.Fatal(err)
 	}
+	h.today = time.Now().In(h.zone) // one day for the whole test, also about midnight
 	h.shop, h.mail = h.component("Web shop"), h.component("Mail")
 	return h
 }
@@ -50,7 +52,7 @@ func (h *city) component(name string) status.Component {
 
 // at is a time of day so many days ahead, and how a browser sends it.
 func (h *city) at(days, hour, minute int) (time.Time, string) {
-	n := time.Now().In(h.zone)
+	n := h.today
 	t := time.Date(n.Year(), n.Month(), n.Day()+days, hour, minute, 0, 0, h.zone)
 	return t, t.Format("2006-01-02T15:04")
 }

@@ -203,7 +203,7 @@ func TestOnCall(t *testing.T) {
 		form := func(contact, to string) url.Values {
 			return url.Values{"schedule": {"s1"}, "contact": {contact}, "to": {to}}
 		}
-		operator.refuses("/console/on-call/override", form("c1", clock(-time.Hour)), "to", "Lies back")
+		operator.refuses("/console/on-call/override", form("c1", clock(-3*time.Hour)), "to", "Lies back")
 		operator.refuses("/console/on-call/override", form("c1", "tomorrow"), "to", "is no time")
 		operator.refuses("/console/on-call/override", form("", clock(time.Hour)), "contact", "not chosen")
 		if res, _ := operator.post("/console/on-call/override", url.Values{"schedule": {"none"}}); res.StatusCode != http.StatusNotFound {

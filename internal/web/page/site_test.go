@@ -108,6 +108,9 @@ func site(t testing.TB) (*shelf, *page.Site, *httptest.Server, func(time.Duratio
 	return st, s, srv, func(d time.Duration) { clock = clock.Add(d) }
 }
 
+// patient has a limit: what hangs must fail its test and not hang all of them.
+var patient = &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 func get(t *testing.T, url string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
@@ -117,7 +120,7 @@ func get(t *testing.T, url string, header ...string) (*http.Response, string) {
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
+	res, err := patient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

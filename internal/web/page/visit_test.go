@@ -275,7 +275,7 @@ func TestAStartWithoutDatabaseShowsWhatWasKept(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 32 {
 		wg.Go(func() {
-			res, err := http.Get(srv.URL + []string{"/", "/api/v2/summary.json", "/history.atom", "/badge.svg"}[i%4])
+			res, err := (&http.Client{Timeout: time.Minute}).Get(srv.URL + []string{"/", "/api/v2/summary.json", "/history.atom", "/badge.svg"}[i%4])
 			if err != nil || res.StatusCode != 200 {
 				t.Errorf("%v", err)
 				return
@@ -314,7 +314,7 @@ func TestACopyCanBeServedByAnyServer(t *testing.T) {
 			return
 		}
 		seen[path] = true
-		res, err := http.Get(srv.URL + path)
+		res, err := (&http.Client{Timeout: time.Minute}).Get(srv.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +337,7 @@ func TestACopyCanBeServedByAnyServer(t *testing.T) {
 	visit("/")
 	for _, p := range []string{"/history/2025-10", "/de/incidents/ancient", "/api/v2/summary.json", "/badge/c01.svg", "/embed/"} {
 		if !seen[p] {
-			if res, err := http.Get(srv.URL + p); err != nil || res.StatusCode != 200 {
+			if res, err := (&http.Client{Timeout: time.Minute}).Get(srv.URL + p); err != nil || res.StatusCode != 200 {
 				t.Errorf("%s: %v", p, err)
 			}
 		}
