@@ -131,7 +131,7 @@ func linkSite(t *testing.T) (url string, paths map[string]string, st *linkStore)
 // for pictures.
 func TestLettersAndTheirLinksHaveNoBarriers(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	must := func(err error) {
 		t.Helper()
@@ -185,7 +185,7 @@ func TestTheLinkInALetterIsPressed(t *testing.T) {
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
 			must := func(err error) {
 				t.Helper()

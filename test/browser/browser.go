@@ -13,7 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
+
+	"tocsin/test/await"
 )
 
 // Keys that write nothing, as WebDriver has them in a text.
@@ -101,36 +102,28 @@ type Tab interface {
 	Close(ctx context.Context) error
 }
 
-// poll is how often a condition inside a page is looked at: pages have no
-// event for "any of this became true".
-const poll = 15 * time.Millisecond
-
-// Until waits until the expression is true in the tab. While the page loads
-// anew its errors do not count.
+// Until waits until the expression is true in the tab: pages have no event for "any of
+// this became true". While the page loads anew its errors do not count.
 func Until(ctx context.Context, t Tab, expr string) error {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
 	var last error
-	for {
+	err := await.True(ctx, func() bool {
 		var ok bool
-		if last = t.Eval(ctx, "Boolean("+expr+")", &ok); last == nil && ok {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("waited for %s: %w", expr, errors.Join(ctx.Err(), last))
-		}
+		last = t.Eval(ctx, "Boolean("+expr+")", &ok)
+		return last == nil && ok
+	})
+	if err != nil {
+		return fmt.Errorf("waited for %s: %w", expr, errors.Join(err, last))
 	}
+	return nil
 }
 
 // UntilTab waits for a tab whose address contains part.
-func UntilTab(ctx context.Context, b Browser, part string) (Tab, error) {
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
+func UntilTab(ctx context.Context, b Browser, part string) (found Tab, err error) {
 	var have []string
-	for {
+	var last error
+	err = await.True(ctx, func() bool {
 		tabs, err := b.Tabs(ctx)
+		last = err
 		if ctx.Err() == nil {
 			have = nil
 		}
@@ -140,16 +133,17 @@ func UntilTab(ctx context.Context, b Browser, part string) (Tab, error) {
 				continue // it was closed meanwhile
 			}
 			if strings.Contains(u, part) {
-				return t, nil
+				found = t
+				return true
 			}
 			have = append(have, u)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("no tab at %s, but %q: %w", part, have, errors.Join(ctx.Err(), err))
-		}
+		return false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("no tab at %s, but %q: %w", part, have, errors.Join(err, last))
 	}
+	return found, nil
 }
 
 // Click scrolls the first element that the CSS selector fits into view and

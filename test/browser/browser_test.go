@@ -39,7 +39,7 @@ func TestBrowsers(t *testing.T) {
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name+" shows a notification on the desktop and opens what is clicked", func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
 			must := func(err error) {
 				t.Helper()

@@ -49,7 +49,7 @@ func (d *shopDesk) must(err error) {
 }
 
 func newShopDesk(t *testing.T, start func(context.Context, browser.Options) (browser.Browser, error)) *shopDesk {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	d := &shopDesk{T: t, ctx: ctx, ids: map[string]string{}}
 	quiet := slog.New(slog.DiscardHandler)
@@ -134,7 +134,7 @@ func (d *shopDesk) goTo(path string) {
 // soon is for what should be there in a moment.
 func (d *shopDesk) soon(do func(context.Context) error) {
 	d.Helper()
-	ctx, cancel := context.WithTimeout(d.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(d.ctx, time.Minute)
 	defer cancel()
 	d.must(do(ctx))
 }
@@ -184,7 +184,7 @@ func (d *shopDesk) order(want string) {
 		}
 		return list("")
 	}
-	for end := time.Now().Add(15 * time.Second); have() != " "+want; {
+	for end := time.Now().Add(time.Minute); have() != " "+want; {
 		if time.Now().After(end) {
 			d.Fatalf("the order is%s, not %s", have(), want)
 		}

@@ -33,7 +33,7 @@ func TestDocumentation(t *testing.T) {
 		s.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	b, err := browser.Chromium(ctx, browser.Options{Dir: t.TempDir()})
 	if err != nil {

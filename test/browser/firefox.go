@@ -27,7 +27,10 @@ func Firefox(ctx context.Context, o Options) (Browser, error) {
 	p := bidi.BasePrefs()
 	p["alerts.useSystemBackend"] = true
 	maps.Copy(p, o.Prefs)
-	b, err := bidi.Launch(ctx, "/usr/bin/firefox-esr", o.Dir, p, o.Env, "--remote-allow-system-access")
+	if err := firefoxes.profile(ctx, o.Dir); err != nil {
+		return nil, err
+	}
+	b, err := bidi.Launch(ctx, firefoxExe, o.Dir, p, o.Env, "--remote-allow-system-access")
 	if err != nil {
 		return nil, err
 	}

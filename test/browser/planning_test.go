@@ -74,10 +74,16 @@ func newOffice(t *testing.T) *office {
 		check(db.SaveContact(ctx, k))
 	}
 	check(db.SaveSource(ctx, source.Source{ID: "s1", Name: "hq", Kind: "nagios", TokenHash: "x", CreatedAt: now}))
-	day := []contact.Range{{From: 540, To: 1020}}
+	// No shift begins or ends while somebody looks at it: the office's ended an hour ago at
+	// least, or goes on, or begins in two hours at the soonest; the week's changes in six.
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	check(err)
+	hour := now.In(berlin).Hour()
+	begin := (hour + 3) % 12
+	day, monday := []contact.Range{{From: begin * 60, To: (begin + 8) * 60}}, fmt.Sprintf("2026-01-05T%02d:00", (hour+6)%24)
 	check(db.SaveSchedule(ctx, oncall.Schedule{ID: "week", Name: "Servers", Zone: "Europe/Berlin",
 		Layers: []oncall.Layer{
-			{Name: "Week", ContactIDs: []string{"c1", "c2", "c3"}, Start: "2026-01-05T09:00", Every: 1, Unit: oncall.Weeks},
+			{Name: "Week", ContactIDs: []string{"c1", "c2", "c3"}, Start: monday, Every: 1, Unit: oncall.Weeks},
 			{Name: "Office", ContactIDs: []string{"c3"}, Start: "2026-01-05T09:00", Every: 1, Unit: oncall.Days, Weekdays: [7][]contact.Range{nil, day, day, day, day, day, nil}},
 		},
 		Overrides: []oncall.Override{{ID: "o1", ContactID: "c1", From: now.Add(48 * time.Hour).UTC(), To: now.Add(60 * time.Hour).UTC(), By: "Anna", Note: "Ben swaps"}}}))
@@ -116,7 +122,7 @@ func TestOnCallIsPlannedInABrowser(t *testing.T) {
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			b, err := start(ctx, browser.Options{Dir: t.TempDir()})
 			if err != nil {

@@ -27,7 +27,7 @@ func TestSimulatorInABrowser(t *testing.T) {
 	starts := map[string]func(context.Context, browser.Options) (browser.Browser, error){"chromium": browser.Chromium, "firefox": browser.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 			defer cancel()
 			b, err := start(ctx, browser.Options{Dir: t.TempDir()})
 			if err != nil {
@@ -129,7 +129,7 @@ func (p *planner) replays() {
 func TestPagesOfStormsInABrowser(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	check := func(err error) {
 		t.Helper()

@@ -34,7 +34,7 @@ func TestAStormOnScreen(t *testing.T) {
 	starts := map[string]func(context.Context, tabs.Options) (tabs.Browser, error){"chromium": tabs.Chromium, "firefox": tabs.Firefox}
 	for name, start := range starts {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
 			must := func(err error) {
 				t.Helper()
@@ -137,7 +137,7 @@ const stormTold = `(() => {
 // replace by tag, too; and a click leads to the list.
 func TestAStormInTheWorker(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	must := func(err error) {
 		t.Helper()

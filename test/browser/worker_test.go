@@ -51,7 +51,7 @@ const told = `(() => {
 // Safari neither replaces by tag nor has buttons: the worker makes up for both.
 func TestTheWorkerInABrowserWithoutTags(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	must := func(err error) {
 		t.Helper()

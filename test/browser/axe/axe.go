@@ -44,12 +44,21 @@ func (v Violation) String() string {
 // Check runs axe-core in the tab. The page's own security policy does not
 // matter: the driver brings the script in.
 func Check(ctx context.Context, t browser.Tab) ([]Violation, error) {
-	// The script declares itself on window; as an expression it is wrapped.
-	if err := t.Eval(ctx, "(() => { if (!window.axe) { "+script+"\n; } return true })()", nil); err != nil {
-		return nil, fmt.Errorf("bring axe-core in: %w", err)
+	// The script is long: it comes once to each page. It declares itself on window; as an
+	// expression it is wrapped.
+	var there bool
+	if err := t.Eval(ctx, "Boolean(window.axe)", &there); err != nil {
+		return nil, fmt.Errorf("look for axe-core: %w", err)
+	}
+	if !there {
+		if err := t.Eval(ctx, "(() => { "+script+"\n; return true })()", nil); err != nil {
+			return nil, fmt.Errorf("bring axe-core in: %w", err)
+		}
 	}
 	var found []Violation
-	err := t.Eval(ctx, "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => "+
+	// What is in a frame is a page of its own; without this axe-core waits for an answer of
+	// itself in there.
+	err := t.Eval(ctx, "axe.run(document, {resultTypes: ['violations'], iframes: false}).then(r => r.violations.map(v => "+
 		"({id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map(n => ({target: n.target, failureSummary: n.failureSummary}))})))", &found)
 	if err != nil {
 		return nil, fmt.Errorf("run axe-core: %w", err)

@@ -145,11 +145,15 @@ func (b *Browser) Eval(ctx context.Context, tab, expr string, out any) error {
 	return json.Unmarshal([]byte(e.Result.Value), out)
 }
 
+// closing is how long a browser may take to write down what it keeps; one that was killed
+// then would begin with less the next time.
+const closing = 30 * time.Second
+
 // Close ends the browser and waits until its processes have let go of the
 // profile.
 func (b *Browser) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	_, _ = b.Send(ctx, "browser.close", map[string]any{})
-	b.conn.Wait(5 * time.Second)
+	b.conn.Wait(closing)
 }

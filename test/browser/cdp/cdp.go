@@ -202,11 +202,15 @@ func (b *Browser) Eval(ctx context.Context, session, expr string, out any) error
 	return json.Unmarshal([]byte(text), out)
 }
 
+// closing is how long a browser may take to write down what it keeps; one that was killed
+// then would begin with less the next time.
+const closing = 30 * time.Second
+
 // Close ends the browser and waits until its processes have let go of the
 // profile.
 func (b *Browser) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	_ = b.Send(ctx, "", "Browser.close", nil, nil)
-	b.conn.Wait(5 * time.Second)
+	b.conn.Wait(closing)
 }
