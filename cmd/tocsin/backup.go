@@ -243,6 +243,8 @@ func (c *cli) runRestore(ctx context.Context, path string, o restoring) error {
 		store.RestoreOptions{Force: o.force, AsItWas: o.move, Tell: c.progress("restoring")})
 	if errors.Is(err, store.ErrNotEmpty) {
 		return fmt.Errorf("%w: nothing was changed; restore into another place, or with --force, which moves it aside and keeps it", err)
+	} else if errors.Is(err, store.ErrUnfinished) {
+		return err //nolint:wrapcheck // a sentence for people
 	} else if err != nil {
 		return fmt.Errorf("%w; what was there is as it was", err)
 	}

@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tocsin/internal/app"
 	"tocsin/internal/auth"
 	"tocsin/internal/chat"
@@ -221,6 +223,21 @@ func furnish(t *testing.T, h *hub) []string {
 	return []string{"geheim", "right"}
 }
 
+// say has PostgreSQL do something.
+func say(t *testing.T, address string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	for _, s := range statements {
+		if _, err := conn.Exec(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // alter changes an SQLite database behind the program's back.
 func alter(t *testing.T, path, statement string) {
 	t.Helper()
@@ -280,6 +297,17 @@ func TestTheDoctorWhereTheHubCannotStart(t *testing.T) {
 		}
 		finds(t, examine(t, "TOCSIN_DATA="+dir), "database", doctor.Failed, "damaged", "restore the last backup")
 	})
+	t.Run("a restore was stopped when it was all but done", func(t *testing.T) {
+		dir := database.Folder(t)
+		if err := os.Rename(filepath.Join(dir, "tocsin.db"), filepath.Join(dir, "tocsin.db.restored")); err != nil {
+			t.Fatal(err)
+		}
+		finds(t, examine(t, "TOCSIN_DATA="+dir), "database", doctor.Warning, "was being restored", "start the hub, which goes on with it")
+		if err := startAndStop(t, "TOCSIN_DATA="+dir); err != nil {
+			t.Fatal(err)
+		}
+		finds(t, examine(t, "TOCSIN_DATA="+dir), "database", doctor.OK)
+	})
 	t.Run("the data is another user's", func(t *testing.T) {
 		dir := database.Folder(t)
 		settings := "TOCSIN_DATA=" + dir
@@ -338,6 +366,39 @@ func TestTheDoctorWhereTheHubCannotStart(t *testing.T) {
 		finds(t, examine(t, "TOCSIN_DATABASE_URL="+as("nobody-there", u.Path), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Failed, "not let in")
 		finds(t, examine(t, "TOCSIN_DATABASE_URL="+as(u.User.Username(), "/nothing-there"), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Failed, "no such database")
 		finds(t, examine(t, "TOCSIN_DATABASE_URL="+postgres.URL(t), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Warning, "no tables")
+	})
+	t.Run("PostgreSQL wants another password", func(t *testing.T) {
+		address := database.Postgres(t)
+		say(t, address, "DO $$ BEGIN CREATE ROLE "+postgres.WithPassword+" LOGIN SUPERUSER PASSWORD 'right-geheim'; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+		with := func(password string) *doctor.Report {
+			u, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.User = url.UserPassword(postgres.WithPassword, password)
+			r := examine(t, "TOCSIN_DATABASE_URL="+u.String(), "TOCSIN_DATA="+t.TempDir())
+			if text, err := json.Marshal(r); err != nil || strings.Contains(string(text), password) {
+				t.Errorf("the report tells the password, or nothing: %v", err)
+			}
+			return r
+		}
+		finds(t, with("wrong-geheim"), "database", doctor.Failed, "the password is wrong", "ALTER ROLE")
+		finds(t, with("right-geheim"), "database", doctor.OK)
+	})
+	t.Run("PostgreSQL's clock is another one", func(t *testing.T) {
+		address := database.Postgres(t)
+		// Found before PostgreSQL's own.
+		say(t, address, "CREATE SCHEMA ahead", `CREATE FUNCTION ahead.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+			$$ SELECT pg_catalog.clock_timestamp() + interval '90 minutes' $$`)
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("search_path", "ahead,pg_catalog,public")
+		u.RawQuery = q.Encode()
+		finds(t, examine(t, "TOCSIN_DATABASE_URL="+u.String(), "TOCSIN_DATA="+t.TempDir()), "database", doctor.Warning, "its clock and this machine's differ by", "NTP")
+		finds(t, examine(t, "TOCSIN_DATABASE_URL="+address, "TOCSIN_DATA="+t.TempDir()), "database", doctor.OK)
 	})
 }
 

@@ -28,6 +28,8 @@ const fewLeft = 20
 // databaseVerdict judges what opening the database came to.
 func databaseVerdict(cfg *config.Config, s *store.Sight, err error) doctor.Verdict {
 	switch {
+	case errors.Is(err, store.ErrUnfinished):
+		return doctor.Worry(s.Where+" was being restored, and that was stopped when it was all but done", "start the hub, which goes on with it; or restore once more with --force")
 	case errors.Is(err, store.ErrNone) && s.Engine == "sqlite":
 		return doctor.Worry("there is none yet at "+s.Where, "start the hub once, which makes it; if there was one before, look whether its disk is mounted, and at TOCSIN_DATA")
 	case errors.Is(err, store.ErrNone):

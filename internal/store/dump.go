@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func OpenSnapshot(ctx context.Context, o Options) (*Snapshot, error) {
 }
 
 func (s *Snapshot) openSQLite(ctx context.Context, path string) error {
+	if err := finishRestore(path, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return fmt.Errorf("there is no database at %s: say where it is with --data or TOCSIN_DATA", path)

@@ -81,6 +81,9 @@ func (lookingOnly) close() error { return nil }
 func (db *DB) lookSQLite(ctx context.Context, path string, s *Sight) error {
 	db.d = sqliteDialect()
 	s.Engine, s.Where = db.d.engine, path
+	if exists(path + ready) {
+		return ErrUnfinished
+	}
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return ErrNone
 	} else if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,7 +44,7 @@ func restoreSQLite(ctx context.Context, path string, r *backup.Reader, know int6
 	if err != nil {
 		return out, err
 	}
-	if taken && !ro.Force {
+	if (taken || exists(path+ready)) && !ro.Force {
 		return out, fmt.Errorf("%w at %s", ErrNotEmpty, path)
 	}
 	fresh := path + ".restoring"
@@ -58,10 +59,8 @@ func restoreSQLite(ctx context.Context, path string, r *backup.Reader, know int6
 	if out.Rows, out.Ended, err = fillSQLite(ctx, fresh, r, know, ro); err != nil {
 		return out, err
 	}
-	if taken {
-		out.Aside = path + ".before-" + time.Now().UTC().Format("20060102T150405Z")
-	}
-	return out, putInPlace(ctx, fresh, path, out.Aside)
+	out.Aside, err = putInPlace(ctx, fresh, path, taken)
+	return out, err
 }
 
 // filled says whether there is anything in a file.
@@ -166,70 +165,168 @@ func checkLite(ctx context.Context, pool *sql.DB) error {
 	return nil
 }
 
-// putInPlace gives the new file its name. At every moment there is either the
-// database of before or the new one.
-func putInPlace(ctx context.Context, fresh, path, aside string) error {
+// putInPlace gives the new file its name; what was there goes aside, whose name is
+// answered. Until the new file is called ready nothing was touched. From then on it
+// takes its place, if need be when the database is opened next: ErrUnfinished then.
+func putInPlace(ctx context.Context, fresh, path string, taken bool) (aside string, err error) {
 	backup.Adopt(fresh)
-	if aside != "" {
-		if err := moveAside(ctx, path, aside); err != nil {
-			return err
+	if taken {
+		if err := alone(ctx, path); err != nil {
+			return "", err
 		}
 	}
-	// What is left of another database's log would be read as this one's.
-	for _, p := range []string{path + "-wal", path + "-shm"} {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("put the database in its place: %w", err)
-		}
+	if err := os.Rename(fresh, path+ready); err != nil {
+		return "", fmt.Errorf("put the database in its place: %w", err)
 	}
-	if err := os.Rename(fresh, path); err != nil {
-		return fmt.Errorf("put the database in its place: %w", err)
+	if aside, err = takePlace(path); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnfinished, err)
 	}
-	return backup.SyncDir(filepath.Dir(path))
+	return aside, nil
 }
 
-// moveAside gives the database of before a second name, and with it all that its
-// log holds.
-func moveAside(ctx context.Context, path, aside string) error {
-	whole, err := alone(ctx, path)
+// ready is the end of the name of a restored database that is whole, and is taking its
+// place.
+const ready = ".restored"
+
+// ErrUnfinished says that a restored database is whole and has not taken its place.
+var ErrUnfinished = errors.New("the restored database is whole, and does not get to its place; the next start of the hub goes on with that, and so does the next restore")
+
+// takePlace goes on from wherever a restore was stopped whose new file is ready. All
+// that is here of the database before is one, so it goes aside under one name.
+func takePlace(path string) (aside string, err error) {
+	taken, err := filled(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if whole {
+	fail := func(err error) (string, error) {
+		return "", fmt.Errorf("move the database of before aside: %w", err)
+	}
+	if taken {
+		if aside, err = asideOf(path, time.Now()); err != nil {
+			return fail(err)
+		}
+	}
+	// What is left of another database's log would be read as the new one's.
+	for _, end := range []string{"-wal", "-shm"} {
+		if taken {
+			err = os.Rename(path+end, aside+end)
+		} else {
+			err = os.Remove(path + end)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fail(err)
+		}
+	}
+	if taken {
+		// With a second name, so that at every moment something is there.
 		err := os.Link(path, aside)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) {
 			err = os.Rename(path, aside)
 		}
-		if err != nil {
-			return fmt.Errorf("move the database of before aside: %w", err)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !(errors.Is(err, fs.ErrExist) && sameFile(path, aside)) {
+			return fail(err)
 		}
+	}
+	if err := backup.SyncDir(filepath.Dir(path)); err != nil {
+		return fail(err)
+	}
+	if err := os.Rename(path+ready, path); err != nil {
+		return "", fmt.Errorf("put the database in its place: %w", err)
+	}
+	return aside, backup.SyncDir(filepath.Dir(path))
+}
+
+// asideOf is the name that what is at path goes to: that of a restore that was stopped
+// while it moved it, else a new one.
+func asideOf(path string, now time.Time) (string, error) {
+	list, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	begin := filepath.Base(path) + ".before-"
+	for _, f := range list {
+		if !strings.HasPrefix(f.Name(), begin) {
+			continue
+		}
+		name := filepath.Join(filepath.Dir(path), strings.TrimSuffix(strings.TrimSuffix(f.Name(), "-wal"), "-shm"))
+		half := !exists(name)
+		for _, end := range []string{"-wal", "-shm"} {
+			half = half && !(exists(path+end) && exists(name+end))
+		}
+		if half || sameFile(path, name) {
+			return name, nil
+		}
+	}
+	name := path + ".before-" + now.UTC().Format("20060102T150405Z")
+	for exists(name) || exists(name+"-wal") || exists(name+"-shm") {
+		name += "+"
+	}
+	return name, nil
+}
+
+// headed says whether a file begins as SQLite's do.
+func headed(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	const begin = "SQLite format 3\x00"
+	b := make([]byte, len(begin))
+	_, err = io.ReadFull(f, b)
+	return err == nil && string(b) == begin
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func sameFile(a, b string) bool {
+	x, err1 := os.Lstat(a)
+	y, err2 := os.Lstat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// finishRestore goes on with a restore that was stopped while its database took its
+// place.
+func finishRestore(path string, log *slog.Logger) error {
+	if !exists(path + ready) {
 		return nil
 	}
-	// It may be damaged, which is why somebody restores: its files are kept as they are.
-	for _, end := range []string{"-wal", "-shm", ""} {
-		if err := os.Rename(path+end, aside+end); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("move the database of before aside: %w", err)
-		}
+	l, err := lockFile(path+".migrate", true)
+	if err != nil {
+		return err
 	}
+	defer l.release()
+	if !exists(path + ready) { // it was not stopped, it was under way
+		return nil
+	}
+	aside, err := takePlace(path)
+	if err != nil {
+		return fmt.Errorf("go on with a restore that was stopped: %w", err)
+	}
+	log.Warn("a restore that was stopped when it was all but done is finished now", "database", path, "what_was_there", aside)
 	return nil
 }
 
-// alone moves what a database's log holds into its one file, and says whether there
-// is nothing beside that any more. It fails while another process has the database
-// open, which at its end would remove the log of the new one.
-func alone(ctx context.Context, path string) (bool, error) {
+// alone moves what a database's log holds into its one file. One that is damaged is kept
+// as it is: SQLite would throw away what it cannot read of its log. It fails while another process has the database open,
+// which at its end would remove the log of the new one.
+func alone(ctx context.Context, path string) error {
+	if !headed(path) {
+		return nil
+	}
 	pool, err := sql.Open("sqlite", sqliteURL(path, toWrite))
 	if err != nil {
-		return false, nil //nolint:nilerr // it is moved as it is
+		return nil //nolint:nilerr // it is moved as it is
 	}
 	pool.SetMaxOpenConns(1)
 	var mode string
 	err = pool.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode)
 	if e := (*sqlite.Error)(nil); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
-		return false, errors.Join(fmt.Errorf("another command has the database %s open: wait until it has ended", path), pool.Close())
+		return errors.Join(fmt.Errorf("another command has the database %s open: wait until it has ended", path), pool.Close())
 	}
-	if errors.Join(err, pool.Close()) != nil || mode != "delete" {
-		return false, nil //nolint:nilerr // it is moved as it is
-	}
-	info, err := os.Lstat(path + "-wal")
-	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0, nil
+	_ = pool.Close() // what cannot be closed well is moved as it is, too
+	return nil
 }

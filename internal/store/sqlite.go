@@ -36,6 +36,9 @@ func (db *DB) openSQLite(ctx context.Context, path string, exclusive bool) error
 		}
 		db.lock = l
 	}
+	if err := finishRestore(path, db.log); err != nil {
+		return err
+	}
 	if err := makePrivate(path); err != nil {
 		return err
 	}

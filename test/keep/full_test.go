@@ -98,6 +98,9 @@ func onSmallDisk(t *testing.T, dir string) string {
 	return u.String()
 }
 
+// patient has a limit: what hangs must fail its test and not hang all of them.
+var patient = &http.Client{Timeout: time.Minute}
+
 // kept is a hub on a small disk.
 type kept struct {
 	*testing.T
@@ -115,7 +118,7 @@ func (k *kept) call(method, path, token, body string, out any) *http.Response {
 	req, err := http.NewRequestWithContext(k.Context(), method, k.url+"/api/v1"+path, strings.NewReader(body))
 	ok(k, err)
 	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := patient.Do(req)
 	ok(k, err)
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)

@@ -151,12 +151,12 @@ func TestAPowerCutAtAnySyncOfTheHubLosesNothing(t *testing.T) {
 	ok(t, err)
 	dir, token := folder(t)
 	answered, whole := serve(t, bin, dir, token, 0)
-	if answered != recorded() || whole.Syncs < recorded() {
-		t.Fatalf("the recorded run: %d of %d answered, %d syncs", answered, recorded(), whole.Syncs)
+	if answered != recorded() || whole.Points < recorded() {
+		t.Fatalf("the recorded run: %d of %d answered, %d syncs", answered, recorded(), whole.Points)
 	}
-	t.Logf("the recorded run syncs %d times", whole.Syncs)
+	t.Logf("the recorded run syncs %d times", whole.Points)
 	killed := 0
-	for _, n := range chosen(whole.Syncs) {
+	for _, n := range chosen(whole.Points) {
 		dir, token := folder(t)
 		answered, e := serve(t, bin, dir, token, n)
 		if e.Killed {
@@ -173,7 +173,7 @@ func TestAPowerCutAtAnySyncOfTheHubLosesNothing(t *testing.T) {
 		}
 		for i := 1; i <= answered; i++ {
 			if host := fmt.Sprintf("web%d", i); found[host] != 1 {
-				t.Errorf("cut at sync %d of %d: %s was answered and is there %d times", n, whole.Syncs, host, found[host])
+				t.Errorf("cut at sync %d of %d: %s was answered and is there %d times", n, whole.Points, host, found[host])
 			}
 		}
 		// Who got no answer sends it again: a call counts once.
@@ -268,14 +268,14 @@ func TestAPowerCutAtAnySyncOfTheSpoolLosesNothing(t *testing.T) {
 		}
 		// The event is to be in the spool when the call ends with 0.
 		whole := run(begin("recorded"), 0, call("recorded")...)
-		if whole.Syncs == 0 || whole.Code != 0 {
+		if whole.Points == 0 || whole.Code != 0 {
 			t.Fatalf("the recorded run: %+v", whole)
 		}
-		for n := 1; n <= whole.Syncs+1; n++ {
-			name := fmt.Sprintf("%d of %d (a box was there: %v)", n, whole.Syncs, before)
+		for n := 1; n <= whole.Points+1; n++ {
+			name := fmt.Sprintf("%d of %d (a box was there: %v)", n, whole.Points, before)
 			spool := begin(name)
 			e := run(spool, n, call("cut "+name)...)
-			if e.Killed != (n <= whole.Syncs) {
+			if e.Killed != (n <= whole.Points) {
 				t.Errorf("cut at sync %s: %+v", name, e)
 			}
 			if e := run(spool, 0, call("after "+name)...); e.Code != 0 {

@@ -173,6 +173,10 @@ var shared = sync.OnceValues(func() (string, error) {
 	return s.URL, nil
 })
 
+// WithPassword is a user, once a test makes it, whom a server that Start started asks
+// for a password; all others it trusts.
+const WithPassword = "tocsin_with_password"
+
 // Options say how a server is started.
 type Options struct {
 	// NoSync leaves out the fsync of each commit: faster, and not what is measured.
@@ -220,6 +224,9 @@ func (s *Server) start(bin string, o Options) error {
 	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if err := demand(filepath.Join(data, "pg_hba.conf")); err != nil {
+		return err
 	}
 	spare, err := port.Spare()
 	if err != nil {

@@ -28,6 +28,18 @@ func allow(file string, networks []string) error {
 	return f.Close()
 }
 
+// demand asks WithPassword for a password: the first line that fits counts.
+func demand(file string) error {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, append([]byte("host all "+WithPassword+" all scram-sha-256\n"), text...), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("say who needs a password: %w", err)
+	}
+	return nil
+}
+
 // Database makes an empty database and answers its URL.
 func (s *Server) Database(ctx context.Context, name string) (string, error) {
 	conn, err := pgx.Connect(ctx, s.URL)

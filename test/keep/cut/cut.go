@@ -1,9 +1,10 @@
 // Package cut runs a program and kills it at a point that can be chosen: just
-// before it syncs a file for the n-th time. What it had written but not synced by
-// then is what a power cut may take; what it had promised by then must be there.
+// before it syncs a file for the n-th time, or renames one. What it had written but
+// not synced by then is what a power cut may take; what it had promised by then must
+// be there.
 //
 // It traces the program with ptrace, as a debugger does: all threads are counted
-// together, and the one that comes to the n-th sync never gets to it.
+// together, and the one that comes to the n-th point never gets to it.
 package cut
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -28,14 +30,30 @@ const (
 
 // Ended says how a run ended.
 type Ended struct {
-	Syncs  int  // how many it came to
+	Points int  // how many it came to
 	Killed bool // by us
 	Code   int  // else its exit code; -1: by another signal
 }
 
-// Run runs the command until it ends, or comes to its n-th sync; 0: never. When ctx
-// ends it gets SIGTERM. cmd is not started yet, and is Run's alone.
+// Calls are system calls, by their numbers.
+type Calls []uint64
+
+// Syncs are those after which something is on the disk.
+func Syncs() Calls { return Calls{syscall.SYS_FSYNC, syscall.SYS_FDATASYNC} }
+
+// Moves are those that change the names of files.
+func Moves() Calls {
+	return append(Calls{syscall.SYS_RENAMEAT, syscall.SYS_LINKAT, syscall.SYS_UNLINKAT}, older()...)
+}
+
+// Run is RunAt with Syncs.
 func Run(ctx context.Context, cmd *exec.Cmd, n int) (Ended, error) {
+	return RunAt(ctx, cmd, n, Syncs())
+}
+
+// RunAt runs the command until it ends, or comes to the n-th of these calls; 0: never.
+// When ctx ends it gets SIGTERM. cmd is not started yet, and is RunAt's alone.
+func RunAt(ctx context.Context, cmd *exec.Cmd, n int, points Calls) (Ended, error) {
 	type result struct {
 		e   Ended
 		err error
@@ -45,14 +63,14 @@ func Run(ctx context.Context, cmd *exec.Cmd, n int) (Ended, error) {
 		// Only the thread that started the program may trace it. It is not unlocked: it
 		// ends with this goroutine.
 		runtime.LockOSThread()
-		e, err := trace(ctx, cmd, n)
+		e, err := trace(ctx, cmd, n, points)
 		done <- result{e, err}
 	}()
 	r := <-done
 	return r.e, r.err
 }
 
-func trace(ctx context.Context, cmd *exec.Cmd, n int) (e Ended, err error) {
+func trace(ctx context.Context, cmd *exec.Cmd, n int, points Calls) (e Ended, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return e, fmt.Errorf("start: %w", err)
@@ -90,8 +108,8 @@ func trace(ctx context.Context, cmd *exec.Cmd, n int) (e Ended, err error) {
 		pass := 0
 		switch sig := ws.StopSignal(); {
 		case sig == syscall.SIGTRAP|0x80:
-			if !e.Killed && syncs(who) {
-				if e.Syncs++; e.Syncs == n {
+			if !e.Killed && points.next(who) {
+				if e.Points++; e.Points == n {
 					e.Killed = true
 					_ = syscall.Kill(pid, syscall.SIGKILL) // it stands before the call and cannot go on
 					continue
@@ -106,13 +124,12 @@ func trace(ctx context.Context, cmd *exec.Cmd, n int) (e Ended, err error) {
 	}
 }
 
-// syncs says whether a thread stands before fsync or fdatasync.
-func syncs(tid int) bool {
+// next says whether a thread stands before one of the calls.
+func (c Calls) next(tid int) bool {
 	var info [88]byte // struct ptrace_syscall_info
 	_, _, errno := syscall.Syscall6(syscall.SYS_PTRACE, getSyscallInfo, uintptr(tid), uintptr(len(info)), uintptr(unsafe.Pointer(&info)), 0, 0)
 	if errno != 0 || info[0] != infoEntry {
 		return false
 	}
-	nr := binary.NativeEndian.Uint64(info[24:])
-	return nr == syscall.SYS_FSYNC || nr == syscall.SYS_FDATASYNC
+	return slices.Contains(c, binary.NativeEndian.Uint64(info[24:]))
 }
