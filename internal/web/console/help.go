@@ -25,7 +25,7 @@ func helps() [][3]string {
 		{policiesPath, "on call", "on-call.html"},
 		{windowsPath, "quiet hours and maintenance", "quiet.html"},
 		{"/console/periods", "quiet hours and maintenance", "quiet.html"},
-		{"/console/settings", "storms of alerts", "storms.html"},
+		{"/console/settings", "every setting", "settings.html#settings"},
 		{simulatePath, "the simulator", "simulate.html"},
 		{"/console/rules", "the simulator", "simulate.html"},
 		{importPath, "move a status page", "moving-status-page.html"},
