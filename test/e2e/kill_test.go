@@ -11,7 +11,7 @@ import (
 // The hub dies ten times while events come in. `make soak` does it 100 times.
 func TestKilledHubLosesNothing(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), story)
 	defer cancel()
 	r, err := kill.Run(ctx, kill.Options{Bin: bin, Dir: t.TempDir(), Rounds: 10, Clients: 6, Most: 150, Seed: uint64(time.Now().UnixNano())})
 	if err != nil {

@@ -134,7 +134,7 @@ func TestTabs(t *testing.T) {
 		}
 		// A click still leads to the alert, though the tab that showed it is gone.
 		w.must(anna.desktop.Click(shown.ID, "default"))
-		ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+		ctx, cancel := context.WithTimeout(w.ctx, moment)
 		defer cancel()
 		_, err := browser.UntilTab(ctx, anna.browser, "/console/alerts/"+w.alertOf("web01", "HTTP").ID)
 		w.must(err)
@@ -230,7 +230,7 @@ func TestSelfTest(t *testing.T) {
 		page := anna.open("/console/me")
 		w.must(browser.Click(w.ctx, page, "#self-test"))
 		anna.reads(page, "The browser shows it")
-		ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+		ctx, cancel := context.WithTimeout(w.ctx, moment)
 		defer cancel()
 		n, err := anna.desktop.Wait(ctx, always)
 		w.must(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/test/await"
 	"tocsin/test/browser"
 	"tocsin/test/browser/notifyd"
 	"tocsin/test/hub"
@@ -43,6 +44,13 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// On a machine with more to do than this all takes its time. None of these is how soon
+// something must happen: only how long it is waited for before it counts as missing.
+const (
+	moment = time.Minute     // what comes by itself
+	story  = 6 * time.Minute // a whole test
+)
+
 const password = "correct horse battery"
 
 // world is one hub with its people, for one test.
@@ -57,7 +65,7 @@ type world struct {
 // begin starts a hub with the source "nagios" and an API key.
 func begin(t *testing.T, o hub.Options) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), story)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx, dir: t.TempDir()}
 	o.Bin, o.Dir = bin, w.dir
@@ -191,11 +199,10 @@ func (p *person) open(path string) browser.Tab {
 	return tab
 }
 
-// sees waits for a notification with that title, in a moment (5 s), and
-// answers it.
+// sees waits for a notification with that title, and answers it.
 func (p *person) sees(title string) notifyd.Notification {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	n, err := p.desktop.Wait(ctx, func(n notifyd.Notification) bool { return n.Summary == title })
 	if err != nil {
@@ -208,7 +215,7 @@ func (p *person) sees(title string) notifyd.Notification {
 func (p *person) reads(tab browser.Tab, texts ...string) {
 	p.Helper()
 	for _, text := range texts {
-		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(p.ctx, moment)
 		err := browser.Until(ctx, tab, fmt.Sprintf("document.body.innerText.includes(%q)", text))
 		cancel()
 		if err != nil {
@@ -218,16 +225,13 @@ func (p *person) reads(tab browser.Tab, texts ...string) {
 	}
 }
 
-// eventually waits until ok says yes, and looks every 20 ms: the API has no
-// event for everything.
+// eventually waits until ok says yes: the API has no event for everything.
 func (w *world) eventually(what string, ok func() bool) {
 	w.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			w.Fatalf("not seen: %s", what)
-		}
+	ctx, cancel := context.WithTimeout(w.ctx, moment)
+	defer cancel()
+	if err := await.True(ctx, ok); err != nil {
+		w.Fatalf("not seen: %s: %v", what, err)
 	}
 }
 

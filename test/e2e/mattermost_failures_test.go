@@ -2,11 +2,12 @@ package e2e_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"tocsin/internal/demo/chat"
+	"tocsin/test/await"
 	"tocsin/test/team"
 )
 
@@ -90,17 +91,12 @@ func TestMattermostFailures(t *testing.T) {
 		id := f.tops("kill01")[0].ID
 		f.must(f.Send(f.ctx, "PROBLEM", "kill01", "HTTP", 1, "WARNING"))
 		f.reads(id, "Warning")
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for settled := false; !settled; <-tick.C { // what the killed one had claimed is tried again
-			settled = true
-			for _, d := range f.alertOf("kill01", "HTTP").Deliveries {
-				settled = settled && (d.Channel != "mattermost" || d.State == "sent" || d.State == "cancelled")
-			}
-			if f.ctx.Err() != nil {
-				t.Fatalf("still open: %+v", f.alertOf("kill01", "HTTP").Deliveries)
-			}
-		}
+		// What the killed one had claimed is tried again.
+		f.must(await.True(f.ctx, func() bool {
+			return !slices.ContainsFunc(f.alertOf("kill01", "HTTP").Deliveries, func(d delivery) bool {
+				return d.Channel == "mattermost" && d.State != "sent" && d.State != "cancelled"
+			})
+		}))
 		if n := len(f.tops("kill01")); n != 1 {
 			t.Errorf("%d posts", n)
 		}

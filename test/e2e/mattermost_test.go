@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"tocsin/internal/demo/chat"
 	"tocsin/test/hub"
@@ -26,7 +25,7 @@ type office struct {
 
 func newOffice(t *testing.T, o team.Options) *office {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), story)
 	t.Cleanup(cancel)
 	o.Hub.Bin, o.Hub.Dir = bin, t.TempDir()
 	lab, err := team.New(ctx, o)
@@ -47,7 +46,7 @@ func newOffice(t *testing.T, o team.Options) *office {
 
 // soon is a context for what must be there in some seconds.
 func (f *office) soon() context.Context {
-	ctx, cancel := context.WithTimeout(f.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(f.ctx, moment)
 	f.Cleanup(cancel)
 	return ctx
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 	pages := map[string]browser.Tab{}
 	for _, p := range []*person{anna, ben} {
 		w.must(p.desktop.Click(p.sees(problem).ID, "default"))
-		ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+		ctx, cancel := context.WithTimeout(w.ctx, moment)
 		tab, err := browser.UntilTab(ctx, p.browser, alertPath)
 		cancel()
 		w.must(err)
@@ -151,7 +152,7 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 		w.must(n.Service("web01", "HTTP Check", 0, "HTTP OK: 200"))
 		for _, p := range []*person{anna, ben} {
 			shown := p.sees("RECOVERY: HTTP Check on web01 is OK!")
-			w.empties(p, 20*time.Second)
+			w.empties(p, moment)
 			gone, err := p.desktop.WaitClosed(w.ctx, shown.ID)
 			w.must(err)
 			w.Logf("%s saw the recovery for %v", p.name, gone.Closed.Sub(gone.Shown).Round(time.Millisecond))
@@ -178,8 +179,11 @@ func TestFromNagiosToTheDesktop(t *testing.T) {
 
 	w.part("a downtime begins and ends", func() {
 		w.must(n.Command(append([]string{"SCHEDULE_HOST_DOWNTIME", "db01"}, downtime(3*time.Second)...)...))
-		w.eventually("the downtime of db01", func() bool { return w.alertOf("db01", "").Object.Downtime })
-		w.eventually("its end", func() bool { return !w.alertOf("db01", "").Object.Downtime })
+		over := func(a alert) bool {
+			return slices.ContainsFunc(a.Timeline, func(e event) bool { return e.Type == "DOWNTIMEEND" })
+		}
+		w.eventually("the downtime of db01", func() bool { a := w.alertOf("db01", ""); return a.Object.Downtime || over(a) })
+		w.eventually("its end", func() bool { a := w.alertOf("db01", ""); return !a.Object.Downtime && over(a) })
 		var types []string
 		for _, e := range w.alertOf("db01", "").Timeline {
 			types = append(types, e.Type)

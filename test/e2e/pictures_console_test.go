@@ -226,7 +226,7 @@ func TestPictures(t *testing.T) {
 	click := func(selector string) { t.Helper(); c.must(browser.Click(c.ctx, tab, selector)) }
 	until := func(expr string) {
 		t.Helper()
-		soon, cancel := context.WithTimeout(c.ctx, 15*time.Second)
+		soon, cancel := context.WithTimeout(c.ctx, moment)
 		defer cancel()
 		if err := browser.Until(soon, tab, expr); err != nil {
 			have, _ := browser.Text(c.ctx, tab, "body")
@@ -324,7 +324,7 @@ func TestPictures(t *testing.T) {
 	visit("audit-trail")
 
 	// A switch fails.
-	storms(map[string]any{"burst": 1, "wait": 1, "at_most": 2})
+	storms(map[string]any{"burst": 1, "wait": 2, "at_most": 20})
 	open("/console/alerts")
 	anna.live(tab)
 	for i := range 14 {
@@ -352,7 +352,7 @@ func (p *pushed) phone() {
 // storm waits for the one notification of many alerts.
 func (p *pushed) storm() notifyd.Notification {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	n, err := p.desktop.Wait(ctx, func(n notifyd.Notification) bool {
 		return strings.Contains(n.Summary, "13 alerts") || strings.Contains(n.Summary, "14 alerts")

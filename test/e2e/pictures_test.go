@@ -91,7 +91,7 @@ func patience() time.Duration {
 	if *update {
 		return 10 * time.Minute // most of it to make them small
 	}
-	return 3 * time.Minute
+	return story
 }
 
 // find answers a picture of the list.
@@ -136,7 +136,7 @@ func (al *album) take(name string) {
 		of = "document.body"
 	}
 	for _, text := range s.says {
-		soon, cancel := context.WithTimeout(al.ctx, 10*time.Second)
+		soon, cancel := context.WithTimeout(al.ctx, moment)
 		err := browser.Until(soon, al.tab, fmt.Sprintf(`(() => {
 			const of = [%s].flat(), e = of.length === 1 ? of[0] : document.querySelector('main');
 			return [e.innerText, ...[...e.querySelectorAll('input, textarea, select')].map((f) => f.selectedOptions?.[0]?.text ?? f.value)].join('\n').includes(%q);

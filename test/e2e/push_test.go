@@ -113,7 +113,7 @@ func (p *pushed) follows(tab browser.Tab) {
 // waits waits for what the push service sees.
 func (p *pushed) waits(what string, ok func() bool) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	if err := p.box.Until(ctx, ok); err != nil {
 		p.Fatalf("not seen: %s: %v", what, err)
@@ -135,7 +135,7 @@ func (p *pushed) press(n notifyd.Notification, label string) {
 // away waits until no notification with that title is on the screen.
 func (p *pushed) away(title string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	_, err := p.desktop.Wait(ctx, func(notifyd.Notification) bool {
 		return !slices.ContainsFunc(p.desktop.OnScreen(), func(n notifyd.Notification) bool { return n.Summary == title })
@@ -268,7 +268,7 @@ func (p *pushed) toldWithoutTab() {
 
 func (p *pushed) clickOpens() {
 	p.must(p.desktop.Click(p.sees(problemOf("HTTP")).ID, "default"))
-	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	tab, err := browser.UntilTab(ctx, p.browser, "/console/alerts/"+p.alertOf("web01", "HTTP").ID)
 	p.must(err)
@@ -382,7 +382,7 @@ func (p *pushed) tested() {
 		return !slices.ContainsFunc(tabs, func(t browser.Tab) bool { return t.ID() == p.tab.ID() })
 	})
 	p.must(p.desktop.Click(n.ID, "default"))
-	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	tab, err := browser.UntilTab(ctx, p.browser, devicesPage)
 	p.must(err)

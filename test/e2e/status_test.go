@@ -126,7 +126,7 @@ func (s *publicStory) state(name string) (state string) {
 // until waits for what a page should be in a moment.
 func (s *publicStory) until(tab browser.Tab, expr string) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, moment)
 	defer cancel()
 	if err := browser.Until(ctx, tab, expr); err != nil {
 		have, _ := browser.Text(s.ctx, tab, "body")
@@ -222,7 +222,7 @@ func (s *publicStory) published() {
 func (s *publicStory) told() {
 	for _, v := range s.visitors {
 		v.opens()
-		ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
+		ctx, cancel := context.WithTimeout(s.ctx, moment)
 		n, err := v.desktop.Wait(ctx, func(n notifyd.Notification) bool { return strings.Contains(n.Summary, s.incident.Title) })
 		if err != nil {
 			s.Fatalf("%s: the visitor sees %s: %v", v.browser.Name(), v.desktop, err)
@@ -276,7 +276,7 @@ func (s *publicStory) ended() {
 }
 
 func (s *publicStory) maintained() {
-	s.must(s.engine.Command(append([]string{"SCHEDULE_HOST_DOWNTIME", "db01"}, downtime(4*time.Second)...)...))
+	s.must(s.engine.Command(append([]string{"SCHEDULE_HOST_DOWNTIME", "db01"}, downtime(time.Hour)...)...))
 	var m publicMaintenance
 	s.eventually("a maintenance", func() bool {
 		var list maintenanceList
@@ -293,6 +293,7 @@ func (s *publicStory) maintained() {
 	s.must(s.engine.Host("db01", 1, "PING CRITICAL - 100 % lost"))
 	s.eventually("the component is under maintenance", func() bool { return s.state("Cards") == "under_maintenance" })
 	s.must(s.engine.Host("db01", 0, "PING OK"))
+	s.must(s.engine.Command("DEL_DOWNTIME_BY_HOST_NAME", "db01"))
 	s.eventually("it ends with the downtime", func() bool {
 		s.must(s.hub.Get(s.ctx, "/status/maintenance/"+m.ID, &m))
 		return m.Phase == "completed"

@@ -1,12 +1,14 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"tocsin/test/await"
 	"tocsin/test/hub"
 	"tocsin/test/nagios"
 )
@@ -313,16 +315,10 @@ func TestWriteBackToNagios(t *testing.T) {
 	})
 
 	s.part("an acknowledgement that ran out is taken back in Nagios, too", func() {
-		patience := time.NewTimer(80 * time.Second)
-		defer patience.Stop()
-		tick := time.NewTicker(200 * time.Millisecond)
-		defer tick.Stop()
-		for s.alert(expiring).Status != "firing" {
-			select {
-			case <-tick.C:
-			case <-patience.C:
-				s.Fatalf("it did not run out: %+v", s.alert(expiring))
-			}
+		ctx, cancel := context.WithTimeout(s.ctx, 2*moment)
+		defer cancel()
+		if err := await.True(ctx, func() bool { return s.alert(expiring).Status == "firing" }); err != nil {
+			s.Fatalf("it did not run out: %+v", s.alert(expiring))
 		}
 		s.replied(expiring, "UNACKNOWLEDGED", "confirmed")
 		s.shows("Replication", "problem_has_been_acknowledged=0")
@@ -338,16 +334,11 @@ func TestAKilledHubTellsTheEngine(t *testing.T) {
 	s.ack(id, "Just before the end", nil)
 	s.hub.Kill()
 	s.must(s.hub.Start(s.ctx))
-	ticks := time.NewTicker(100 * time.Millisecond)
-	defer ticks.Stop()
 	// The lease of what was in work when it was killed has to run out first.
-	for end := time.Now().Add(50 * time.Second); ; <-ticks.C {
-		if a := s.alert(id); a.Ack.Confirmation == "confirmed" {
-			break
-		}
-		if time.Now().After(end) {
-			s.Fatalf("not confirmed: %+v", s.alert(id))
-		}
+	ctx, cancel := context.WithTimeout(s.ctx, 2*moment)
+	defer cancel()
+	if err := await.True(ctx, func() bool { return s.alert(id).Ack.Confirmation == "confirmed" }); err != nil {
+		s.Fatalf("not confirmed: %+v", s.alert(id))
 	}
 	s.shows("HTTP Check", "problem_has_been_acknowledged=1")
 	if n := len(s.commands("Just before the end")); n < 1 || n > 2 {
