@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func (c *call) drain(ctx context.Context, own string) error {
 			if own == "" && c.box.count() == 0 {
 				return nil
 			}
-			if own == "" && c.stuck != nil {
+			if c.stuck != nil && (own == "" || c.mine) {
 				return c.stuck
 			}
 			if own != "" && !c.box.has(own) {
@@ -79,7 +80,7 @@ func (c *call) handIn(ctx context.Context, own string) error {
 		return fmt.Errorf("list the spool: %w", err)
 	}
 	for most := maxBatch; len(names) > 0; most = min(2*most, maxBatch) {
-		batch, bodies, err := c.load(&names, most)
+		batch, bodies, err := c.load(&names, most, own)
 		if err != nil {
 			return err
 		}
@@ -102,7 +103,8 @@ func (c *call) handIn(ctx context.Context, own string) error {
 			}
 			if errors.As(err, &no) {
 				if err := c.box.reject(batch[0], bodies[0], no); err != nil {
-					return err
+					c.pass(batch[0], own, err)
+					break
 				}
 				c.aside++
 				if batch[0] != own {
@@ -115,14 +117,17 @@ func (c *call) handIn(ctx context.Context, own string) error {
 				return err
 			}
 			for i, name := range batch {
-				if err := c.box.remove(name); err != nil {
-					return err
-				}
 				if name == own {
 					c.receipt = receipts[i]
 				}
+				if err := c.box.remove(name); ofTheSpool(err) {
+					return err
+				} else if err != nil {
+					c.pass(name, own, err) // what is handed in once more the hub takes once
+					continue
+				}
+				c.handed++
 			}
-			c.handed += len(batch)
 			c.box.clearDown()
 			break
 		}
@@ -152,9 +157,33 @@ func (c *call) hint(err error, since time.Time) {
 	}
 }
 
+// pass goes on behind a file that cannot be read, or not be moved. Its event is handed
+// in when that can be, later than those behind it.
+func (c *call) pass(name, own string, why error) {
+	c.mine = c.mine || name == own
+	if c.stuck == nil {
+		c.stuck = fmt.Errorf("a file of the spool is passed over: %w; look at that disk, and move the file out of %s", why, c.box.dir)
+		if errors.Is(why, syscall.EACCES) {
+			c.stuck = fmt.Errorf("an event in the spool belongs to another user: %w; give %s and all in it to the engine's user", why, c.box.dir)
+		}
+		c.say("%v", c.stuck)
+	}
+}
+
+// ofTheSpool says whether what kept a file from being read or removed keeps all of them,
+// now or for good.
+func ofTheSpool(err error) bool {
+	for _, e := range []error{syscall.EROFS, syscall.EACCES, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // load reads the next batch from the front of names and takes it off them.
 // Broken files are set aside, those that cannot be read now are passed over.
-func (c *call) load(names *[]string, most int) (batch []string, bodies [][]byte, err error) {
+func (c *call) load(names *[]string, most int, own string) (batch []string, bodies [][]byte, err error) {
 	total := 0
 	for len(*names) > 0 && len(batch) < most {
 		name := (*names)[0]
@@ -168,16 +197,14 @@ func (c *call) load(names *[]string, most int) (batch []string, bodies [][]byte,
 			continue
 		case errors.Is(err, errCorrupt):
 			if err := c.box.corrupt(name, err); err != nil {
-				return nil, nil, err
+				c.pass(name, own, err)
+				continue
 			}
 			c.aside++
 			c.say("a file of the spool is %v; it was moved to %s", err, c.box.asidePath(corruptDir, name))
 			continue
-		case errors.Is(err, fs.ErrPermission):
-			if c.stuck == nil {
-				c.stuck = fmt.Errorf("an event in the spool belongs to another user: %w; give %s and all in it to the engine's user", err, c.box.dir)
-				c.say("%v", c.stuck)
-			}
+		case errors.Is(err, fs.ErrPermission), err != nil && !ofTheSpool(err):
+			c.pass(name, own, err)
 			continue
 		case err != nil:
 			return nil, nil, fmt.Errorf("read the spool: %w", err)

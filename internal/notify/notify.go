@@ -82,7 +82,8 @@ type call struct {
 	receipt  json.RawMessage // of our own event, when this call handed it in
 	handed   int             // events the hub took from this call
 	aside    int             // events this call set aside, refused or corrupt
-	stuck    error           // an event that this user may not read, if there is one
+	stuck    error           // of a file that is passed over, if there is one
+	mine     bool            // it is that of our own event
 	report   func()          // called after every batch, may be nil
 }
 
@@ -99,7 +100,7 @@ func (c *call) tell(ctx context.Context, e event) int {
 	c.box = box
 	defer box.close()
 	own, err := box.add(body)
-	if errors.Is(err, errFull) && c.drain(ctx, "") == nil {
+	if errors.Is(err, errFull) && c.all(ctx) == nil {
 		own, err = box.add(body)
 	}
 	if err != nil {
@@ -139,7 +140,7 @@ func (c *call) leave(e event, own string, why error) int {
 // to the hub, if that keeps the order.
 func (c *call) tellUnspooled(ctx context.Context, e event, body []byte, why error) int {
 	if c.box != nil {
-		if err := c.drain(ctx, ""); err != nil {
+		if err := c.all(ctx); err != nil {
 			return complain(c.stderr, exitLost, fmt.Errorf("the event was neither sent (%w) nor spooled (%w)", err, why))
 		}
 	}
@@ -156,6 +157,15 @@ func (c *call) tellUnspooled(ctx context.Context, e event, body []byte, why erro
 		c.print(answer{ID: e.ID, Accepted: true, Receipt: receipts[0]})
 	}
 	return exitGood
+}
+
+// all hands in what waits, but for what is passed over.
+func (c *call) all(ctx context.Context) error {
+	err := c.drain(ctx, "")
+	if c.stuck != nil && errors.Is(err, c.stuck) {
+		return nil
+	}
+	return err
 }
 
 // answer is what --json prints.
