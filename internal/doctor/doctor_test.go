@@ -111,8 +111,8 @@ func TestRun(t *testing.T) {
 func TestPrint(t *testing.T) {
 	r := doctor.Run(t.Context(), []doctor.Check{
 		doctor.Known("a", "First", "Configuration", doctor.Good("read")),
-		doctor.Known("b", "First", "Clock", doctor.Worry("it\x1b[2J is\u202e off", "set it, with many words, so many that they have no room in one line of this terminal")),
 		doctor.Known("c", "Second", "Database", doctor.Bad("away\nfor good.", "bring it back.")),
+		doctor.Known("b", "First", "Clock", doctor.Worry("it\x1b[2J is\u202e off", "set it, with many words, so many that they have no room in one line of this terminal")),
 		doctor.Known("d", "Second", "Rest", doctor.Unseen("not now")),
 	}, doctor.Limits{})
 	r.Host, r.Version, r.TookMS, r.At = "hub1", "v1", 1234, time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)

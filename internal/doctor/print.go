@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,7 +37,7 @@ func (r *Report) Print(w io.Writer, s Style) error {
 		column = max(column, min(widest, utf8.RuneCountInString(clean(f.Title))))
 	}
 	group := ""
-	for _, f := range r.Findings {
+	for _, f := range r.grouped() {
 		if s.Brief && (f.Result == OK || f.Result == Skipped) {
 			continue
 		}
@@ -49,6 +50,19 @@ func (r *Report) Print(w io.Writer, s Style) error {
 	fmt.Fprintf(&b, "\n%s, looked at in %.1f s\n", r.summary(s), float64(r.TookMS)/1000)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// grouped are the findings with those of a group together, under one heading.
+func (r *Report) grouped() []Finding {
+	place := map[string]int{}
+	for _, f := range r.Findings {
+		if _, there := place[f.Group]; !there {
+			place[f.Group] = len(place)
+		}
+	}
+	list := slices.Clone(r.Findings)
+	slices.SortStableFunc(list, func(a, b Finding) int { return place[a.Group] - place[b.Group] })
+	return list
 }
 
 func (r *Report) summary(s Style) string {
