@@ -12,12 +12,12 @@ const (
 	blocksAtOnce = 1024
 
 	// blocksTogether is of how many the alerts are read at a time, at most.
-	blocksTogether = 8
+	blocksTogether = 4
 
 	// patience is how long blocks are looked through for one page. Some are in any case: a
 	// busy machine is not to make pages of nearly nothing.
-	patience  = 20 * time.Millisecond
-	leastLook = blocksTogether * fullBlock
+	patience  = 15 * time.Millisecond
+	leastLook = 8 * fullBlock
 )
 
 // stretch is a part of the list, from a spot up to just before another one.
