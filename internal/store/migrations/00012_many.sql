@@ -7,6 +7,9 @@
 -- The block that the alert was counted to, 0: none yet. Who changes an alert sets it
 -- to 0 again.
 ALTER TABLE alert ADD COLUMN block BIGINT NOT NULL DEFAULT 0;
+-- A program that does not know that would leave an alert in a block whose signs do not
+-- tell of what it changed, and searches would never find it by that.
+UPDATE counter SET value = 12 WHERE name = 'schema';
 CREATE INDEX alert_loose ON alert (since, id) WHERE block = 0;
 
 -- A block reaches from (since, id) to where the next one begins; (last_since, last_id)
