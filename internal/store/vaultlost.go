@@ -59,6 +59,15 @@ func lostKinds() []lostKind {
 	}
 }
 
+// columnsOfSecrets are secretColumns by their names.
+func columnsOfSecrets() map[string]secretColumn {
+	columns := map[string]secretColumn{}
+	for _, c := range secretColumns() {
+		columns[c.name] = c
+	}
+	return columns
+}
+
 // sealedAtAll is the condition for what is sealed with whatever key.
 func (c secretColumn) sealedAtAll() (where string, arg any) {
 	const mark = "sealed:1:"
@@ -74,10 +83,7 @@ func (c secretColumn) sealedAtAll() (where string, arg any) {
 func (db *DB) LostSecrets(ctx context.Context) ([]Lost, error) { return lostSecrets(ctx, db.reads) }
 
 func lostSecrets(ctx context.Context, q querier) (all []Lost, err error) {
-	columns := map[string]secretColumn{}
-	for _, c := range secretColumns() {
-		columns[c.name] = c
-	}
+	columns := columnsOfSecrets()
 	for _, k := range lostKinds() {
 		c := columns[k.column]
 		where, mark := c.sealedAtAll()
@@ -117,10 +123,7 @@ func (db *DB) GiveUpSecrets(ctx context.Context) (all []Lost, err error) {
 		if all, err = lostSecrets(ctx, w); err != nil {
 			return err
 		}
-		columns := map[string]secretColumn{}
-		for _, c := range secretColumns() {
-			columns[c.name] = c
-		}
+		columns := columnsOfSecrets()
 		for _, k := range lostKinds() {
 			c := columns[k.column]
 			where, mark := c.sealedAtAll()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -103,20 +102,10 @@ func FetchATStatus(ctx context.Context, get Get, address string, now time.Time) 
 	if slug, _, _ = strings.Cut(slug, "?"); slug == "" {
 		return Page{}, nil, refuse("address", "names no page", "put the page's slug behind it: https://status.example.com/SLUG")
 	}
-	at := base + atPath + url.PathEscape(slug)
-	var bodies [][]byte
-	for _, part := range []string{"/components", "/incidents?limit=" + atMost, "/maintenance"} {
-		b, err := get(ctx, at+part)
-		if errors.Is(err, ErrNone) {
-			if part != "/components" {
-				continue
-			}
-			err = refuse("address", "has no "+atPath+slug+"/components", "give the address of ATStatus, and behind it the slug of the page")
-		}
-		if err != nil {
-			return Page{}, nil, err
-		}
-		bodies = append(bodies, b)
+	bodies, err := fetched(ctx, get, base+atPath+url.PathEscape(slug), refuse("address", "has no "+atPath+slug+"/components", "give the address of ATStatus, and behind it the slug of the page"),
+		"/components", "/incidents?limit="+atMost, "/maintenance")
+	if err != nil {
+		return Page{}, nil, err
 	}
 	return ATStatus(slug, now, bodies...)
 }

@@ -85,21 +85,30 @@ func FetchStatuspage(ctx context.Context, get Get, base string, now time.Time) (
 	if err != nil {
 		return Page{}, nil, err
 	}
-	bodies := make([][]byte, 0, 3)
-	for _, file := range []string{"summary.json", "incidents.json", "scheduled-maintenances.json"} {
-		b, err := get(ctx, base+"/api/v2/"+file)
-		if errors.Is(err, ErrNone) {
-			if file != "summary.json" {
-				continue
-			}
-			err = refuse("address", "has no /api/v2/summary.json", "give the address of the page as visitors open it")
-		}
-		if err != nil {
-			return Page{}, nil, err
+	bodies, err := fetched(ctx, get, base+"/api/v2/", refuse("address", "has no /api/v2/summary.json", "give the address of the page as visitors open it"),
+		"summary.json", "incidents.json", "scheduled-maintenances.json")
+	if err != nil {
+		return Page{}, nil, err
+	}
+	return Statuspage(now, bodies...)
+}
+
+// fetched gets what stands below an address: the first must be there, else it answers
+// missing.
+func fetched(ctx context.Context, get Get, base string, missing error, parts ...string) ([][]byte, error) {
+	var bodies [][]byte
+	for i, part := range parts {
+		b, err := get(ctx, base+part)
+		if errors.Is(err, ErrNone) && i > 0 {
+			continue
+		} else if errors.Is(err, ErrNone) {
+			return nil, missing
+		} else if err != nil {
+			return nil, err
 		}
 		bodies = append(bodies, b)
 	}
-	return Statuspage(now, bodies...)
+	return bodies, nil
 }
 
 // cutAt is an address without what follows a path in it.

@@ -41,6 +41,21 @@ func (v *visitor) hand(path string, fields map[string]string, files ...[]byte) (
 	return v.do(r)
 }
 
+// saysIn looks for words in a page that was answered with a code.
+func saysIn(t *testing.T) func(res *http.Response, body string, code int, words ...string) {
+	return func(res *http.Response, body string, code int, words ...string) {
+		t.Helper()
+		if res.StatusCode != code {
+			t.Fatalf("the answer is %d, want %d", res.StatusCode, code)
+		}
+		for _, w := range words {
+			if !strings.Contains(body, w) {
+				t.Fatalf("the page does not say %q:\n%s", w, body)
+			}
+		}
+	}
+}
+
 // What ATStatus answers below /api/public/status/shop: components, incidents, maintenance.
 func atStatus() [][]byte {
 	return [][]byte{
@@ -59,17 +74,7 @@ func TestAPageOfATStatusIsImported(t *testing.T) {
 	h := newHub(t)
 	admin := h.as("admin")
 	const path = "/console/pages/import"
-	says := func(res *http.Response, body string, code int, words ...string) {
-		t.Helper()
-		if res.StatusCode != code {
-			t.Fatalf("the answer is %d, want %d", res.StatusCode, code)
-		}
-		for _, w := range words {
-			if !strings.Contains(body, w) {
-				t.Fatalf("the page does not say %q:\n%s", w, body)
-			}
-		}
-	}
+	says := saysIn(t)
 	fields := map[string]string{"from": "atstatus", "zone": "Europe/Berlin", "page": "new", "slug": "shop", "action": "look"}
 	row := func(what string, numbers ...int) string {
 		return fmt.Sprintf(`<tr><th scope="row" data-label="What">%s</th><td data-label="New" class="n">%d</td><td data-label="Changed" class="n">%d</td><td data-label="As they were" class="n">%d</td></tr>`, what, numbers[0], numbers[1], numbers[2])
@@ -110,17 +115,7 @@ func TestPagesAreImportedAndExported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says := func(res *http.Response, body string, code int, words ...string) {
-		t.Helper()
-		if res.StatusCode != code {
-			t.Fatalf("the answer is %d, want %d", res.StatusCode, code)
-		}
-		for _, w := range words {
-			if !strings.Contains(body, w) {
-				t.Fatalf("the page does not say %q:\n%s", w, body)
-			}
-		}
-	}
+	says := saysIn(t)
 	const path = "/console/pages/import"
 	fields := map[string]string{"from": "uptime-kuma", "zone": "Europe/Berlin", "page": "", "action": "look"}
 	res, body := admin.hand(path, fields, kuma)
