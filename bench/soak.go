@@ -56,7 +56,7 @@ func (b *bench) kill(ctx context.Context, w io.Writer) error {
 }
 
 func (b *bench) nodes(ctx context.Context, w io.Writer) error {
-	return nodes.Run(ctx, w, nodes.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Clients: 32, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds, Away: b.away})
+	return nodes.Run(ctx, w, nodes.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Clients: 32, For: time.Duration(b.seconds) * time.Second, Rounds: b.rounds, Away: b.away, Changes: 60})
 }
 
 func (b *bench) mixed(ctx context.Context, w io.Writer) error {

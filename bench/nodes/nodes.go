@@ -1,5 +1,6 @@
 // Package nodes measures several nodes on one PostgreSQL: three against one on the
-// same machine, and what becomes of events while the database is away.
+// same machine, when a change is seen at all of them, and what becomes of events while
+// the database is away.
 package nodes
 
 import (
@@ -30,6 +31,7 @@ type Options struct {
 	For      time.Duration                             // of each run
 	Rounds   int                                       // of one and of three; the median counts
 	Away     time.Duration                             // for which PostgreSQL is
+	Changes  int                                       // of a public page
 }
 
 // mostCost is what an event may cost on three nodes, in terms of one.
@@ -38,6 +40,9 @@ const mostCost = 1.3
 // Run does it and writes tables. An error names what was lost.
 func Run(ctx context.Context, w io.Writer, o Options) error {
 	if err := compare(ctx, w, o); err != nil {
+		return err
+	}
+	if err := follow(ctx, w, o); err != nil {
 		return err
 	}
 	return away(ctx, w, o)
