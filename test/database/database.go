@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,17 @@ import (
 	"tocsin/internal/store"
 	"tocsin/test/postgres"
 )
+
+// Garbage is collected as seldom as the program itself does: with the race
+// detector a fourth of a test's work is that.
+var _ = seldom()
+
+func seldom() bool {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300)
+	}
+	return true
+}
 
 // SQLite makes a database in a folder that goes with the test, and answers its
 // URL.

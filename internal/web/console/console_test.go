@@ -72,9 +72,9 @@ func newHub(t *testing.T) *hub {
 		t.Fatal(err)
 	}
 	h := &hub{t: t, db: db, auth: users, report: health.Report{OK: true}}
-	for _, u := range []auth.NewUser{{Name: "viewer", Role: auth.Viewer}, {Name: "responder", Role: auth.Responder}, {Name: "operator", Role: auth.Operator}, {Name: "admin", Role: auth.Admin}} {
-		u.Password = password
-		if _, err := users.AddUser(ctx, u); err != nil {
+	for _, role := range []auth.Role{auth.Viewer, auth.Responder, auth.Operator, auth.Admin} {
+		u := auth.User{ID: "user-" + string(role), Name: string(role), Role: role, PasswordHash: database.Hash(password), CreatedAt: time.Now()}
+		if err := db.SaveUser(ctx, u); err != nil {
 			t.Fatal(err)
 		}
 	}
