@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// fewObjects is up to how many objects of a name their alerts are looked up, if these
-	// are no more than lookAt. More of them are met often enough in the order of the list.
+	// fewObjects is up to how many objects of a name their alerts are looked up. More of
+	// them are met often enough in the order of the list.
 	fewObjects = 1000
 
 	// readAll is up to how many alerts of some objects are sorted to find the newest. Where
@@ -35,45 +35,61 @@ func (l *alertList) objects(ctx context.Context) ([]string, error) {
 	return collect(ctx, l.db.reads, scanText, "SELECT o.id FROM object o"+c.String()+" LIMIT "+c.arg(int64(fewObjects+1)), c.args...)
 }
 
-// few says whether the alerts of the objects are looked up by these, and whether they are
-// many to be sorted. Who asks for older ones too waits for all there is in any case.
-func (l *alertList) few(ctx context.Context, objects []string) (few, many bool, err error) {
-	if len(objects) == 0 || len(objects) > fewObjects || l.f.Older {
-		return len(objects) <= fewObjects, true, nil
-	}
-	c := &conditions{}
-	c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(encodeList(objects)))))
-	if !l.f.Since.IsZero() {
-		c.add("a.since >= " + c.arg(millis(l.f.Since)))
-	}
-	before(c, l.resolvedFrom())
-	var n int
-	err = l.db.reads.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM alert a"+c.String()+" LIMIT "+c.arg(int64(lookAt+1))+") n", c.args, &n)
-	return n <= lookAt, n > readAll, err
-}
-
-// ofObjects answers the newest resolved alerts of some objects.
-func (l *alertList) ofObjects(ctx context.Context, objects []string, many bool, n int) (items []alert.Alert, err error) {
-	if len(objects) == 0 {
-		return nil, nil
+// ofObjects answers the newest resolved alerts of some objects, if they are few: looked up
+// by these, no more than lookAt are met. Who asks for older ones too waits for all there
+// is in any case.
+func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) (items []alert.Alert, few bool, err error) {
+	if len(objects) == 0 || len(objects) > fewObjects {
+		return nil, len(objects) == 0, nil
 	}
 	list, to := encodeList(objects), l.resolvedFrom()
-	for behind := firstBlocks; many; behind *= thenTimes {
+	all := readAll
+	if l.picky() { // all of them may have to be read
+		all = lookAt
+	}
+	if !l.f.Older {
+		count, err := l.countOf(ctx, list, to, nil, all)
+		if err != nil || count > all && l.picky() {
+			return nil, false, err
+		}
+		if count <= readAll {
+			items, err = l.ofThem(ctx, list, to, nil, n)
+			return items, true, err
+		}
+	}
+	for behind := firstBlocks; ; behind *= thenTimes {
 		at, err := l.blocksBehind(ctx, to, behind)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if at == nil {
-			break
+		if !l.f.Older && !l.picky() {
+			if count, err := l.countOf(ctx, list, to, at, lookAt); err != nil || count > lookAt {
+				return nil, false, err
+			}
 		}
 		more, err := l.ofThem(ctx, list, to, at, n-len(items))
-		if items = append(items, more...); err != nil || len(items) == n {
-			return items, err
+		if items = append(items, more...); err != nil || len(items) == n || at == nil {
+			return items, true, err
 		}
 		to = at
 	}
-	rest, err := l.ofThem(ctx, list, to, nil, n-len(items))
-	return append(items, rest...), err
+}
+
+// picky says whether the filter asks more of an alert than its object and its time.
+func (l *alertList) picky() bool { return len(l.f.States) > 0 || l.f.ContactID != "" }
+
+// countOf counts the alerts of a list of objects that stand between two spots, up to one
+// more than most.
+func (l *alertList) countOf(ctx context.Context, objects string, to, at *spot, most int) (n int, err error) {
+	c := &conditions{}
+	c.add(l.db.d.among("a.object_id", l.db.d.list(c.arg(objects))))
+	if !l.f.Since.IsZero() {
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
+	before(c, to)
+	from(c, at)
+	err = l.db.reads.row(ctx, "SELECT count(*) FROM (SELECT 1 FROM alert a"+c.String()+" LIMIT "+c.arg(int64(most+1))+") n", c.args, &n)
+	return n, err
 }
 
 // blocksBehind is the spot that some blocks lie before, nil if there are fewer.
@@ -104,7 +120,7 @@ func (l *alertList) ofThem(ctx context.Context, objects string, to, at *spot, n 
 	}
 	// The index alone says which these are; only of those the rest is read. Where more is
 	// asked of an alert, each of them is.
-	if len(l.f.States) > 0 || l.f.ContactID != "" {
+	if l.picky() {
 		return slowly()
 	}
 	c := &conditions{}

@@ -201,15 +201,11 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 		if err != nil {
 			return nil, nil, err
 		}
-		few, many, err := l.few(ctx, objects)
-		if err != nil {
-			return nil, nil, err
+		var few bool
+		if byName, few, err = l.ofObjects(ctx, objects, n); err != nil || few && f.Search == "" {
+			return byName, nil, err
 		}
-		if few {
-			if byName, err = l.ofObjects(ctx, objects, many, n); err != nil || f.Search == "" {
-				return byName, nil, err
-			}
-		} else {
+		if !few {
 			where |= named
 		}
 	}
