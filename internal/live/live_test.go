@@ -185,13 +185,13 @@ func (c *tab) want(event, id string) got {
 // until waits for what another goroutine will make true.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		case <-tick.C:
 		}
 	}
@@ -278,7 +278,7 @@ func TestStream(t *testing.T) {
 			second.want("signed-out", "")
 			second.want("", "")
 			until(t, "one user left", func() bool { return n.Stats().Users == 1 && n.Stats().Streams == 1 })
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			n.Drain(ctx)
 			other.want("moved", "")

@@ -48,7 +48,7 @@ var people = []string{"anna", "ben"}
 
 func begin(t *testing.T, n int, o postgres.Options) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx}
 	o.NoSync = true
@@ -118,7 +118,7 @@ func (w *world) until(what string, ok func() bool) time.Duration {
 	defer tick.Stop()
 	begin := time.Now()
 	for !ok() {
-		if time.Since(begin) > 30*time.Second {
+		if time.Since(begin) > time.Minute {
 			w.Fatalf("not seen: %s", what)
 		}
 		<-tick.C

@@ -50,7 +50,7 @@ func (w *world) anyNode() {
 	open, err := nodes.Open(w.ctx, w.Nodes[1])
 	w.must(err)
 	for i, tab := range everywhere {
-		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+		ctx, cancel := context.WithTimeout(w.ctx, 40*time.Second)
 		if err := tab.Wait(ctx, func(shown []hub.Notification) bool { return len(shown) >= len(w.Nodes) }); err != nil {
 			w.Errorf("tab %d: %v", i, err)
 		}
@@ -71,10 +71,13 @@ func (w *world) anyNode() {
 	}
 }
 
+// patient has a limit: what hangs must fail its test and not hang all of them.
+var patient = &http.Client{Timeout: 40 * time.Second}
+
 // read gets a public page from a node.
 func (w *world) read(n *hub.Hub, path string) string {
 	w.Helper()
-	resp, err := http.Get("http://" + n.Listen + path)
+	resp, err := patient.Get("http://" + n.Listen + path)
 	if err != nil {
 		return ""
 	}
@@ -199,10 +202,10 @@ func (w *world) paused() {
 	defer w.server.Resume()
 	w.until("the nodes say that they are not ready", func() bool { return len(w.Front.Ready()) == 0 })
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second) // once the first has hung for 4 s, nobody else does
+	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second) // once the first has hung for 4 s, nobody else does
 	defer cancel()
 	for ctx.Err() == nil {
-		brief, enough := context.WithTimeout(w.ctx, time.Second)
+		brief, enough := context.WithTimeout(w.ctx, 2*time.Second)
 		a := nodes.Send(brief, nil, w.Nodes[0].Listen, w.Token, 1_000_001)
 		enough()
 		if a.Status == http.StatusServiceUnavailable && a.RetryAfter != "" {
@@ -229,7 +232,7 @@ func (w *world) ended() {
 	node := w.Nodes[0]
 	w.must(node.Signal(syscall.SIGTERM))
 	w.until("/readyz says no", func() bool {
-		resp, err := http.Get("http://" + node.Listen + "/readyz")
+		resp, err := patient.Get("http://" + node.Listen + "/readyz")
 		if err != nil {
 			return true
 		}

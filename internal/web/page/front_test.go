@@ -52,7 +52,7 @@ func talk(t *testing.T, address string, answers int, pieces ...string) (out []*h
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	for _, p := range pieces {
 		if _, err := io.WriteString(c, p); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestTheFrontEndsWithItsServer(t *testing.T) {
 	_, _ = io.Copy(io.Discard, res.Body)
 	_ = res.Body.Close()
 	stop()
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := b.ReadByte(); err != io.EOF {
 		t.Errorf("an idle connection ended with %v", err)
 	}
@@ -210,7 +210,7 @@ func TestAConnectionThatIsHandedOnHasItsSocket(t *testing.T) {
 	if err := half.CloseWrite(); err != nil {
 		t.Error(err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}

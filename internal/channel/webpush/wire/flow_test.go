@@ -365,7 +365,7 @@ func TestWindow(t *testing.T) {
 		to := hostile(t, p.act)
 		c := newClient(t)
 		done := make(chan result, 1000)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		sent := 0
 		for ; sent < 1000; sent++ {
@@ -380,7 +380,7 @@ func TestWindow(t *testing.T) {
 		if sent == 1000 || sent != s.Window || s.Active != sent {
 			t.Fatalf("%d were taken, %+v", sent, s)
 		}
-		slow, end := context.WithTimeout(t.Context(), 10*time.Second)
+		slow, end := context.WithTimeout(t.Context(), 30*time.Second)
 		defer end()
 		if err := await.Until(slow, nil, func() bool { return p.conns.Load() >= 4 }); err != nil || p.conns.Load() != 4 { // 64 requests, 20 on each
 			t.Errorf("%d connections were opened", p.conns.Load())
