@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 // something must happen: only how long it is waited for before it counts as missing.
 const (
 	moment = time.Minute     // what comes by itself
-	story  = 6 * time.Minute // a whole test
+	story  = 8 * time.Minute // a whole test
 )
 
 const password = "correct horse battery"

@@ -45,28 +45,39 @@ func (w *world) scene() {
 	say("RECOVERY", "ldap.example.com", "LDAP", 0, "LDAP OK - 0.004 seconds response time", nil)
 }
 
-// look goes over the page of a tab, as axe.Looks has it: nothing
-// that axe-core knows as a barrier, and nothing that is wider than the screen.
+// look goes over the page of a tab, as axe.Looks has it.
 func (w *world) look(tab browser.Tab, path string) {
 	w.Helper()
 	for _, dark := range []bool{false, true} {
 		for _, width := range []int{1280, 390} {
-			if !axe.Looks(path, width, dark) {
-				continue
-			}
-			w.must(tab.Dark(w.ctx, dark))
-			w.must(tab.Size(w.ctx, width, 900))
-			found, err := axe.Check(w.ctx, tab)
-			w.must(err)
-			for _, v := range found {
-				w.Errorf("%s, dark %v, %d wide: %s", path, dark, width, v)
-			}
-			var over int
-			w.must(tab.Eval(w.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
-			if over > 0 {
-				w.Errorf("%s, %d wide: the page is %d pixels wider than the screen", path, width, over)
+			if axe.Looks(path, width, dark) {
+				w.check(tab, path, width, dark)
 			}
 		}
+	}
+}
+
+// glance goes over it in one of the ways in which axe.Looks does not.
+func (w *world) glance(tab browser.Tab, path string) {
+	w.Helper()
+	w.check(tab, path, 390, !axe.Looks(path, 390, true))
+}
+
+// check looks at a page in one way: nothing that axe-core knows as a barrier, and nothing
+// that is wider than the screen.
+func (w *world) check(tab browser.Tab, path string, width int, dark bool) {
+	w.Helper()
+	w.must(tab.Dark(w.ctx, dark))
+	w.must(tab.Size(w.ctx, width, 900))
+	found, err := axe.Check(w.ctx, tab)
+	w.must(err)
+	for _, v := range found {
+		w.Errorf("%s, dark %v, %d wide: %s", path, dark, width, v)
+	}
+	var over int
+	w.must(tab.Eval(w.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
+	if over > 0 {
+		w.Errorf("%s, %d wide: the page is %d pixels wider than the screen", path, width, over)
 	}
 }
 

@@ -47,7 +47,7 @@ func (w *world) publicScene() (console, public []string) {
 }
 
 // A public page and the pages of the console that make it, with something of
-// everything on them.
+// everything on them, each in one way: test/browser has such pages in two.
 func TestPublicPagesHaveNoBarriers(t *testing.T) {
 	t.Parallel()
 	w := begin(t, hub.Options{})
@@ -64,6 +64,6 @@ func TestPublicPagesHaveNoBarriers(t *testing.T) {
 			t.Errorf("%s is not there", path)
 			continue
 		}
-		w.look(anna.tab, path)
+		w.glance(anna.tab, path)
 	}
 }
