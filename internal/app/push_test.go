@@ -140,7 +140,7 @@ func (h *hub) shows(slug string, texts ...string) {
 	h.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for ; ; <-look.C {
 		got := h.call("GET", "/s/"+slug, nil, "")
 		if got.status == http.StatusOK && !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(got.body, s) }) {
@@ -987,7 +987,7 @@ func TestWithoutASubjectWhoeverTurnsWebPushOnIsToldThatNothingCanBeSent(t *testi
 	root := h.cookie("root")
 	healthy := func(want string) {
 		t.Helper()
-		deadline := time.Now().Add(10 * time.Second) // a report is good for a second
+		deadline := time.Now().Add(30 * time.Second) // a report is good for a second
 		got := h.call("GET", "/api/v1/health", root, "")
 		for got.field(t, "ok") != want && time.Now().Before(deadline) {
 			got = h.call("GET", "/api/v1/health", root, "")
@@ -1049,7 +1049,7 @@ func TestPushSettingsAreInForceAtOnce(t *testing.T) {
 		}
 		set(t, `{"push_proxy":"http://`+proxy.Host+`"}`)
 		// After a dial that failed the client waits, for a second at most.
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(30 * time.Second)
 		got := test()
 		for got.field(t, "accepted") != "true" && time.Now().Before(deadline) {
 			got = test()

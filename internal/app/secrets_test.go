@@ -54,17 +54,17 @@ func echo(t *testing.T) string {
 	return s.URL
 }
 
-// await looks until ok, for at most ten seconds.
+// await looks until ok, for at most half a minute.
 func (h *hub) await(what string, ok func() bool) {
 	h.Helper()
-	look, end := time.NewTicker(20*time.Millisecond), time.NewTimer(10*time.Second)
+	look, end := time.NewTicker(20*time.Millisecond), time.NewTimer(30*time.Second)
 	defer look.Stop()
 	defer end.Stop()
 	for !ok() {
 		select {
 		case <-look.C:
 		case <-end.C:
-			h.Fatalf("%s: not within ten seconds", what)
+			h.Fatalf("%s: not within half a minute", what)
 		}
 	}
 }

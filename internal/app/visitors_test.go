@@ -142,7 +142,7 @@ func TestRefusedAddressesEndAndTheEditorSeesIt(t *testing.T) {
 	})
 	says(t, h.call("POST", "/api/v1/status/incidents", key, `{"page":"main","title":"T","impact":"major","body":"b"}`), http.StatusCreated)
 	sink.Await(t, 3)
-	for late := time.Now().Add(15 * time.Second); ; {
+	for late := time.Now().Add(30 * time.Second); ; {
 		items, progress, _, err := h.app.Store().Publications(t.Context(), 1, "")
 		if err != nil || len(items) != 1 {
 			t.Fatal(items, err)
@@ -197,7 +197,7 @@ func TestAWebhookMustAgreeAndIsSentSignedMessages(t *testing.T) {
 	says(t, h.form("/subscribe/webhook", url.Values{"url": {s.URL + "/echo"}}), http.StatusOK)
 	<-calls
 	<-echo
-	for late := time.Now().Add(15 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for late := time.Now().Add(30 * time.Second); ; <-time.After(10 * time.Millisecond) {
 		if n, err := h.app.Store().VisitorCounts(t.Context(), page); err == nil && len(n) == 1 && n[0].Confirmed == 1 && n[0].Waiting == 1 {
 			break
 		}
@@ -243,7 +243,7 @@ func TestWhoMayNotSeeAPageMayNotSubscribeToIt(t *testing.T) {
 	if got.status/100 != 2 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	for late := time.Now().Add(10 * time.Second); h.call("GET", "/", nil, "").status != http.StatusUnauthorized; <-time.After(10 * time.Millisecond) {
+	for late := time.Now().Add(30 * time.Second); h.call("GET", "/", nil, "").status != http.StatusUnauthorized; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("the page never becomes private")
 		}
@@ -259,7 +259,7 @@ func TestWhoMayNotSeeAPageMayNotSubscribeToIt(t *testing.T) {
 // shown waits until a page is served.
 func (h *hub) shown(path string) {
 	h.Helper()
-	for late := time.Now().Add(10 * time.Second); h.call("GET", path, nil, "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
+	for late := time.Now().Add(30 * time.Second); h.call("GET", path, nil, "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
 		if time.Now().After(late) {
 			h.Fatalf("there is never a page at %s", path)
 		}
@@ -334,7 +334,7 @@ func TestOneIncidentIsFollowedWithoutJavaScript(t *testing.T) {
 	says(t, got, http.StatusCreated)
 	id := got.field(t, "id")
 	field := `name="incident" value="` + id + `"`
-	for late := time.Now().Add(10 * time.Second); !strings.Contains(h.call("GET", "/", nil, "").body, "API is slow"); <-time.After(20 * time.Millisecond) {
+	for late := time.Now().Add(30 * time.Second); !strings.Contains(h.call("GET", "/", nil, "").body, "API is slow"); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("the page never shows the incident")
 		}
