@@ -64,6 +64,13 @@ func newHub(t *testing.T) *hub {
 	return h
 }
 
+// count is how many calls there were.
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.calls
+}
+
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

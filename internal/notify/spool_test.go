@@ -174,8 +174,8 @@ func TestAHubThatHangsIsLeftAloneForAMoment(t *testing.T) {
 	c := newCaller(t, h.URL)
 	c.env["TOCSIN_TIMEOUT"] = "300ms"
 	c.tell("one")
-	if got := c.tell("two"); got.code != 0 || h.calls != 1 || len(c.files(t, "")) != 2 {
-		t.Errorf("ended with %+v after %d calls of the hub", got, h.calls)
+	if got, calls := c.tell("two"), h.count(); got.code != 0 || calls > 1 || len(c.files(t, "")) != 2 { // none yet where all is slow
+		t.Errorf("ended with %+v after %d calls of the hub", got, calls)
 	}
 	h.set(nil)
 	if got := c.run("--flush"); got.code != 0 || got.out != "handed in 2 of 2\n" {
@@ -192,8 +192,8 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	})
 	c := newCaller(t, h.URL)
 	c.tell("one")
-	if got := c.tell("two"); got.code != 0 || h.calls != 1 || !strings.Contains(got.err, "429") {
-		t.Errorf("ended with %+v after %d calls of the hub", got, h.calls)
+	if got, calls := c.tell("two"), h.count(); got.code != 0 || calls != 1 || !strings.Contains(got.err, "429") {
+		t.Errorf("ended with %+v after %d calls of the hub", got, calls)
 	}
 }
 
@@ -280,8 +280,8 @@ func TestLargeEventsShareNoBatch(t *testing.T) {
 		}
 	}
 	rehome(t, c, h.URL)
-	if got := c.run("--flush"); got.code != 0 || strings.Join(h.outputs(), "") != "012345" || h.calls != 2 {
-		t.Errorf("ended with %+v after %d calls, the hub has %v", got, h.calls, h.outputs())
+	if got := c.run("--flush"); got.code != 0 || strings.Join(h.outputs(), "") != "012345" || h.count() != 2 {
+		t.Errorf("ended with %+v after %d calls, the hub has %v", got, h.count(), h.outputs())
 	}
 }
 
