@@ -197,7 +197,7 @@ func (b *bench) notify(_ context.Context, w io.Writer) error { return notify.Run
 func (b *bench) streams(_ context.Context, w io.Writer) error { return streams.Run(w) }
 
 func (b *bench) many(ctx context.Context, w io.Writer) error {
-	return many.Run(ctx, w, many.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Alerts: b.alerts, Asks: 200, Starts: 5})
+	return many.Run(ctx, w, many.Options{Bin: b.bin, Dir: b.dir, Postgres: b.database, Alerts: b.alerts, Asks: 200, Rounds: b.rounds, Starts: 5})
 }
 
 func (b *bench) push(ctx context.Context, w io.Writer) error {

@@ -86,30 +86,62 @@ func items(ctx context.Context, h *hub.Hub, path string) (int, error) {
 	return len(page.Items), err
 }
 
-func ask(ctx context.Context, h *hub.Hub, q question, n int) (took []time.Duration, found string, err error) {
-	r := rand.New(rand.NewPCG(1, 2))
-	least, most := 1<<30, 0
+// answers are what a question was answered with, in each round.
+type answers struct {
+	took        [][]time.Duration // sorted
+	least, most int               // found
+	late        bool              // once there was none in time
+}
+
+// ask asks a question so many times more.
+func (a *answers) ask(ctx context.Context, h *hub.Hub, q question, n int) error {
+	r := rand.New(rand.NewPCG(uint64(len(a.took)+1), 2))
+	var took []time.Duration
 	for i := range n + 3 {
 		begin := time.Now()
 		got, err := q.ask(ctx, h, r)
 		if err != nil {
 			if refused := (*hub.RefusedError)(nil); errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && time.Since(begin) > tooLong {
-				return []time.Duration{time.Since(begin)}, "no answer in time", nil // that is the figure
+				a.late = true // and that is the figure
+				a.took = append(a.took, []time.Duration{time.Since(begin)})
+				return nil
 			}
 			log := h.Log()
-			return nil, "", fmt.Errorf("%w; the end of its log: %s", err, log[max(0, len(log)-1000):])
+			return fmt.Errorf("%w; the end of its log: %s", err, log[max(0, len(log)-1000):])
 		}
 		if i < 3 {
 			continue // the first ones warm it up
 		}
 		took = append(took, time.Since(begin))
-		least, most = min(least, got), max(most, got)
+		if a.most = max(a.most, got); i == 3 && len(a.took) == 0 {
+			a.least = got
+		}
+		a.least = min(a.least, got)
 	}
 	slices.Sort(took)
-	if found = fmt.Sprint("finds ", least); most > least {
-		found += fmt.Sprintf(" to %d", most)
+	a.took = append(a.took, took)
+	return nil
+}
+
+// found says how many were.
+func (a *answers) found() string {
+	switch {
+	case a.late:
+		return "no answer in time"
+	case a.most > a.least:
+		return fmt.Sprintf("finds %d to %d", a.least, a.most)
 	}
-	return took, found, nil
+	return fmt.Sprint("finds ", a.least)
+}
+
+// at is what so many of a hundred took at most: the median of the rounds.
+func (a *answers) at(percent int) time.Duration {
+	var of []time.Duration
+	for _, took := range a.took {
+		of = append(of, took[len(took)*percent/100])
+	}
+	slices.Sort(of)
+	return of[len(of)/2]
 }
 
 // tooLong is after what the hub gives up on a question, or nearly.
