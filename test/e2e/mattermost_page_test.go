@@ -29,18 +29,7 @@ func TestMattermostNewcomer(t *testing.T) {
 				if !axe.Looks(what, width, dark) {
 					continue
 				}
-				f.must(tab.Dark(f.ctx, dark))
-				f.must(tab.Size(f.ctx, width, 900))
-				found, err := axe.Check(f.ctx, tab)
-				f.must(err)
-				for _, v := range found {
-					t.Errorf("%s, dark %v, %d wide: %s", what, dark, width, v)
-				}
-				var over int
-				f.must(tab.Eval(f.ctx, "document.documentElement.scrollWidth - innerWidth", &over))
-				if over > 0 {
-					t.Errorf("%s, %d wide: the page is %d pixels wider than the screen", what, width, over)
-				}
+				f.check(tab, what, width, dark)
 			}
 		}
 		f.must(tab.Size(f.ctx, 1280, 900))
