@@ -18,7 +18,7 @@ import (
 // handler is everything that is served, each answer within patience.
 func (a *App) handler(patience time.Duration) http.Handler {
 	pages := a.auth.Sessions(console.New(console.Deps{
-		Store: shelf{a.db, a}, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Kinds: Kinds(), Push: a.push.forConsole(),
+		Store: shelf{a.db, a}, Acks: a.dispatch, Auth: a.auth, Health: a.Health, Lately: a.healthLately, Kinds: Kinds(), Push: a.push.forConsole(),
 		WriteBacks: WriteBacks(), Probe: a.engines.probe, Mattermost: a.chat.forConsole(), Desk: a.public.desk, Mail: a.db, TestMail: a.visitors.testMail, Markdown: a.public.text.HTML, Preview: a.public.site.Preview,
 		Windows: a.planning.windows, Simulator: a.planning.simulator, TestHook: a.hooks.test,
 		BaseURL: a.cfg.BaseURL, Version: Version, Log: a.log,

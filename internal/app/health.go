@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,26 +17,49 @@ import (
 	"tocsin/internal/writeback"
 )
 
-// healthFor is how long a report is good for: every page view asks for one.
-const healthFor = time.Second
+const (
+	// healthFor is how long a report is good for who asks how everything is.
+	healthFor = time.Second
+
+	// lately is how long it is for the header of a page: a new one is made more often
+	// than that, and the live channel tells each tab what it says.
+	lately = 2 * watchEvery
+)
 
 type healthCache struct {
-	mu     sync.Mutex
-	report health.Report
+	mu   sync.Mutex // held while a report is made
+	last atomic.Pointer[health.Report]
+}
+
+// younger answers the last report if it is not too old.
+func (c *healthCache) younger(than time.Duration) (health.Report, bool) {
+	if r := c.last.Load(); r != nil && time.Since(r.At) < than {
+		return *r, true
+	}
+	return health.Report{}, false
 }
 
 // Health says how everything here is.
 func (a *App) Health(ctx context.Context) health.Report {
 	a.health.mu.Lock()
 	defer a.health.mu.Unlock()
-	if time.Since(a.health.report.At) < healthFor {
-		return a.health.report
+	if r, ok := a.health.younger(healthFor); ok {
+		return r
 	}
 	// The caller may go away; the report is for the next one too.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	a.health.report = health.Assess(a.facts(ctx))
-	return a.health.report
+	r := health.Assess(a.facts(ctx))
+	a.health.last.Store(&r)
+	return r
+}
+
+// healthLately says how everything was at the last look, without another one.
+func (a *App) healthLately(ctx context.Context) health.Report {
+	if r, ok := a.health.younger(lately); ok {
+		return r
+	}
+	return a.Health(ctx)
 }
 
 func (a *App) facts(ctx context.Context) health.Facts {

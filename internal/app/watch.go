@@ -80,6 +80,9 @@ func (a *App) watchSessions(ctx context.Context) error {
 	}
 }
 
+// watchEvery is how often is looked whether everything is well.
+const watchEvery = 5 * time.Second
+
 // watchHealth tells all tabs of this node when something is no longer well, and
 // when it is again, so that their header says so without a reload.
 func (a *App) watchHealth(ctx context.Context) error {
@@ -88,7 +91,7 @@ func (a *App) watchHealth(ctx context.Context) error {
 		Warnings int  `json:"warnings"`
 	}
 	var told *summary
-	tick := time.NewTicker(5 * time.Second)
+	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		r := a.Health(ctx)

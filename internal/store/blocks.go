@@ -26,8 +26,9 @@ type stretch struct{ from, to spot }
 // blockWalk looks through blocks for alerts that fit, the newest first.
 type blockWalk struct {
 	l     *alertList
-	where int // of the text
-	n     int // so many are wanted
+	where int   // of the text
+	n     int   // so many are wanted
+	floor *spot // none that stands behind it; nil: there is no such spot
 	may   shelves
 	begin time.Time
 
@@ -42,8 +43,9 @@ type blockWalk struct {
 	end    *spot // where it stopped looking, if it did
 }
 
-// blocks answers those that are in blocks, and where it stopped looking if it did.
-func (l *alertList) blocks(ctx context.Context, where, n int) ([]alert.Alert, *spot, error) {
+// blocks answers those that are in blocks, and where it stopped looking if it did. Of those
+// that stand behind floor, if there is one, nobody wants to know.
+func (l *alertList) blocks(ctx context.Context, where, n int, floor *spot) ([]alert.Alert, *spot, error) {
 	all := wantedOf(l.f)
 	if l.f.Search != "" && where&named == 0 {
 		if signs := textSigns(l.text()); len(signs) > 0 {
@@ -54,7 +56,7 @@ func (l *alertList) blocks(ctx context.Context, where, n int) ([]alert.Alert, *s
 	if err != nil {
 		return nil, nil, err
 	}
-	w := blockWalk{l: l, where: where, n: n, may: may, begin: time.Now(), to: l.resolvedFrom(), most: 1}
+	w := blockWalk{l: l, where: where, n: n, floor: floor, may: may, begin: time.Now(), to: l.resolvedFrom(), most: 1}
 	err = w.walk(ctx)
 	return w.items, w.end, err
 }
@@ -98,7 +100,7 @@ func (w *blockWalk) through(ctx context.Context, list []block, all bool) (done b
 			touches = false
 		}
 		w.to = &b.first
-		last := b.first.since < millis(w.l.f.Since)
+		last := b.first.since < millis(w.l.f.Since) || w.floor != nil && b.first.compare(*w.floor) <= 0
 		if w.blocks < w.most && !last && (w.l.f.Older || w.looked+w.alerts < lookAt) {
 			continue
 		}

@@ -36,9 +36,9 @@ func (l *alertList) objects(ctx context.Context) ([]string, error) {
 }
 
 // ofObjects answers the newest resolved alerts of some objects, if they are few: looked up
-// by these, no more than lookAt are met. Who asks for older ones too waits for all there
-// is in any case.
-func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) (items []alert.Alert, few bool, err error) {
+// by these, not many more than lookAt are met. Who asks for older ones too waits for all
+// there is in any case. fewLoose says that no more than lookAt are in no block.
+func (l *alertList) ofObjects(ctx context.Context, objects []string, n int, fewLoose bool) (items []alert.Alert, few bool, err error) {
 	if len(objects) == 0 || len(objects) > fewObjects {
 		return nil, len(objects) == 0, nil
 	}
@@ -62,7 +62,8 @@ func (l *alertList) ofObjects(ctx context.Context, objects []string, n int) (ite
 		if err != nil {
 			return nil, false, err
 		}
-		if !l.f.Older && !l.picky() {
+		// What few blocks have needs no counting.
+		if !l.f.Older && !l.picky() && (behind > firstBlocks || !fewLoose) {
 			if count, err := l.countOf(ctx, list, to, at, lookAt); err != nil || count > lookAt {
 				return nil, false, err
 			}

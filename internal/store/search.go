@@ -194,26 +194,35 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 		items, err := l.read(ctx, c, latestFirst, n)
 		return items, nil, err
 	}
+	looseEnd, err := l.looseEnd(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	where := stated
 	var byName []alert.Alert
+	var floor *spot // what stands behind it is on no page that has all of these
 	if f.Search != "" || len(f.SourceIDs) > 0 && f.Kind == "" {
 		objects, err := l.objects(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
 		var few bool
-		if byName, few, err = l.ofObjects(ctx, objects, n); err != nil || few && f.Search == "" {
+		if byName, few, err = l.ofObjects(ctx, objects, n, looseEnd == nil); err != nil || few && f.Search == "" {
 			return byName, nil, err
 		}
 		if !few {
 			where |= named
 		}
+		if len(byName) == n {
+			last := spotOf(&byName[n-1])
+			floor = &last
+		}
 	}
-	loose, looseEnd, err := l.loose(ctx, where, n)
+	loose, err := l.loose(ctx, where, n, later(looseEnd, floor))
 	if err != nil {
 		return nil, nil, err
 	}
-	blocks, blocksEnd, err := l.blocks(ctx, where, n)
+	blocks, blocksEnd, err := l.blocks(ctx, where, n, floor)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -221,10 +230,7 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 	slices.SortFunc(all, func(a, b alert.Alert) int { return spotOf(&b).compare(spotOf(&a)) })
 	all = slices.CompactFunc(all, func(a, b alert.Alert) bool { return a.ID == b.ID })
 	// What stands behind the spot where looking stopped comes when it goes on there.
-	end := looseEnd
-	if end == nil || blocksEnd != nil && blocksEnd.compare(*end) > 0 {
-		end = blocksEnd
-	}
+	end := later(looseEnd, blocksEnd)
 	if end != nil {
 		all = slices.DeleteFunc(all, func(a alert.Alert) bool { return spotOf(&a).compare(*end) < 0 })
 	}
@@ -233,27 +239,38 @@ func (l *alertList) resolved(ctx context.Context, n int) ([]alert.Alert, *spot, 
 
 func spotOf(a *alert.Alert) spot { return spot{millis(a.Since), a.ID} }
 
-// loose answers those that are in no block, of the newest of which it looks at some.
-func (l *alertList) loose(ctx context.Context, where, n int) ([]alert.Alert, *spot, error) {
-	const those = "a.block = 0 AND +a.rank = 0" // so that the index of these is taken
-	var end *spot
-	if !l.f.Older {
-		c := &conditions{}
-		c.add(those)
-		before(c, l.resolvedFrom())
-		ends, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(ends) > 0 {
-			end = &ends[0]
-		}
+// later answers the spot that comes first in the list; nil is behind all.
+func later(a, b *spot) *spot {
+	if a == nil || b != nil && b.compare(*a) > 0 {
+		return b
 	}
+	return a
+}
+
+const looseOnes = "a.block = 0 AND +a.rank = 0" // so that the index of these is taken
+
+// looseEnd is where looking at those that are in no block stops: nil if they are few, or
+// the older ones are asked for too.
+func (l *alertList) looseEnd(ctx context.Context) (*spot, error) {
+	if l.f.Older {
+		return nil, nil
+	}
+	c := &conditions{}
+	c.add(looseOnes)
+	before(c, l.resolvedFrom())
+	ends, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
+	if err != nil || len(ends) == 0 {
+		return nil, err
+	}
+	return &ends[0], nil
+}
+
+// loose answers those that are in no block and stand at a spot or before it in the list.
+func (l *alertList) loose(ctx context.Context, where, n int, end *spot) ([]alert.Alert, error) {
 	c := l.conditions()
-	c.add(those)
+	c.add(looseOnes)
 	l.says(c, where)
 	before(c, l.resolvedFrom())
 	from(c, end)
-	items, err := l.read(ctx, c, latestFirst, n)
-	return items, end, err
+	return l.read(ctx, c, latestFirst, n)
 }

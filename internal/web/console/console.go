@@ -107,6 +107,9 @@ func New(d Deps) http.Handler {
 	if d.Health == nil {
 		d.Health = func(context.Context) health.Report { return health.Report{OK: true} }
 	}
+	if d.Lately == nil {
+		d.Lately = d.Health
+	}
 	c := &console{Deps: d}
 	// Nobody waits for a hub to be ready until all pages are read.
 	c.pages = sync.OnceValue(c.parse)

@@ -48,6 +48,7 @@ type hub struct {
 	object string
 	ahead  time.Duration // of the console's clock
 	report health.Report
+	looks  int // at how everything is
 	acks   *dispatch.Service
 	tested string        // id of the device that a test was sent to last
 	posted string        // id of the room that a test was posted to last
@@ -125,7 +126,8 @@ func newHub(t *testing.T) *hub {
 			}
 			return web.RoomTest{Detail: "the bot’s token was refused (401); make a new one"}, nil
 		}},
-		Health: func(context.Context) health.Report { return h.report },
+		Health: func(context.Context) health.Report { h.looks++; return h.report },
+		Lately: func(context.Context) health.Report { return h.report },
 		Now:    func() time.Time { return time.Now().Add(h.ahead) },
 		Push: console.Push{
 			Test: func(_ context.Context, s push.Subscription) (web.PushTest, error) {
@@ -285,11 +287,18 @@ func TestPages(t *testing.T) {
 	t.Run("a warning stands in the header of every page", func(t *testing.T) {
 		h.report = health.Report{Warnings: []health.Warning{{Part: "live", Problem: "The live channel stands still.", Mend: "Restart it."}}}
 		defer func() { h.report = health.Report{OK: true} }()
+		looks := h.looks
 		if _, body := admin.get("/console/contacts"); !strings.Contains(body, "1 warning") {
 			t.Error("no warning in the header")
 		}
+		if h.looks != looks {
+			t.Error("a page has everything looked at for its header")
+		}
 		if _, body := admin.get("/console/health"); !strings.Contains(body, "Restart it.") {
 			t.Error("no mend on System health")
+		}
+		if h.looks == looks {
+			t.Error("System health shows an old look")
 		}
 	})
 	t.Run("a source that said nothing for more than a day is told calmly", func(t *testing.T) {

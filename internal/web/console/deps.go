@@ -118,6 +118,8 @@ type Deps struct {
 	Acks   Acks
 	Auth   Auth
 	Health func(ctx context.Context) health.Report
+	// Lately is what Health said at the last look, for the header of each page.
+	Lately func(ctx context.Context) health.Report
 	Push   Push
 	Kinds  []source.Kind // in the order in which they are offered
 	// WriteBacks are the ways of telling engines what was done here.

@@ -56,5 +56,7 @@ type healthView struct {
 }
 
 func (c *console) health(w http.ResponseWriter, v *visit) error {
-	return c.show(w, v, "health", healthView{c.shell(w, v, "/console/health", "System health")})
+	view := healthView{c.shell(w, v, "/console/health", "System health")}
+	view.Health = c.Health(v.Context())
+	return c.show(w, v, "health", view)
 }

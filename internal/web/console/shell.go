@@ -99,7 +99,7 @@ func heard(w http.ResponseWriter, r *http.Request) *flash {
 func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) shell {
 	s := shell{
 		Title: title, Section: section, Path: v.URL.RequestURI(), Who: v.who, Version: c.Version,
-		Health: c.Health(v.Context()),
+		Health: c.Lately(v.Context()),
 		May:    may{Read: v.may(auth.ReadConfig), Ack: v.may(auth.AckAlerts), Downtime: v.may(auth.Downtime), Write: v.may(auth.WriteConfig), Publish: v.may(auth.Publish), Admin: v.may(auth.Administer)},
 	}
 	s.Help = helpFor(v.URL.Path)
