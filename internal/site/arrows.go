@@ -111,10 +111,7 @@ func writeArrows(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.Wal
 	if !ok || !entering {
 		return ast.WalkContinue, nil
 	}
-	from, how, to := "from", "by", "to"
-	if a.states {
-		from, how, to = "is", "event", "becomes"
-	}
+	from, how, to := a.names()
 	cell := func(tag, role, label, text string) {
 		fmt.Fprintf(w, `<%s role="%s" data-label="%s">%s</%s>`, tag, role, label, text, tag)
 	}
@@ -132,6 +129,24 @@ func writeArrows(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.Wal
 	}
 	_, _ = w.WriteString("</tbody></table></div>\n")
 	return ast.WalkSkipChildren, nil
+}
+
+// names are those of the columns.
+func (a *arrows) names() (from, how, to string) {
+	if a.states {
+		return "is", "event", "becomes"
+	}
+	return "from", "by", "to"
+}
+
+// rows are the table for a terminal, its head first.
+func (a *arrows) rows() [][]string {
+	from, how, to := a.names()
+	out := [][]string{{from, how, to}}
+	for _, x := range a.grouped() {
+		out = append(out, []string{x.from, x.how, x.to})
+	}
+	return out
 }
 
 // grouped are the arrows with those from the same place together.

@@ -311,6 +311,14 @@ func TestTablesCodeAndLinksForReaders(t *testing.T) {
 		strings.Index(body, "<b>B</b>") > strings.Index(body, "goes") {
 		t.Errorf("a diagram of states is no table, by where each begins:\n%s", body)
 	}
+	for source, want := range map[string]string{
+		"stateDiagram-v2\n  [*] --> A: begins when the first of many is there\n  A --> [*]": "(none)\n    event: begins when the\n    first of many is there\n    becomes: A\nA\n    becomes: (the end)\n",
+		"pie\n  \"a\": 1": "    pie\n      \"a\": 1\n",
+	} {
+		if got := site.Text([]byte("```mermaid\n"+source+"\n```\n"), site.Terminal{Width: 28}); got != want {
+			t.Errorf("in a narrow terminal:\n%s", got)
+		}
+	}
 }
 
 func TestPage(t *testing.T) {
@@ -333,7 +341,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("the decision has no %s:\n%s", want, inner)
 		}
 	}
-	if text := site.Text(mustSection(t, s, "first", "way"), site.Terminal{Width: 40}); text != "Way\n---\n\nWay\n\n     right\n----------\na|b  1\n\n    $ echo '<b>'\n\n    flowchart LR\n      a[\"An<br>engine\"] -- \"tells\" --> b[(rows)] --> c\n      a -->|asks| c\n" {
+	if text := site.Text(mustSection(t, s, "first", "way"), site.Terminal{Width: 40}); text != "Way\n---\n\nWay\n\n     right\n----------\na|b  1\n\n    $ echo '<b>'\n\nfrom       by     to\n----------------------\nAn engine  tells  rows\nAn engine  asks   c\nrows              c\n" {
 		t.Errorf("in a terminal:\n%s", text)
 	}
 	for called, want := range map[string]string{"first": "first", "first.md": "first", "docs/first.md": "first", "fir": "first", "adr": "adr/index", "0001": "adr/0001-x", "CHANGELOG.md": "changelog", "Changelog": "changelog", "": "", "zzz": ""} {

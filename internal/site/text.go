@@ -46,7 +46,7 @@ func (p *Page) Section(id string) ([]byte, bool) {
 }
 
 // Text is Markdown as it is read in a terminal: lines as wide as that, tables that would be
-// wider as a paragraph for each row, code as it stands.
+// wider as a paragraph for each row, diagrams as tables of their arrows, code as it stands.
 func Text(source []byte, t Terminal) string {
 	if t.Width <= 0 {
 		t.Width = 80
@@ -103,11 +103,16 @@ func (w *printer) block(n ast.Node, first, rest string) {
 		w.wrapped(w.inline(n), first, rest)
 	case *ast.TextBlock:
 		w.wrapped(w.inline(n), first, rest)
-	case *ast.FencedCodeBlock, *ast.CodeBlock:
+	case *ast.FencedCodeBlock:
 		w.gap()
-		for line := range strings.Lines(lines(n, w.src)) {
-			w.b.WriteString(rest + "    " + strings.TrimRight(line, "\n") + "\n")
+		if dia, ok := arrowsOf(lines(n, w.src)); ok && string(n.Language(w.src)) == "mermaid" {
+			w.rows(dia.rows(), true)
+			return
 		}
+		w.code(n, rest)
+	case *ast.CodeBlock:
+		w.gap()
+		w.code(n, rest)
 	case *ast.Blockquote:
 		w.blocks(n, first+"| ", rest+"| ")
 	case *ast.List:
@@ -134,6 +139,12 @@ func (w *printer) block(n ast.Node, first, rest string) {
 			w.gap()
 			w.wrapped("[Picture: "+m[3]+"]", first, rest)
 		}
+	}
+}
+
+func (w *printer) code(n ast.Node, rest string) {
+	for line := range strings.Lines(lines(n, w.src)) {
+		w.b.WriteString(rest + "    " + strings.TrimRight(line, "\n") + "\n")
 	}
 }
 
@@ -203,20 +214,13 @@ var unstyle = strings.NewReplacer(bold, "", dim, "", plane, "")
 
 func unstyled(s string) string { return unstyle.Replace(s) }
 
-// table prints columns where they fit, and else what each row says, one below the other.
 func (w *printer) table(n *east.Table) {
 	var rows [][]string
-	var widths []int
 	head := false
 	for r := n.FirstChild(); r != nil; r = r.NextSibling() {
 		var row []string
 		for c := r.FirstChild(); c != nil; c = c.NextSibling() {
-			words := w.inline(c)
-			if i := len(row); i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[len(row)] = max(widths[len(row)], uniseg.StringWidth(unstyled(words)))
-			row = append(row, words)
+			row = append(row, w.inline(c))
 		}
 		if _, ok := r.(*east.TableHeader); ok {
 			if strings.Join(row, "") == "" {
@@ -225,6 +229,20 @@ func (w *printer) table(n *east.Table) {
 			head = true
 		}
 		rows = append(rows, row)
+	}
+	w.rows(rows, head)
+}
+
+// rows prints columns where they fit, and else what each row says, one below the other.
+func (w *printer) rows(rows [][]string, head bool) {
+	var widths []int
+	for _, row := range rows {
+		for i, words := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], uniseg.StringWidth(unstyled(words)))
+		}
 	}
 	sum := 2 * (len(widths) - 1)
 	for _, n := range widths {
