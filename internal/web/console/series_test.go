@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -103,20 +104,27 @@ func TestASeriesThatCannotBeIsRefusedAtItsField(t *testing.T) {
 func TestASeriesIsAnnouncedAheadAndCanBeReadAgain(t *testing.T) {
 	h := newCity(t)
 	operator := h.as("operator")
+	// A Sunday one to three weeks ahead, on a day that each month has.
+	first, text := h.at(7, 4, 0)
+	for days := 8; first.Weekday() != time.Sunday || first.Day() > 28; days++ {
+		first, text = h.at(days, 4, 0)
+	}
 	for _, c := range []struct {
 		name, want string
+		dates      int // that are announced: those within 400 days, three at most
 		in         url.Values
 	}{
-		{"by days", "every 3 days", url.Values{"repeat": {"day"}, "every": {"3"}}},
-		{"by weeks", "every week on Wednesday and Sunday", url.Values{"weekdays": {"SU", "WE"}}},
-		{"on a day of the month", "every month on day 22", url.Values{"repeat": {"month"}}},
-		{"on a weekday of the month", "every month on the second Tuesday", url.Values{"repeat": {"weekday"}}},
-		{"by years", "every year on 22 November", url.Values{"repeat": {"year"}}},
-		{"five times", "every week on Sunday, 5 times", url.Values{"ends": {"count"}, "times": {"500"}}},
-		{"by a rule", "by the rule FREQ=MONTHLY;BYDAY=2TU,4TU", url.Values{"repeat": {"rule"}, "rule": {"FREQ=MONTHLY;BYDAY=2TU,4TU"}}},
+		{"by days", "every 3 days", 3, url.Values{"repeat": {"day"}, "every": {"3"}}},
+		{"by weeks", "every week on Wednesday and Sunday", 3, url.Values{"weekdays": {"SU", "WE"}}},
+		{"on a day of the month", first.Format("every month on day 2"), 3, url.Values{"repeat": {"month"}}},
+		{"on a weekday of the month", "every month on the second Tuesday", 3, url.Values{"repeat": {"weekday"}}},
+		{"by years", first.Format("every year on 2 January"), 2, url.Values{"repeat": {"year"}}},
+		{"five times", "every week on Sunday, 5 times", 3, url.Values{"ends": {"count"}, "times": {"500"}}},
+		{"by a rule", "by the rule FREQ=MONTHLY;BYDAY=2TU,4TU", 3, url.Values{"repeat": {"rule"}, "rule": {"FREQ=MONTHLY;BYDAY=2TU,4TU"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := strings.Replace(c.want, "5 times", "500 times", 1)
+			c.in.Set("start", text)
 			if res, body := operator.post("/console/series/new", h.repeating(c.in)); res.StatusCode != http.StatusSeeOther {
 				t.Fatalf("answered %d: %s", res.StatusCode, problems(body))
 			}
@@ -143,7 +151,7 @@ func TestASeriesIsAnnouncedAheadAndCanBeReadAgain(t *testing.T) {
 					}
 				}
 			}
-			if _, body := operator.get(path + "/delete"); !regexp.MustCompile(`(1 date|3 dates) that (is|are) announced`).MatchString(body) {
+			if _, body := operator.get(path + "/delete"); !strings.Contains(body, fmt.Sprintf("<li>%d dates that are announced", c.dates)) {
 				t.Error("does not say what goes with it")
 			}
 			if res, _ := operator.post(path+"/delete", nil); res.StatusCode != http.StatusSeeOther {
