@@ -34,6 +34,11 @@ func (o *Options) questions(tab *hub.Tab) []question {
 	always := func(what string, v url.Values) question {
 		return list(what, func(*rand.Rand) url.Values { return v })
 	}
+	told := func(what, query string) question {
+		return question{what, func(ctx context.Context, h *hub.Hub, _ *rand.Rand) (int, error) {
+			return items(ctx, h, "/deliveries"+query)
+		}}
+	}
 	page := func(what, path string) question {
 		return question{what, func(ctx context.Context, _ *hub.Hub, _ *rand.Rand) (int, error) {
 			text, err := tab.Page(ctx, path)
@@ -73,6 +78,9 @@ func (o *Options) questions(tab *hub.Tab) []question {
 		{"the timeline of an object", func(ctx context.Context, h *hub.Hub, r *rand.Rand) (int, error) {
 			return items(ctx, h, "/objects/"+objectID(r.IntN(objects))+"/events")
 		}},
+		told("deliveries", ""),
+		told("deliveries to one who hears of few", "?contact_id=ben"),
+		told("deliveries that failed", "?state=dead"),
 		page("the console's list", "/console/alerts"),
 		page("the console's list, all", "/console/alerts?status=all"),
 		page("the console's search", "/console/alerts?status=all&q=ticket+0000123"),

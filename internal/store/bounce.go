@@ -62,8 +62,7 @@ func (db *DB) NoteBounce(ctx context.Context, deliveryID, detail string, failed 
 // DeadLetters are the letters of contacts, or of one when contactID is given, that
 // were refused or came back since a time, the last first.
 func (db *DB) DeadLetters(ctx context.Context, contactID string, since time.Time, limit int) ([]delivery.Delivery, error) {
-	// The list of states is that of the index, else SQLite looks at every delivery.
-	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery"+db.d.by("delivery_done")+" WHERE state IN ('sent', 'dead', 'expired') AND state = 'dead' AND done > $1 AND channel = 'email' AND ($2 = '' OR contact_id = $2)"+
+	ds, err := collect(ctx, db.reads, scanDelivery, "SELECT "+deliveryColumns+" FROM delivery"+db.d.by("delivery_done")+" WHERE "+doneSQL+" AND state = 'dead' AND done > $1 AND channel = 'email' AND ($2 = '' OR contact_id = $2)"+
 		" ORDER BY done DESC LIMIT $3", millis(since), contactID, int64(limit))
 	if err != nil {
 		return nil, fmt.Errorf("list letters that did not arrive: %w", err)

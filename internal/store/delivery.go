@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tocsin/internal/alert"
@@ -13,9 +14,12 @@ import (
 const deliveryColumns = `id, event_id, alert_id, object_id, contact_id, contact_name, user_id, channel,
 	notice, state, reason, why, detail, created, due, attempt, expires, done, destination, destination_name, quiet, note, bundle, storm`
 
-// unfinishedSQL is the condition of the partial indexes, word by word: SQLite
-// uses one only where the query says the same.
-const unfinishedSQL = "state IN ('waiting', 'handed')"
+// These are the conditions of partial indexes, word by word: SQLite uses one only where
+// the query says the same.
+const (
+	unfinishedSQL = "state IN ('waiting', 'handed')"
+	doneSQL       = "state IN ('sent', 'dead', 'expired')"
+)
 
 // mostNote is how many bytes of a channel's note are kept.
 const mostNote = 500
@@ -84,12 +88,17 @@ func (db *DB) readAttempts(ctx context.Context, ds []delivery.Delivery) error {
 // of this list.
 func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delivery.Delivery, next string, err error) {
 	var c conditions
-	in(&c, db.d, "state", f.States)
+	if ids, few, err := db.fewInStates(ctx, f.States); err != nil {
+		return nil, "", fmt.Errorf("list deliveries: %w", err)
+	} else if few {
+		c.add(db.d.among("id", db.d.list(c.arg(encodeJSON(ids)))))
+	}
+	in(&c, db.d, "state", f.States) // they change meanwhile
 	if f.Channel != "" {
 		c.add("channel = " + c.arg(f.Channel))
 	}
 	if f.ContactID != "" {
-		c.add("contact_id = " + c.arg(f.ContactID))
+		c.add("contact_id <> '' AND contact_id = " + c.arg(f.ContactID))
 	}
 	if f.Storm != "" {
 		c.add("storm <> '' AND storm = " + c.arg(f.Storm))
@@ -116,6 +125,42 @@ func (db *DB) Deliveries(ctx context.Context, f delivery.Filter) (items []delive
 		next = cursor{List: "deliveries", ID: items[limit-1].ID}.String()
 	}
 	return items, next, nil
+}
+
+// fewDeliveries is up to how many deliveries in some states are looked up before all
+// are. More of them are met often enough in the order of the list.
+const fewDeliveries = 1000
+
+// fewInStates answers the deliveries that are not done or failed, where these states are
+// asked for and no more than few are in them: however many others there are, and however
+// long ago it was.
+func (db *DB) fewInStates(ctx context.Context, states []delivery.State) (ids []string, few bool, err error) {
+	states = slices.Compact(slices.Sorted(slices.Values(states)))
+	others := func(s delivery.State) bool {
+		return !slices.Contains([]delivery.State{delivery.Waiting, delivery.Handed, delivery.Dead, delivery.Expired}, s)
+	}
+	if len(states) == 0 || slices.ContainsFunc(states, others) {
+		return nil, false, nil
+	}
+	ids = []string{}
+	err = db.together(ctx, func(q querier) error {
+		for _, s := range states {
+			from := db.d.by("delivery_expires") + " WHERE " + unfinishedSQL + " AND state = $1 ORDER BY expires"
+			if s == delivery.Dead || s == delivery.Expired {
+				from = db.d.by("delivery_done") + " WHERE " + doneSQL + " AND state = $1 ORDER BY state, done"
+			}
+			err := q.later(ctx, func(s scanner) error {
+				id, err := scanText(s)
+				ids = append(ids, id)
+				return err
+			}, "SELECT id FROM delivery"+from+" LIMIT $2", string(s), int64(fewDeliveries+1))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ids, len(ids) <= fewDeliveries, err
 }
 
 // isDue is the condition that a delivery is not one that nobody is shown yet, a
@@ -174,7 +219,7 @@ func (db *DB) QueueFigures(ctx context.Context) (delivery.Queue, error) {
 	err = db.together(ctx, func(r querier) error {
 		for state, n := range map[delivery.State]*int{delivery.Sent: &q.Sent24h, delivery.Dead: &q.Dead24h, delivery.Expired: &q.Expired24h} {
 			err := r.later(ctx, func(s scanner) error { return s.Scan(n) }, "SELECT count(*) FROM delivery"+db.d.by("delivery_done")+
-				" WHERE state IN ('sent', 'dead', 'expired') AND state = $1 AND done > $2", string(state), millis(now.Add(-24*time.Hour)))
+				" WHERE "+doneSQL+" AND state = $1 AND done > $2", string(state), millis(now.Add(-24*time.Hour)))
 			if err != nil {
 				return err
 			}

@@ -281,6 +281,53 @@ func TestQueueFigures(t *testing.T) {
 	})
 }
 
+func TestDeliveriesInStates(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		users := make([]string, 1600)
+		for i := range users {
+			users[i] = fmt.Sprintf("u%04d", i)
+		}
+		states := []delivery.State{delivery.Waiting, delivery.Handed, delivery.Sent, delivery.Dead, delivery.Expired, delivery.Skipped}
+		c := problem(1, users...)
+		for i := range c.Deliveries {
+			d := &c.Deliveries[i]
+			if d.State = delivery.Dead; i%20 < len(states) { // 1,200 of them are dead: many
+				d.State = states[i%20]
+			}
+		}
+		all := func(f delivery.Filter) (list []delivery.Delivery) {
+			t.Helper()
+			for f.Limit = 400; ; {
+				items, next, err := db.Deliveries(t.Context(), f)
+				ok(t, err)
+				list = append(list, items...)
+				if f.Cursor = next; next == "" {
+					return list
+				}
+			}
+		}
+		same(t, "deliveries that wait", len(all(delivery.Filter{States: []delivery.State{delivery.Waiting}})), 0)
+		write(t, db, c)
+		every := all(delivery.Filter{})
+		same(t, "deliveries", len(every), len(users))
+		for _, some := range [][]delivery.State{
+			{delivery.Dead}, {delivery.Expired}, {delivery.Waiting, delivery.Handed}, {delivery.Handed, delivery.Handed}, {delivery.Cancelled},
+			{delivery.Dead, delivery.Expired, delivery.Waiting, delivery.Handed}, {delivery.Dead, delivery.Skipped}, {delivery.Sent},
+		} {
+			var want []delivery.Delivery
+			for _, d := range every {
+				if slices.Contains(some, d.State) {
+					want = append(want, d)
+				}
+			}
+			if d := cmp.Diff(want, all(delivery.Filter{States: some})); d != "" {
+				t.Fatal(some, d)
+			}
+		}
+		same(t, "waiting of one", len(all(delivery.Filter{States: []delivery.State{delivery.Waiting}, ContactID: every[0].ContactID})), 0)
+	})
+}
+
 func TestPrune(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
 		ctx := t.Context()

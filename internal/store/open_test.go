@@ -106,7 +106,7 @@ func TestSchema(t *testing.T) {
 			}
 			v, err := db.SchemaVersion(t.Context())
 			ok(t, err)
-			same(t, "version", v, 12)
+			same(t, "version", v, 13)
 			var dump []string
 			for _, q := range queries[e.name] {
 				dump = append(dump, texts(t, raw(t, url), q)...)
