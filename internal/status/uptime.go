@@ -123,13 +123,6 @@ func Uptime(days []Day, weights map[State]int) (hundredths int, ok bool) {
 	return t.Uptime()
 }
 
-// Merge answers the last n days up to today: frozen ones as they were written
-// down, the others from intervals, and NoData for days before all of them. Both
-// lists are in order.
-func Merge(frozen, counted []Day, today string, n int) []Day {
-	return merge(frozen, counted, lastDates(today, n))
-}
-
 // lastDates are n dates up to today, in order; nil when it is no date.
 func lastDates(today string, n int) []string {
 	last, err := time.Parse(DateFormat, today)
@@ -143,7 +136,9 @@ func lastDates(today string, n int) []string {
 	return dates
 }
 
-// merge does it for dates: a page of many components has the same ones for each.
+// merge answers a list of dates: frozen days as they were written down, the others
+// from intervals, and NoData for days before all of them. All are in order. A page of
+// many components has the same dates for each.
 func merge(frozen, counted []Day, dates []string) []Day {
 	out := make([]Day, len(dates))
 	for i, date := range dates {

@@ -138,24 +138,14 @@ func (s *Server) target(h *Hook, name string) (*room, *apiError) {
 		if u == nil {
 			return nil, refuse(http.StatusBadRequest, "web.incoming_webhook.user.app_error", "Couldn't find the user.")
 		}
-		if h.Locked {
-			return nil, locked()
-		}
 		return s.direct(h.UserID, u.ID), nil
 	}
 	r := s.channelByName(h.TeamID, strings.TrimPrefix(name, "#"))
 	if r == nil {
 		return nil, none
 	}
-	if h.Locked && r.ID != h.ChannelID {
-		return nil, locked()
-	}
 	if r.Type == "P" && !r.members[h.UserID] {
 		return nil, refuse(http.StatusForbidden, "web.incoming_webhook.permissions.app_error", "Inappropriate channel permissions.")
 	}
 	return r, nil
-}
-
-func locked() *apiError {
-	return refuse(http.StatusForbidden, "web.incoming_webhook.channel_locked.app_error", "This webhook is not permitted to post to the requested channel.")
 }

@@ -36,7 +36,6 @@ type room struct {
 type Hook struct {
 	ID, URL                            string
 	ChannelID, TeamID, UserID, Display string
-	Locked                             bool // posts into its own channel only
 }
 
 // Command is a slash command.
@@ -143,13 +142,6 @@ func (s *Server) AddHook(channelID, userID, display string) Hook {
 	h.URL = s.url + "/hooks/" + h.ID
 	s.hooks[h.ID] = h
 	return *h
-}
-
-// LockHook lets a webhook post into its own channel only.
-func (s *Server) LockHook(id string, locked bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks[id].Locked = locked
 }
 
 // RemoveHook removes a webhook: it is answered 400 from then on.
