@@ -58,12 +58,13 @@ func (l *alertList) ofObjects(ctx context.Context, objects []string, n int, fewL
 		}
 	}
 	for behind := firstBlocks; ; behind *= thenTimes {
-		at, err := l.blocksBehind(ctx, to, behind)
+		at, alerts, err := l.blocksBehind(ctx, to, behind)
 		if err != nil {
 			return nil, false, err
 		}
-		// What few blocks have needs no counting.
-		if !l.f.Older && !l.picky() && (behind > firstBlocks || !fewLoose) {
+		// What few blocks have needs no counting, unless many alerts resolved so late that
+		// they were counted to blocks that were full.
+		if !l.f.Older && !l.picky() && (behind > firstBlocks || alerts > 2*lookAt || !fewLoose) {
 			if count, err := l.countOf(ctx, list, to, at, lookAt); err != nil || count > lookAt {
 				return nil, false, err
 			}
@@ -93,15 +94,26 @@ func (l *alertList) countOf(ctx context.Context, objects string, to, at *spot, m
 	return n, err
 }
 
-// blocksBehind is the spot that some blocks lie before, nil if there are fewer.
-func (l *alertList) blocksBehind(ctx context.Context, to *spot, blocks int) (*spot, error) {
+// blocksBehind is the spot that some blocks lie before, nil if there are fewer. Of the
+// first ones it says too how many alerts were counted to them.
+func (l *alertList) blocksBehind(ctx context.Context, to *spot, blocks int) (at *spot, alerts int64, err error) {
+	if blocks == firstBlocks {
+		list, err := l.nextBlocks(ctx, to, nil, blocks+1)
+		for _, b := range list {
+			alerts += b.alerts
+		}
+		if len(list) > blocks {
+			at = &list[blocks].first
+		}
+		return at, alerts, err
+	}
 	c := &conditions{}
 	before(c, to)
 	spots, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert_block a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(blocks)), c.args...)
 	if err != nil || len(spots) == 0 {
-		return nil, err
+		return nil, 0, err
 	}
-	return &spots[0], nil
+	return &spots[0], 0, nil
 }
 
 func scanSpot(s scanner) (p spot, err error) {

@@ -257,6 +257,9 @@ func (l *alertList) looseEnd(ctx context.Context) (*spot, error) {
 	}
 	c := &conditions{}
 	c.add(looseOnes)
+	if !l.f.Since.IsZero() { // the others are not looked at in any case
+		c.add("a.since >= " + c.arg(millis(l.f.Since)))
+	}
 	before(c, l.resolvedFrom())
 	ends, err := collect(ctx, l.db.reads, scanSpot, "SELECT a.since, a.id FROM alert a"+c.String()+latestFirst+"1 OFFSET "+c.arg(int64(lookAt)), c.args...)
 	if err != nil || len(ends) == 0 {

@@ -315,6 +315,46 @@ func TestASearchByNamesOfManyAlertsFindsOldOnesToo(t *testing.T) {
 	})
 }
 
+// Alerts that were open for long are counted to the block where they stand, however full
+// it is. So few blocks may have very many of them.
+func TestVeryManyAlertsOfFewBlocksAreNotSortedForOnePage(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		ctx, web := t.Context(), alert.Filter{Search: "web"}
+		manyAlerts(t, db, 24_000)
+		byName := func(want bool) {
+			t.Helper()
+			few, err := store.ByName(ctx, db, web)
+			ok(t, err)
+			same(t, "found by the objects", few, want)
+			got, _ := found(t, db, alert.Filter{Search: "web", Limit: 500})
+			same(t, "found", len(got), 24_000)
+		}
+		catalogue(t, db, 4096)
+		byName(true)
+		for _, s := range []string{"DELETE FROM alert_block", "DELETE FROM alert_sign", "UPDATE alert SET block = 0",
+			"UPDATE alert SET rank = 3 WHERE rank = 0 AND since % 40 <> 0"} {
+			ok(t, store.Exec(ctx, db, s))
+		}
+		catalogue(t, db, 4096)
+		ok(t, store.Exec(ctx, db, "UPDATE alert SET rank = 0 WHERE rank = 3"))
+		catalogue(t, db, 4096)
+		byName(false)
+	})
+}
+
+// However many alerts are in no block: who asks for the newest does not wait for the others.
+func TestAListSinceATimeEndsThere(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() *store.DB) {
+		manyAlerts(t, db, 24_000)
+		for _, f := range []alert.Filter{{Kind: alert.Host}, {Search: "0"}, {SourceIDs: []string{"even"}, States: []alert.State{alert.Critical}}} {
+			f.Since, f.Limit, f.Status = time.UnixMilli(23_950), 500, []alert.Status{alert.Resolved}
+			got, pages := found(t, db, f)
+			same(t, "pages", pages, 1)
+			same(t, "found some", len(got) > 5 && len(got) < 52, true)
+		}
+	})
+}
+
 // What another node has just written is found.
 func TestASearchFindsWhatAnotherNodeHasJustWritten(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB, again func() *store.DB) {
