@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/internal/auth"
+	"tocsin/internal/window"
 )
 
 // step is a call of a writing route: where a name is given, the id that is answered
@@ -19,6 +20,8 @@ type step struct {
 
 // story is what somebody does who sets all of it up, changes it and takes it down.
 func story() []step {
+	next := time.Now().UTC().Truncate(time.Hour).AddDate(1, 0, 0)
+	from, to, start := next.Format(time.RFC3339), next.Add(time.Hour).Format(time.RFC3339), next.Format(window.StartFormat)
 	return []step{
 		{"PUT /settings", `{"retention_days":30}`, ""},
 		{"POST /users", `{"name":"mira","role":"viewer","password":"a quiet evening"}`, "user"}, {"PUT /users/{user}", `{"role":"operator"}`, ""},
@@ -30,11 +33,11 @@ func story() []step {
 		{"PUT /periods/{period}", `{"name":"nights","zone":"UTC","weekdays":{"monday":[{"from":"21:00","to":"24:00"}]}}`, ""},
 		{"POST /schedules", `{"name":"week","zone":"UTC","layers":[{"start":"2026-03-02T09:00","every":1,"unit":"weeks","contact_ids":["{contact}"]}]}`, "schedule"},
 		{"PUT /schedules/{schedule}", `{"name":"weeks","zone":"UTC","layers":[{"start":"2026-03-02T09:00","every":1,"unit":"weeks","contact_ids":["{contact}"]}]}`, ""},
-		{"POST /schedules/{schedule}/overrides", `{"contact_id":"{contact}","from":"2030-01-01T00:00:00Z","to":"2030-01-02T00:00:00Z"}`, "override"},
+		{"POST /schedules/{schedule}/overrides", `{"contact_id":"{contact}","from":"` + from + `","to":"` + to + `"}`, "override"},
 		{"DELETE /schedules/{schedule}/overrides/{override}", "", ""},
 		{"POST /policies", `{"name":"night","steps":[{"after_minutes":10,"contact_ids":["{contact}"]}]}`, "policy"},
 		{"PUT /policies/{policy}", `{"name":"nights","steps":[{"after_minutes":15,"contact_ids":["{contact}"]}]}`, ""},
-		{"POST /windows", `{"name":"patches","start":"2030-11-28T22:00","minutes":60,"hosts":["mail*"]}`, "window"}, {"PUT /windows/{window}", `{"name":"patches","start":"2030-11-28T22:00","minutes":90,"hosts":["mail*"]}`, ""},
+		{"POST /windows", `{"name":"patches","start":"` + start + `","minutes":60,"hosts":["mail*"]}`, "window"}, {"PUT /windows/{window}", `{"name":"patches","start":"` + start + `","minutes":90,"hosts":["mail*"]}`, ""},
 		{"POST /webhooks", `{"name":"pager","form":"json","private":true,"url":"http://127.0.0.1:1/x"}`, "hook"}, {"PUT /webhooks/{hook}", `{"name":"pagers","form":"json","private":true}`, ""},
 		{"PUT /mattermost", `{"enabled":true,"server_url":"https://chat.example.com/","bot_token":"abcdefghijklmnopqrstuvwxyz"}`, ""}, {"POST /mattermost/key", "", ""},
 		{"POST /mattermost/rooms", `{"name":"ops","kind":"webhook","webhook_url":"https://chat.example.com/hooks/abcdefghijklmnop"}`, "room"},
@@ -54,7 +57,7 @@ func story() []step {
 		{"POST /status/incidents", `{"page":"main","title":"Slow","body":"We look.","impact":"minor"}`, "incident"},
 		{"PUT /status/incidents/{incident}", `{"title":"Very slow","impact":"major"}`, ""}, {"POST /status/incidents/{incident}/updates", `{"phase":"identified","body":"Found."}`, ""},
 		{"DELETE /status/incidents/{incident}", "", ""},
-		{"POST /status/maintenance", `{"page":"main","title":"Patches","body":"Soon.","start":"2030-01-01T00:00:00Z","end":"2030-01-01T01:00:00Z"}`, "maintenance"},
+		{"POST /status/maintenance", `{"page":"main","title":"Patches","body":"Soon.","start":"` + from + `","end":"` + to + `"}`, "maintenance"},
 		{"DELETE /status/maintenance/{maintenance}", "", ""},
 		{"POST /publications", `{"page":"main","kind":"incident_new","texts":{"":{"title":"Slow","body":"We look."}}}`, ""},
 

@@ -93,8 +93,9 @@ func TestSchedulesPoliciesAndWindows(t *testing.T) {
 		})
 		t.Run("routing knows them", func(t *testing.T) {
 			once := window.Window{ID: "w3", Name: "Over", Enabled: true, Start: "2026-03-02T22:00", Minutes: 60}
-			ahead := window.Window{ID: "w4", Name: "Ahead", Enabled: true, Start: "2036-03-02T22:00", Minutes: 60}
-			off := window.Window{ID: "w5", Name: "Off", Start: "2036-03-02T22:00", Minutes: 60}
+			year := time.Now().AddDate(1, 0, 0).Format(window.StartFormat)
+			ahead := window.Window{ID: "w4", Name: "Ahead", Enabled: true, Start: year, Minutes: 60}
+			off := window.Window{ID: "w5", Name: "Off", Start: year, Minutes: 60}
 			for _, w := range []window.Window{once, ahead, off} {
 				ok(t, db.SaveWindow(ctx, w))
 			}
