@@ -170,7 +170,7 @@ func TestRooms(t *testing.T) {
 			ok(t, db.SavePosts(ctx, []chat.Post{post(1, "r1"), post(1, "r2")}, []chat.Button{button("b1", 1, "r1"), button("b2", 1, "r2")}))
 			raises(t, db, true, "a room goes", func() { ok(t, db.DeleteRoom(ctx, "r1")) })
 			wants(t, db.DeleteRoom(ctx, "r1"), fault.ErrNotFound)
-			posts, err := open().PostsOf(ctx, c.Alerts[0].ID)
+			posts, err := store.PostsOf(ctx, open(), c.Alerts[0].ID)
 			ok(t, err)
 			if d := cmp.Diff([]chat.Post{post(1, "r2")}, posts); d != "" {
 				t.Fatal(d)

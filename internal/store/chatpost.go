@@ -30,15 +30,6 @@ func (db *DB) Post(ctx context.Context, alertID, destination string) (chat.Post,
 		" FROM chat_post WHERE alert_id = $1 AND destination = $2", alertID, destination)
 }
 
-// PostsOf lists what stands of an alert anywhere, the first first.
-func (db *DB) PostsOf(ctx context.Context, alertID string) ([]chat.Post, error) {
-	list, err := collect(ctx, db.reads, scanPost, "SELECT "+postColumns+" FROM chat_post WHERE alert_id = $1 ORDER BY created, destination", alertID)
-	if err != nil {
-		return nil, fmt.Errorf("list the posts of alert %s: %w", alertID, err)
-	}
-	return list, nil
-}
-
 // SavePosts writes posts and buttons in one transaction. A post is inserted, or
 // written anew but for its Created. A button is inserted; of one that there is,
 // only what it was not bound to yet is taken, and the later Expires: what was

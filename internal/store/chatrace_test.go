@@ -38,7 +38,7 @@ func TestPosts(t *testing.T) {
 		older := p
 		older.Hash = "older"
 		ok(t, db.SavePosts(ctx, []chat.Post{older, p}, nil))
-		list, err := db.PostsOf(ctx, id)
+		list, err := store.PostsOf(ctx, db, id)
 		ok(t, err)
 		p.Created = day()
 		if d := cmp.Diff([]chat.Post{p, q}, list); d != "" {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tocsin/internal/alert"
+	"tocsin/internal/chat"
 )
 
 // AlertsWith answers the first page of DB.Alerts, and does something between its reading
@@ -64,6 +65,11 @@ func SealedColumns() (list []string) {
 		list = append(list, c.table+"."+c.column)
 	}
 	return list
+}
+
+// PostsOf lists what stands of an alert anywhere, the first first.
+func PostsOf(ctx context.Context, db *DB, alertID string) ([]chat.Post, error) {
+	return collect(ctx, db.reads, scanPost, "SELECT "+postColumns+" FROM chat_post WHERE alert_id = $1 ORDER BY created, destination", alertID)
 }
 
 // Read has the snapshot read a table.

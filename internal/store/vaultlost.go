@@ -70,12 +70,11 @@ func columnsOfSecrets() map[string]secretColumn {
 
 // sealedAtAll is the condition for what is sealed with whatever key.
 func (c secretColumn) sealedAtAll() (where string, arg any) {
-	const mark = "sealed:1:"
-	where = fmt.Sprintf("substr(%s, 1, %d) = $1", c.column, len(mark))
+	where = fmt.Sprintf("substr(%s, 1, %d) = $1", c.column, len(vault.Mark))
 	if c.bytes {
-		return where, []byte(mark)
+		return where, []byte(vault.Mark)
 	}
-	return where, mark
+	return where, vault.Mark
 }
 
 // LostSecrets lists what cannot be opened without the key, of a database that was

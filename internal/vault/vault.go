@@ -35,8 +35,8 @@ import (
 // KeySize is the length of a key in bytes.
 const KeySize = 32
 
-// prefix is what every sealed text begins with, and the version of its form.
-const prefix = "sealed:1:"
+// Mark is what every sealed text begins with, and the version of its form.
+const Mark = "sealed:1:"
 
 // The errors that callers branch on.
 var (
@@ -116,14 +116,14 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 func Place(column, id string) string { return column + "\x00" + id }
 
 // Sealed says whether a text is sealed.
-func Sealed(text string) bool { return strings.HasPrefix(text, prefix) }
+func Sealed(text string) bool { return strings.HasPrefix(text, Mark) }
 
 // Beginning is how every text begins that is sealed with a key.
-func Beginning(keyID string) string { return prefix + keyID + ":" }
+func Beginning(keyID string) string { return Mark + keyID + ":" }
 
 // KeyID is the id of the key that a text is sealed with, empty if it is not sealed.
 func KeyID(text string) string {
-	id, _, _ := strings.Cut(strings.TrimPrefix(text, prefix), ":")
+	id, _, _ := strings.Cut(strings.TrimPrefix(text, Mark), ":")
 	if !Sealed(text) {
 		return ""
 	}
@@ -242,7 +242,7 @@ func (r *Ring) key(id string) (cipher.AEAD, func(string)) {
 }
 
 // bound is what a sealed text is bound to.
-func bound(id, place string) []byte { return []byte(prefix + id + "\x00" + place) }
+func bound(id, place string) []byte { return []byte(Mark + id + "\x00" + place) }
 
 // innerPlace is where an inner key is kept.
 func innerPlace(id string) string { return Place("vault_key.sealed", id) }
