@@ -33,8 +33,8 @@ demo: build ## build and run everything with a simulated engine and a team chat;
 	./bin/tocsin demo
 
 .PHONY: build
-build: ## build bin/tocsin
-	$(BUILD) -o bin/tocsin ./cmd/tocsin
+build: ## build bin/tocsin, and bin/tocsin-notify for engines' machines
+	$(BUILD) -o bin/ ./cmd/tocsin ./cmd/tocsin-notify
 
 .PHONY: release
 release: ## build dist/: programs, Debian packages, archives, bills of materials, sums; the same bytes each time

@@ -58,7 +58,7 @@ type bench struct {
 func (b *bench) parts() []part {
 	return []part{
 		{"ingest", "Durable ingest over HTTP", b.ingest},
-		{"notify", "`tocsin notify` as a whole process", b.notify},
+		{"notify", "The notification command as a whole process", b.notify},
 		{"streams", "Open event streams", b.streams},
 		{"kill", "kill -9 while events come in", b.kill},
 		{"nodes", "Several nodes", b.nodes},

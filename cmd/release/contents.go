@@ -35,7 +35,7 @@ func (r *release) pages(ctx context.Context) error {
 }
 
 // contents are the files of a package, in order of their paths.
-func (r *release) contents(program string) ([]file, error) {
+func (r *release) contents(built string) ([]file, error) {
 	var out []file
 	add := func(from, to string, mode fs.FileMode, pack bool) error {
 		body, err := os.ReadFile(from)
@@ -60,7 +60,6 @@ func (r *release) contents(program string) ([]file, error) {
 		mode     fs.FileMode
 		pack     bool
 	}{
-		{program, "usr/bin/tocsin", 0o755, false},
 		{"deploy/debian/tocsin.service", "usr/lib/systemd/system/tocsin.service", 0o644, false},
 		{"deploy/debian/tocsin.env", "etc/tocsin/tocsin.env", 0o640, false},
 		{"deploy/debian/copyright", "usr/share/doc/tocsin/copyright", 0o644, false},
@@ -70,6 +69,13 @@ func (r *release) contents(program string) ([]file, error) {
 		{filepath.Join(r.work, "completion", "tocsin.bash"), "usr/share/bash-completion/completions/tocsin", 0o644, false},
 		{filepath.Join(r.work, "completion", "_tocsin"), "usr/share/zsh/vendor-completions/_tocsin", 0o644, false},
 		{filepath.Join(r.work, "completion", "tocsin.fish"), "usr/share/fish/vendor_completions.d/tocsin.fish", 0o644, false},
+	}
+	for _, p := range programs {
+		list = append(list, struct {
+			from, to string
+			mode     fs.FileMode
+			pack     bool
+		}{filepath.Join(built, p), "usr/bin/" + p, 0o755, false})
 	}
 	for _, m := range manuals {
 		list = append(list, struct {
@@ -158,9 +164,7 @@ func (r *release) archive(contents []file) ([]byte, error) {
 	for _, f := range contents {
 		name := strings.TrimPrefix(f.path, "usr/")
 		name = strings.Replace(name, "lib/systemd/system/", "systemd/", 1)
-		if f.path == "usr/bin/tocsin" {
-			name = "tocsin"
-		}
+		name = strings.TrimPrefix(name, "bin/")
 		if f.path == "etc/tocsin/tocsin.env" {
 			name, f.mode = "tocsin.env", 0o644
 		}

@@ -159,11 +159,22 @@ func (r *release) command(ctx context.Context, arch string, args ...string) *exe
 	return cmd
 }
 
-// build builds the program.
-func (r *release) build(ctx context.Context, arch, to string) error {
-	args := append(append([]string{"build"}, r.flags()...), "-o", to, "./cmd/tocsin")
+// programs are what is built: the whole, and the notification command by itself.
+var programs = []string{"tocsin", "tocsin-notify"}
+
+// build builds the programs into a folder.
+func (r *release) build(ctx context.Context, arch, dir string) error {
+	args := append(append([]string{"build"}, r.flags()...), "-o", dir+string(filepath.Separator))
+	for _, p := range programs {
+		args = append(args, "./cmd/"+p)
+	}
 	if err := r.command(ctx, arch, args...).Run(); err != nil {
-		return fmt.Errorf("build the program: %w", err)
+		return fmt.Errorf("build the programs: %w", err)
+	}
+	for _, p := range programs {
+		if err := static(filepath.Join(dir, p), arch); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -190,21 +201,21 @@ func static(program, arch string) error {
 
 // machine builds all for one kind of machine.
 func (r *release) machine(ctx context.Context, arch string) error {
-	program := filepath.Join(r.work, arch, "tocsin")
-	if err := os.MkdirAll(filepath.Dir(program), 0o750); err != nil {
+	built := filepath.Join(r.work, arch)
+	if err := os.MkdirAll(built, 0o750); err != nil {
 		return fmt.Errorf("make a folder: %w", err)
 	}
-	if err := errors.Join(r.build(ctx, arch, program), static(program, arch)); err != nil {
+	if err := r.build(ctx, arch, built); err != nil {
 		return err
 	}
 	name := func(end string) string {
 		return filepath.Join(r.out, "tocsin_"+r.plain()+"_linux_"+arch+end)
 	}
-	parts, err := r.bill(program, arch)
+	parts, err := r.bill(built, arch)
 	if err != nil {
 		return err
 	}
-	contents, err := r.contents(program)
+	contents, err := r.contents(built)
 	if err != nil {
 		return err
 	}

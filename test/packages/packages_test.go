@@ -156,6 +156,32 @@ func TestTheProgramNeedsNothingElse(t *testing.T) {
 	}
 }
 
+// Who has an engine on another machine takes one file out of the archive.
+func TestTheSmallProgramIsInTheArchive(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, command(t.Context(), dir, "tar", "xzf", filepath.Join(built.dist, "tocsin_1.2.3_linux_amd64.tar.gz"), "tocsin-1.2.3/tocsin-notify", "tocsin-1.2.3/tocsin"))
+	small := filepath.Join(dir, "tocsin-1.2.3", "tocsin-notify")
+	packed, err := os.ReadFile(filepath.Join(built.root, "usr/bin/tocsin-notify"))
+	if body, second := os.ReadFile(small); err != nil || second != nil || !bytes.Equal(packed, body) {
+		t.Errorf("it is another one than the package's: %v, %v", err, second)
+	}
+	whole, err := os.Stat(program())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(packed) > 10<<20 || int64(len(packed)) > whole.Size()/5 {
+		t.Errorf("it has %d bytes, the whole %d", len(packed), whole.Size())
+	}
+	engine := filepath.Join(dir, "tocsin")
+	if err := os.Rename(small, engine); err != nil {
+		t.Fatal(err)
+	}
+	if out := must(t, command(t.Context(), dir, engine, "notify", "--help")); !strings.Contains(out, "--notificationtype") {
+		t.Errorf("under the name tocsin it says %s", out)
+	}
+}
+
 func TestTheBillOfMaterials(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(built.dist, "tocsin_1.2.3_linux_amd64.cdx.json"))
@@ -187,7 +213,10 @@ func TestTheBillOfMaterials(t *testing.T) {
 		t.Errorf("its head is %.600s", text)
 	}
 	have := map[string]bool{}
-	for _, c := range b.Components {
+	if c := b.Components[0]; c.Type != "application" || c.Name != "tocsin-notify" || b.Dependencies[1].Ref != c.Ref || len(b.Dependencies[1].DependsOn) != 3 {
+		t.Errorf("the small program is %+v, made of %v", c, b.Dependencies[1])
+	}
+	for _, c := range b.Components[1:] {
 		if have[c.Ref] || c.Type != "library" || c.Version == "" || !strings.HasPrefix(c.Purl, "pkg:golang/") {
 			t.Errorf("a component is %+v", c)
 		}
@@ -198,7 +227,7 @@ func TestTheBillOfMaterials(t *testing.T) {
 			t.Errorf("%s is missing", f[1])
 		}
 	}
-	if len(b.Dependencies) != len(b.Components)+1 || len(b.Dependencies[0].DependsOn) != len(b.Components) {
+	if len(b.Dependencies) != len(b.Components)+1 || len(b.Dependencies[0].DependsOn) != len(b.Components)-1 {
 		t.Errorf("%d components, %d dependencies", len(b.Components), len(b.Dependencies))
 	}
 }
