@@ -45,6 +45,7 @@ type handing struct {
 	bound push.Key
 	hosts []string // push services besides those that are known
 	seen  map[string]bool
+	begun bool // the trail has a line of it
 	out   handedJSON
 }
 
@@ -124,7 +125,8 @@ func (h *handing) run(ctx context.Context, name string) error {
 		h.say(fmt.Sprintf("subscriptions: %d of %d", done, len(list)))
 	}
 	if h.out.New > 0 && !h.dryRun {
-		err = errors.Join(err, h.record(context.WithoutCancel(ctx)))
+		taken := health.Count(h.out.New, "visitor's push subscription was taken", "visitors' push subscriptions were taken") + " from a file."
+		err = errors.Join(err, h.record(context.WithoutCancel(ctx), taken))
 	}
 	if err != nil {
 		return fmt.Errorf("stopped after %d of %d: %w; started again it goes on from there", done, len(list), err)
@@ -237,6 +239,9 @@ func (h *handing) take(ctx context.Context, list []push.Foreign) error {
 		case !known:
 			fresh = append(fresh, s)
 		case !h.dryRun:
+			if err := h.begin(ctx); err != nil {
+				return err
+			}
 			if _, _, err := h.db.SaveSubscription(ctx, s, nil); err != nil {
 				return err
 			}
@@ -250,6 +255,9 @@ func (h *handing) take(ctx context.Context, list []push.Foreign) error {
 	}
 	if h.dryRun || len(fresh) == 0 {
 		return nil
+	}
+	if err := h.begin(ctx); err != nil {
+		return err
 	}
 	n, err := h.db.AddSubscriptions(ctx, fresh)
 	// Whoever subscribed by themselves in this moment is passed over.
@@ -302,13 +310,22 @@ func (h *handing) refuse(f *push.Foreign, why error) {
 	h.out.Refused = append(h.out.Refused, refusedJSON{f.Place, why.Error()})
 }
 
-// record writes the line of the audit trail: of people who choose for themselves it has
+// begin writes that some are taken before the first one is: whatever happens then, the
+// trail says whose work they are.
+func (h *handing) begin(ctx context.Context) error {
+	if h.begun {
+		return nil
+	}
+	h.begun = true
+	return h.record(ctx, "Visitors' push subscriptions are taken from a file.")
+}
+
+// record writes a line of the audit trail: of people who choose for themselves it has
 // none, but here somebody chose for them.
-func (h *handing) record(ctx context.Context) error {
+func (h *handing) record(ctx context.Context, note string) error {
 	return h.db.Record(ctx, audit.Entry{
-		Action: "page.subscriptions", PageID: h.into.ID,
+		Action: "page.subscriptions", PageID: h.into.ID, Note: note,
 		Subject: audit.Subject{Kind: "page", ID: h.into.ID, Name: h.into.Name},
-		Note:    health.Count(h.out.New, "visitor's push subscription was taken", "visitors' push subscriptions were taken") + " from a file.",
 	})
 }
 

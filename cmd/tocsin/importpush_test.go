@@ -189,7 +189,8 @@ func TestSubscriptionsOfAnotherProgram(t *testing.T) {
 	}
 	m.open(func(db *store.DB) error {
 		trail, _, err := db.Trail(t.Context(), audit.Filter{Action: "page.subscriptions"})
-		if err == nil && (len(trail) != 1 || trail[0].Note != "3 visitors' push subscriptions were taken from a file." || trail[0].Actor.Kind != audit.CLI) {
+		if err == nil && (len(trail) != 2 || trail[0].Note != "3 visitors' push subscriptions were taken from a file." ||
+			trail[1].Note != "Visitors' push subscriptions are taken from a file." || trail[1].Actor.Kind != audit.CLI) {
 			t.Errorf("the trail says %+v", trail)
 		}
 		return err
