@@ -78,9 +78,8 @@ func NewAckLinks(d AckLinkDeps) http.Handler {
 		d.Log = slog.Default()
 	}
 	c := &console{Deps: Deps{Now: d.Now, Log: d.Log, Version: d.Version}}
-	c.pages = sync.OnceValue(func() map[string]*template.Template {
-		return map[string]*template.Template{"ack-link": template.Must(template.New("").Funcs(c.funcs()).ParseFS(templates,
-			"templates/shell.html", "templates/parts.html", "templates/ack-link.html"))}
+	c.pages = sync.OnceValue(func() *template.Template {
+		return c.parse("templates/shell.html", "templates/parts.html", "templates/ack-link.html")
 	})
 	go c.pages()
 	return &ackLinks{AckLinkDeps: d, c: c, callers: &callers{full: map[string]time.Time{}}}

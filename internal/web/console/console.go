@@ -40,7 +40,7 @@ var templates embed.FS
 
 type console struct {
 	Deps
-	pages  func() map[string]*template.Template
+	pages  func() *template.Template
 	trials trials
 }
 
@@ -112,7 +112,7 @@ func New(d Deps) http.Handler {
 	}
 	c := &console{Deps: d}
 	// Nobody waits for a hub to be ready until all pages are read.
-	c.pages = sync.OnceValue(c.parse)
+	c.pages = sync.OnceValue(func() *template.Template { return c.parse("templates/*.html") })
 	go c.pages()
 
 	mux := http.NewServeMux()

@@ -153,25 +153,43 @@ func (c *console) shell(w http.ResponseWriter, v *visit, section, title string) 
 	return s
 }
 
-// parse reads every page into a set of its own with the shared parts.
-func (c *console) parse() map[string]*template.Template {
-	shared := template.Must(template.New("").Funcs(c.funcs()).ParseFS(templates,
-		"templates/shell.html", "templates/parts.html", "templates/form.html", "templates/incident-parts.html", "templates/planning-parts.html"))
-	names, err := fs.Glob(templates, "templates/*.html")
-	if err != nil {
-		panic(err)
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
-		key := strings.TrimSuffix(path.Base(name), ".html")
-		switch key {
-		case "shell", "parts", "form", "incident-parts", "planning-parts":
-			continue
+// parse reads files of templates into one set: in a set for each page, the shell
+// and the parts would be in memory once for each. What every page calls main has
+// the page's name there, and stands between the two halves of the shell.
+func (c *console) parse(patterns ...string) *template.Template {
+	set := template.New("").Funcs(c.funcs())
+	for _, pattern := range patterns {
+		names, err := fs.Glob(templates, pattern)
+		if err != nil {
+			panic(err)
 		}
-		pages[key] = template.Must(template.Must(shared.Clone()).ParseFS(templates, name))
+		for _, name := range names {
+			c.add(set, name)
+		}
 	}
-	return pages
+	return set
 }
+
+// add reads one file into a set.
+func (c *console) add(set *template.Template, name string) {
+	base := path.Base(name)
+	page := strings.TrimSuffix(base, ".html")
+	for _, t := range template.Must(template.New(base).Funcs(c.funcs()).ParseFS(templates, name)).Templates() {
+		switch {
+		case t.Name() == base: // what is around the others
+		case t.Name() == "main":
+			template.Must(set.AddParseTree("main "+page, t.Tree))
+			template.Must(set.New(whole(page)).Parse(`{{template "shell" .}}{{template "main ` + page + `" .}}{{template "shell-end" .}}`))
+		case set.Lookup(t.Name()) != nil:
+			panic("two templates are called " + t.Name())
+		default:
+			template.Must(set.AddParseTree(t.Name(), t.Tree))
+		}
+	}
+}
+
+// whole is the name of a page with the shell around it.
+func whole(page string) string { return "page " + page }
 
 func (c *console) funcs() template.FuncMap {
 	return template.FuncMap{
@@ -215,8 +233,11 @@ func (c *console) funcs() template.FuncMap {
 
 // write renders into memory first, so that an error cannot leave half a page.
 func (c *console) write(w http.ResponseWriter, r *http.Request, status int, page, name string, view any) {
+	if name == "shell" {
+		name = whole(page)
+	}
 	var b bytes.Buffer
-	if err := c.pages()[page].ExecuteTemplate(&b, name, view); err != nil {
+	if err := c.pages().ExecuteTemplate(&b, name, view); err != nil {
 		c.Log.ErrorContext(r.Context(), "render page", "page", page, "error", err)
 		http.Error(w, "This page could not be drawn. The hub's log says why.", http.StatusInternalServerError)
 		return
