@@ -1,6 +1,7 @@
 package mattermost
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 	"unicode/utf8"
@@ -105,4 +106,13 @@ func RenderStorm(d channel.Digest, emoji bool) (raw []byte, size int) {
 		panic(err)
 	}
 	return raw, utf8.RuneCount(compact)
+}
+
+// Answered has a message judged that began at some time and was answered so; 0: well.
+func (c *Channel) Answered(ctx context.Context, room chat.Room, began time.Time, status int) {
+	var err error
+	if status != 0 {
+		err = &answerError{status: status}
+	}
+	_ = c.judge(ctx, &target{key: room.ID, id: room.ID, name: room.Name, room: room}, began, err)
 }

@@ -162,13 +162,14 @@ func (c *Channel) inTurn(ctx context.Context, s *sight, m *channel.Message, t *c
 	if err != nil {
 		return err
 	}
-	if err := c.servers.held(&d.server, d.id, c.o.Now()); err != nil {
+	began := c.o.Now()
+	if err := c.servers.held(&d.server, d.id, began); err != nil {
 		return err
 	}
 	if d.webhook {
-		return c.judge(ctx, d, c.sendHook(ctx, s, d, m))
+		return c.judge(ctx, d, began, c.sendHook(ctx, s, d, m))
 	}
-	return c.judge(ctx, d, c.sendBot(ctx, s, d, m))
+	return c.judge(ctx, d, began, c.sendBot(ctx, s, d, m))
 }
 
 // settle waits until what a click in the post was answered stands there.
@@ -260,13 +261,14 @@ func (c *Channel) proxy(s chat.Settings) *url.URL {
 	return c.o.Proxy()
 }
 
-// judge notes how a message went, and answers what its delivery is told.
-func (c *Channel) judge(ctx context.Context, d *target, err error) error {
-	now := c.o.Now()
+// judge notes how a message went, and answers what its delivery is told. It is noted for
+// when the message began: of two under way at once, the answer to the older one may be
+// read last, and must not hide what has befallen the room since.
+func (c *Channel) judge(ctx context.Context, d *target, began time.Time, err error) error {
 	var sent *channel.SendError
 	if err == nil || errors.As(err, &sent) {
 		if err == nil || sent.Accepted {
-			c.note(ctx, d, "", now)
+			c.note(ctx, d, "", began)
 		}
 		return err
 	}
@@ -280,8 +282,8 @@ func (c *Channel) judge(ctx context.Context, d *target, err error) error {
 		at += " (" + d.room.Team + "/" + d.room.Channel + ")"
 	}
 	t := diagnose(err, d.server.host(), at, d.webhook)
-	c.servers.pause(&d.server, d.id, t, now)
-	c.note(ctx, d, t.words, now)
+	c.servers.pause(&d.server, d.id, t, c.o.Now())
+	c.note(ctx, d, t.words, began)
 	return t.result()
 }
 

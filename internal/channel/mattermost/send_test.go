@@ -183,6 +183,34 @@ func TestWhatTheAnswerOfACreateGotLostIsNotPostedTwice(t *testing.T) {
 	})
 }
 
+// Two messages are under way at once, and the answer to the older one is read last.
+func TestALateAnswerHidesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	room := chat.Room{ID: botRoom, Name: "Operations"}
+	said := func() string {
+		rooms, err := r.db.Rooms(t.Context())
+		r.must(err)
+		for _, have := range rooms {
+			if have.ID == botRoom {
+				return have.LastError
+			}
+		}
+		return "no room"
+	}
+	older := r.now()
+	newer := older.Add(time.Second)
+	r.ch.Answered(t.Context(), room, newer, http.StatusNotFound)
+	r.ch.Answered(t.Context(), room, older, 0)
+	if s := said(); !strings.Contains(s, "finds no Operations") || len(r.ch.States()) != 1 || r.ch.States()[0].Problem == "" {
+		t.Errorf("the room says %q, the channel %+v", s, r.ch.States())
+	}
+	r.ch.Answered(t.Context(), room, newer.Add(time.Second), 0)
+	if s := said(); s != "" || r.ch.States()[0].Problem != "" {
+		t.Errorf("it went well since, and the room says %q, the channel %+v", s, r.ch.States())
+	}
+}
+
 func TestTroublesAreSaidWithTheirMend(t *testing.T) {
 	for _, c := range []struct {
 		name   string

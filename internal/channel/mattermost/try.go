@@ -27,10 +27,10 @@ func (c *Channel) Test(ctx context.Context, room chat.Room) (detail string, err 
 		Fallback: "Test message from Tocsin", Title: v.title("Test message from Tocsin", "🔵"), Color: alert.Information, Footer: "Tocsin",
 		Text: "If you can read this, alerts reach you in this channel.",
 	}
+	began := c.o.Now()
 	detail, err = c.try(ctx, d, at)
-	now := c.o.Now()
 	if err == nil {
-		c.note(ctx, d, "", now)
+		c.note(ctx, d, "", began)
 		return detail, nil
 	}
 	name := d.name
@@ -38,7 +38,7 @@ func (c *Channel) Test(ctx context.Context, room chat.Room) (detail string, err 
 		name += " (" + room.Team + "/" + room.Channel + ")"
 	}
 	t := diagnose(err, d.server.host(), name, d.webhook)
-	c.note(ctx, d, t.words, now)
+	c.note(ctx, d, t.words, began)
 	return "", errors.New(t.words)
 }
 

@@ -222,6 +222,7 @@ func (c *Channel) send(ctx context.Context, h *hook.Hook, m *channel.Message, bo
 	if err := c.places.held(p, about, m.DeliveryID); err != nil {
 		return err // while it waited, others found out
 	}
+	began := c.o.Now()
 	r := c.poster(h).Post(ctx, request(h, m.DeliveryID, body))
 	if err := ctx.Err(); err != nil && r.Status == 0 && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("post it: %w", err) // we were stopped; it says nothing of the receiver
@@ -236,7 +237,7 @@ func (c *Channel) send(ctx context.Context, h *hook.Hook, m *channel.Message, bo
 		c.counts.refused.Add(1)
 	}
 	c.places.learn(p, about, m.DeliveryID, v)
-	c.note(ctx, h, p, v.problem)
+	c.note(ctx, h, p, v.problem, began)
 	return v.err
 }
 
@@ -248,15 +249,16 @@ func (c *Channel) poster(h *hook.Hook) *Poster {
 	return c.posters[way{h.Private, h.Private && strings.HasPrefix(h.URL, "http://"), h.UseProxy}]
 }
 
-// note keeps how posting went, at most once a minute while nothing changes.
-func (c *Channel) note(ctx context.Context, h *hook.Hook, p *place, problem string) {
-	now := c.o.Now()
-	if h.ID == "" || !c.places.worth(p, problem, now) {
+// note keeps how posting went, at most once a minute while nothing changes. It is noted
+// for when the post began: of two under way at once, the answer to the older one may be
+// read last, and must not hide what has happened since.
+func (c *Channel) note(ctx context.Context, h *hook.Hook, p *place, problem string, began time.Time) {
+	if h.ID == "" || !c.places.worth(p, problem, began) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if err := c.o.Store.NoteHook(ctx, h.ID, problem, now); err != nil && !errors.Is(err, fault.ErrNotFound) {
+	if err := c.o.Store.NoteHook(ctx, h.ID, problem, began); err != nil && !errors.Is(err, fault.ErrNotFound) {
 		c.o.Log.Error("noting how posting to a webhook went failed", "webhook", h.Name, "error", err)
 	}
 }
@@ -273,12 +275,12 @@ func (c *Channel) Test(ctx context.Context, h hook.Hook) (detail string, err err
 	if err != nil {
 		return "", err //nolint:wrapcheck // says which form
 	}
-	v := judge(&h, c.poster(&h).Post(ctx, request(&h, id, body)), 1)
+		v := judge(&h, c.poster(&h).Post(ctx, request(&h, id, body)), 1)
 	p := c.places.of(&h)
 	if v.problem == "" {
 		c.places.release(p) // somebody has mended it, perhaps
 	}
-	c.note(ctx, &h, p, v.problem)
+	c.note(ctx, &h, p, v.problem, now)
 	if v.problem != "" {
 		return "", errors.New(v.problem)
 	}
