@@ -275,7 +275,7 @@ func (c *Channel) Test(ctx context.Context, h hook.Hook) (detail string, err err
 	if err != nil {
 		return "", err //nolint:wrapcheck // says which form
 	}
-		v := judge(&h, c.poster(&h).Post(ctx, request(&h, id, body)), 1)
+	v := judge(&h, c.poster(&h).Post(ctx, request(&h, id, body)), 1)
 	p := c.places.of(&h)
 	if v.problem == "" {
 		c.places.release(p) // somebody has mended it, perhaps
